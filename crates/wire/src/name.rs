@@ -1,0 +1,562 @@
+//! Domain names in wire form (RFC 1035 §3.1): uncompressed labels, spelling kept, compared without regard to case
+//! (RFC 4343 §3).
+
+use std::cmp::Ordering;
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::str::FromStr;
+
+/// Longest name in octets, the root's zero octet included (RFC 1035 §2.3.4).
+pub const MAX_NAME: usize = 255;
+/// Longest label in octets (RFC 1035 §2.3.4).
+pub const MAX_LABEL: usize = 63;
+
+/// What is wrong with a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NameError {
+    /// The octets end inside the name.
+    #[error("name is cut short")]
+    Short,
+    /// A label type other than 00 or 11 (RFC 6891 §5), or an empty label in text.
+    #[error("bad label")]
+    Label,
+    /// A label of more than 63 octets in text.
+    #[error("label is longer than 63 octets")]
+    LabelTooLong,
+    /// More than 255 octets.
+    #[error("name is longer than 255 octets")]
+    TooLong,
+    /// A compression pointer that does not point backwards.
+    #[error("compression pointer does not point backwards")]
+    Pointer,
+    /// `\DDD` above 255, or a lone backslash at the end.
+    #[error("bad escape")]
+    Escape,
+}
+
+/// An owned name. Invariant: a valid uncompressed wire name.
+#[derive(Clone)]
+pub struct Name(Box<[u8]>);
+
+/// A borrowed name. Invariant: a valid uncompressed wire name.
+#[derive(Clone, Copy)]
+pub struct NameRef<'a>(&'a [u8]);
+
+/// A name on the stack, to be filled again and again without allocation.
+#[derive(Clone)]
+pub struct NameBuf {
+    octets: [u8; MAX_NAME],
+    /// `1 <= length <= 255` for a filled buffer.
+    length: u8,
+}
+
+impl Name {
+    /// The root.
+    pub fn root() -> Name {
+        Name(Box::new([0]))
+    }
+
+    /// Takes exactly one uncompressed wire name.
+    pub fn from_wire(wire: &[u8]) -> Result<Name, NameError> {
+        match NameRef::split_from(wire) {
+            Some((name, [])) => Ok(name.to_owned()),
+            Some(_) => Err(NameError::Label),
+            None => Err(NameError::Short),
+        }
+    }
+
+    /// Reads presentation format (RFC 1035 §5.1, escapes `\X` and `\DDD`); always absolute, the last dot is optional.
+    pub fn parse(text: &str) -> Result<Name, NameError> {
+        NameBuf::parse(text).map(|buf| buf.as_ref().to_owned())
+    }
+
+    /// Borrows.
+    #[allow(clippy::should_implement_trait)]
+    pub fn as_ref(&self) -> NameRef<'_> {
+        NameRef(&self.0)
+    }
+
+    /// The octets, ending with the root's zero.
+    pub fn as_wire(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// The same name in lower case.
+    pub fn to_lower(&self) -> Name {
+        Name(self.0.to_ascii_lowercase().into())
+    }
+
+    /// Number of labels, the root not counted.
+    pub fn label_count(&self) -> usize {
+        self.as_ref().label_count()
+    }
+
+    /// Whether this is the root.
+    pub fn is_root(&self) -> bool {
+        self.0.len() == 1
+    }
+
+    /// Whether `self` equals `other` or lies below it.
+    pub fn is_at_or_below(&self, other: &Name) -> bool {
+        self.as_ref().is_at_or_below(other.as_ref())
+    }
+
+    /// The name without its first label; `None` for the root.
+    pub fn parent(&self) -> Option<Name> {
+        self.as_ref().parent().map(NameRef::to_owned)
+    }
+}
+
+impl<'a> NameRef<'a> {
+    /// Splits a valid uncompressed wire name off the front.
+    pub fn split_from(wire: &'a [u8]) -> Option<(NameRef<'a>, &'a [u8])> {
+        let mut at = 0;
+        loop {
+            let length = *wire.get(at)? as usize;
+            at += 1 + length;
+            if length > MAX_LABEL || at > MAX_NAME {
+                return None;
+            }
+            if length == 0 {
+                return Some((NameRef(&wire[..at]), &wire[at..]));
+            }
+        }
+    }
+
+    /// The octets, ending with the root's zero.
+    pub fn as_wire(self) -> &'a [u8] {
+        self.0
+    }
+
+    /// Copies into an owned name.
+    pub fn to_owned(self) -> Name {
+        Name(self.0.into())
+    }
+
+    /// The labels from the first to the last, the root left out.
+    pub fn labels(self) -> Labels<'a> {
+        Labels(self.0)
+    }
+
+    /// Number of labels, the root not counted.
+    pub fn label_count(self) -> usize {
+        self.labels().count()
+    }
+
+    /// Whether this is the root.
+    pub fn is_root(self) -> bool {
+        self.0.len() == 1
+    }
+
+    /// The name without its first label; `None` for the root.
+    pub fn parent(self) -> Option<NameRef<'a>> {
+        match self.0[0] as usize {
+            0 => None,
+            n => Some(NameRef(&self.0[1 + n..])),
+        }
+    }
+
+    /// The name without its first `count` labels, or the root when it has fewer.
+    pub fn ancestor(self, count: usize) -> NameRef<'a> {
+        let mut name = self;
+        for _ in 0..count {
+            match name.parent() {
+                Some(parent) => name = parent,
+                None => break,
+            }
+        }
+        name
+    }
+
+    /// Whether `self` equals `other` or lies below it.
+    pub fn is_at_or_below(self, other: NameRef<'_>) -> bool {
+        let (mine, theirs) = (self.label_count(), other.label_count());
+        mine >= theirs && self.ancestor(mine - theirs) == other
+    }
+
+    /// Whether the first label is `*` (RFC 4592 §2.1.1).
+    pub fn is_wildcard(self) -> bool {
+        self.0.starts_with(&[1, b'*'])
+    }
+}
+
+/// The labels of a name, first to last.
+#[derive(Clone)]
+pub struct Labels<'a>(&'a [u8]);
+
+impl<'a> Iterator for Labels<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        let n = self.0[0] as usize;
+        if n == 0 {
+            return None;
+        }
+        let label = &self.0[1..1 + n];
+        self.0 = &self.0[1 + n..];
+        Some(label)
+    }
+}
+
+impl NameBuf {
+    /// Holds the root.
+    pub fn new() -> NameBuf {
+        NameBuf { octets: [0; MAX_NAME], length: 1 }
+    }
+
+    /// Borrows the name it holds.
+    #[allow(clippy::should_implement_trait)]
+    pub fn as_ref(&self) -> NameRef<'_> {
+        NameRef(&self.octets[..self.length as usize])
+    }
+
+    /// Copies `name` in.
+    pub fn set(&mut self, name: NameRef<'_>) {
+        self.octets[..name.0.len()].copy_from_slice(name.0);
+        self.length = name.0.len() as u8;
+    }
+
+    /// Makes it the lower-case spelling.
+    pub fn make_lower(&mut self) {
+        self.octets[..self.length as usize].make_ascii_lowercase();
+    }
+
+    /// Makes it `labels` followed by `suffix`: each label of 1 to 63 octets.
+    pub fn set_labels<'l>(
+        &mut self,
+        labels: impl Iterator<Item = &'l [u8]>,
+        suffix: NameRef<'_>,
+    ) -> Result<(), NameError> {
+        let mut at = 0;
+        for label in labels {
+            if label.is_empty() || label.len() > MAX_LABEL {
+                return Err(NameError::Label);
+            }
+            if at + 1 + label.len() + suffix.0.len() > MAX_NAME {
+                return Err(NameError::TooLong);
+            }
+            self.octets[at] = label.len() as u8;
+            self.octets[at + 1..at + 1 + label.len()].copy_from_slice(label);
+            at += 1 + label.len();
+        }
+        self.octets[at..at + suffix.0.len()].copy_from_slice(suffix.0);
+        self.length = (at + suffix.0.len()) as u8;
+        Ok(())
+    }
+
+    fn parse(text: &str) -> Result<NameBuf, NameError> {
+        let mut buf = NameBuf::new();
+        if text == "." {
+            return Ok(buf);
+        }
+        let (mut start, mut at) = (0, 1);
+        let mut octets = text.bytes();
+        while let Some(octet) = octets.next() {
+            let octet = match octet {
+                b'.' => {
+                    if at == start + 1 {
+                        return Err(NameError::Label);
+                    }
+                    buf.octets[start] = (at - start - 1) as u8;
+                    (start, at) = (at, at + 1);
+                    if start >= MAX_NAME {
+                        return Err(NameError::TooLong);
+                    }
+                    continue;
+                }
+                b'\\' => match octets.next().ok_or(NameError::Escape)? {
+                    hundreds @ b'0'..=b'9' => {
+                        let mut number = u32::from(hundreds - b'0');
+                        for _ in 0..2 {
+                            let digit = octets.next().filter(u8::is_ascii_digit).ok_or(NameError::Escape)?;
+                            number = number * 10 + u32::from(digit - b'0');
+                        }
+                        u8::try_from(number).map_err(|_| NameError::Escape)?
+                    }
+                    other => other,
+                },
+                other => other,
+            };
+            if at - start > MAX_LABEL {
+                return Err(NameError::LabelTooLong);
+            }
+            if at >= MAX_NAME - 1 {
+                return Err(NameError::TooLong);
+            }
+            buf.octets[at] = octet;
+            at += 1;
+        }
+        if at > start + 1 {
+            buf.octets[start] = (at - start - 1) as u8;
+            start = at;
+        } else if start == 0 {
+            return Err(NameError::Label);
+        }
+        if start >= MAX_NAME {
+            return Err(NameError::TooLong);
+        }
+        buf.octets[start] = 0;
+        buf.length = (start + 1) as u8;
+        Ok(buf)
+    }
+}
+
+impl Default for NameBuf {
+    fn default() -> NameBuf {
+        NameBuf::new()
+    }
+}
+
+/// Reads a name at `at` of `message`, following compression pointers; returns where the reading goes on.
+///
+/// Pointers must point strictly backwards, each before the one that led to it, so the work is bounded
+/// (RFC 1035 §4.1.4).
+pub fn read_name(message: &[u8], at: usize, out: &mut NameBuf) -> Result<usize, NameError> {
+    let (mut at, mut end, mut length, mut floor) = (at, None, 0, at);
+    loop {
+        let head = *message.get(at).ok_or(NameError::Short)?;
+        match head {
+            0 => {
+                out.octets[length] = 0;
+                out.length = (length + 1) as u8;
+                return Ok(end.unwrap_or(at + 1));
+            }
+            1..=63 => {
+                let n = head as usize + 1;
+                let label = message.get(at..at + n).ok_or(NameError::Short)?;
+                if length + n >= MAX_NAME {
+                    return Err(NameError::TooLong);
+                }
+                out.octets[length..length + n].copy_from_slice(label);
+                length += n;
+                at += n;
+            }
+            192.. => {
+                let low = *message.get(at + 1).ok_or(NameError::Short)?;
+                end.get_or_insert(at + 2);
+                let target = usize::from(u16::from_be_bytes([head & 0x3F, low]));
+                if target >= floor {
+                    return Err(NameError::Pointer);
+                }
+                (at, floor) = (target, target);
+            }
+            _ => return Err(NameError::Label),
+        }
+    }
+}
+
+/// Where the name at `at` ends, without looking behind a compression pointer.
+pub fn skip_name(message: &[u8], at: usize) -> Result<usize, NameError> {
+    let (start, mut at) = (at, at);
+    loop {
+        match *message.get(at).ok_or(NameError::Short)? {
+            0 => return Ok(at + 1),
+            n @ 1..=63 => at += n as usize + 1,
+            192.. if at + 1 < message.len() => return Ok(at + 2),
+            192.. => return Err(NameError::Short),
+            _ => return Err(NameError::Label),
+        }
+        if at - start >= MAX_NAME {
+            return Err(NameError::TooLong);
+        }
+    }
+}
+
+impl PartialEq for NameRef<'_> {
+    fn eq(&self, other: &NameRef<'_>) -> bool {
+        // RFC 4343 §3: case is not significant; length octets stand below 'A', so folding them is harmless.
+        self.0.eq_ignore_ascii_case(other.0)
+    }
+}
+
+impl Eq for NameRef<'_> {}
+
+impl Hash for NameRef<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        for octet in self.0 {
+            state.write_u8(octet.to_ascii_lowercase());
+        }
+    }
+}
+
+impl Ord for NameRef<'_> {
+    /// Canonical order (RFC 4034 §6.1): by label from the root outwards.
+    fn cmp(&self, other: &NameRef<'_>) -> Ordering {
+        let (mine, theirs) = (self.label_count(), other.label_count());
+        for back in 1..=mine.min(theirs) {
+            let (a, b) = (self.labels().nth(mine - back), other.labels().nth(theirs - back));
+            let (a, b) = (a.unwrap_or_default(), b.unwrap_or_default());
+            let lower = |l: &[u8]| l.to_ascii_lowercase();
+            match lower(a).cmp(&lower(b)) {
+                Ordering::Equal => {}
+                decided => return decided,
+            }
+        }
+        mine.cmp(&theirs)
+    }
+}
+
+impl PartialOrd for NameRef<'_> {
+    fn partial_cmp(&self, other: &NameRef<'_>) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Name {
+    fn eq(&self, other: &Name) -> bool {
+        self.as_ref() == other.as_ref()
+    }
+}
+
+impl Eq for Name {}
+
+impl Hash for Name {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.as_ref().hash(state);
+    }
+}
+
+impl Ord for Name {
+    fn cmp(&self, other: &Name) -> Ordering {
+        self.as_ref().cmp(&other.as_ref())
+    }
+}
+
+impl PartialOrd for Name {
+    fn partial_cmp(&self, other: &Name) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl fmt::Display for NameRef<'_> {
+    /// Presentation format, absolute, with the last dot.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        use fmt::Write;
+        if self.is_root() {
+            return f.write_char('.');
+        }
+        for label in self.labels() {
+            for &octet in label {
+                match octet {
+                    b'.' | b'\\' | b'"' | b'(' | b')' | b';' | b'@' | b'$' => {
+                        f.write_char('\\')?;
+                        f.write_char(octet as char)?;
+                    }
+                    0x21..=0x7E => f.write_char(octet as char)?,
+                    _ => write!(f, "\\{octet:03}")?,
+                }
+            }
+            f.write_char('.')?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for NameRef<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.as_ref().fmt(f)
+    }
+}
+
+impl fmt::Debug for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.as_ref().fmt(f)
+    }
+}
+
+impl fmt::Debug for NameBuf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.as_ref().fmt(f)
+    }
+}
+
+impl FromStr for Name {
+    type Err = NameError;
+
+    fn from_str(text: &str) -> Result<Name, NameError> {
+        Name::parse(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn presentation_survives_a_round_trip() {
+        for text in
+            [".", "example.com.", "a\\.b.c.", "\\000\\255x.y.", "0/25.2.0.192.in-addr.arpa.", "-x-.\\@.\\\\."]
+        {
+            assert_eq!(Name::parse(text).unwrap().to_string(), text);
+        }
+        assert_eq!(Name::parse("no.dot").unwrap().to_string(), "no.dot.");
+        assert_eq!(Name::parse("a\\032b.").unwrap().as_wire(), b"\x03a b\0");
+    }
+
+    #[test]
+    fn bad_text_is_an_error() {
+        for (text, error) in [
+            ("", NameError::Label),
+            ("..", NameError::Label),
+            ("a..b", NameError::Label),
+            (".a", NameError::Label),
+            ("a\\", NameError::Escape),
+            ("a\\25", NameError::Escape),
+            ("a\\256", NameError::Escape),
+        ] {
+            assert_eq!(Name::parse(text), Err(error), "{text}");
+        }
+        assert_eq!(Name::parse(&"x".repeat(64)), Err(NameError::LabelTooLong));
+        assert!(Name::parse(&"x".repeat(63)).is_ok());
+    }
+
+    #[test]
+    fn the_longest_name_has_255_octets() {
+        let label = "y".repeat(63);
+        let longest = format!("{label}.{label}.{label}.{}.", "z".repeat(61));
+        assert_eq!(Name::parse(&longest).unwrap().as_wire().len(), 255);
+        for tail in ["z".repeat(62), format!("{}.q", "z".repeat(60)), format!("{}.q.", "z".repeat(61))] {
+            let text = format!("{label}.{label}.{label}.{tail}");
+            assert_eq!(Name::parse(&text), Err(NameError::TooLong), "{text}");
+        }
+    }
+
+    #[test]
+    fn pointers_go_backwards_only() {
+        let mut buf = NameBuf::new();
+        let message = b"\x03com\0\x07example\xC0\x00\x03www\xC0\x05";
+        assert_eq!(read_name(message, 15, &mut buf), Ok(21));
+        assert_eq!(buf.as_ref().to_string(), "www.example.com.");
+        assert_eq!(read_name(b"\xC0\x00", 0, &mut buf), Err(NameError::Pointer));
+        assert_eq!(read_name(b"\x01a\xC0\x00", 0, &mut buf), Err(NameError::Pointer));
+        assert_eq!(read_name(b"\xC0\x02\xC0\x00", 2, &mut buf), Err(NameError::Pointer));
+        assert_eq!(read_name(b"\x41a\0", 0, &mut buf), Err(NameError::Label));
+        assert_eq!(read_name(b"\x05ab", 0, &mut buf), Err(NameError::Short));
+    }
+
+    #[test]
+    fn names_compare_without_case_and_in_canonical_order() {
+        // RFC 4034 §6.1: the example of the section.
+        let sorted = [
+            "example.",
+            "a.example.",
+            "yljkjljk.a.example.",
+            "Z.a.example.",
+            "zABC.a.EXAMPLE.",
+            "z.example.",
+            "\\001.z.example.",
+            "*.z.example.",
+            "\\200.z.example.",
+        ];
+        let names: Vec<Name> = sorted.iter().map(|t| Name::parse(t).unwrap()).collect();
+        assert!(names.windows(2).all(|w| w[0] < w[1]));
+        assert_eq!(Name::parse("EXAMPLE.").unwrap(), names[0]);
+        assert!(names[4].is_at_or_below(&names[1]) && !names[5].is_at_or_below(&names[1]));
+    }
+}

@@ -1,0 +1,140 @@
+//! The one enumeration of reasons: why something did not work. It labels log, status and metrics and decides the next
+//! step (see ARCHITECTURE.md, "What follows a failure").
+
+use std::fmt;
+
+/// The row of the failure table that a reason belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Class {
+    /// IXFR cannot be had from this primary, AXFR may.
+    IxfrUnavailable,
+    /// The primary answers but will not or cannot serve the zone.
+    Refused,
+    /// The seal failed: TSIG or TLS. Never retried with less.
+    Seal,
+    /// The way to the primary failed.
+    Network,
+    /// What arrived is no zone: malformed, incomplete or out of limits.
+    Malformed,
+    /// The primary's serial is behind ours or cannot be compared.
+    Serial,
+    /// A check or a guard rejected the version.
+    Rejected,
+    /// We ourselves could not: disk, memory, limits.
+    Local,
+}
+
+macro_rules! reasons {
+    ($($variant:ident $code:literal $class:ident $help:literal),* $(,)?) => {
+        /// Why a probe, a transfer or a version failed. Codes are stable for ever once released.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[non_exhaustive]
+        pub enum Reason {
+            $(#[doc = $help] $variant),*
+        }
+
+        impl Reason {
+            /// All of them.
+            pub const ALL: &'static [Reason] = &[$(Reason::$variant),*];
+
+            /// The stable code.
+            pub fn code(self) -> &'static str {
+                match self { $(Reason::$variant => $code),* }
+            }
+
+            /// The row of the failure table.
+            pub fn class(self) -> Class {
+                match self { $(Reason::$variant => Class::$class),* }
+            }
+
+            /// One line for the operator: what it means and what to do.
+            pub fn help(self) -> &'static str {
+                match self { $(Reason::$variant => $help),* }
+            }
+        }
+    };
+}
+
+reasons! {
+    IxfrNotImplemented "ixfr-not-implemented" IxfrUnavailable "the primary does not implement IXFR; AXFR is used for a day",
+    IxfrFormatError "ixfr-format-error" IxfrUnavailable "the primary does not understand the IXFR request; AXFR is used for a day",
+    IxfrServerFailure "ixfr-server-failure" IxfrUnavailable "the primary failed while preparing the IXFR; AXFR is tried",
+    IxfrEmpty "ixfr-empty" IxfrUnavailable "the primary answered the IXFR request with nothing; AXFR is tried",
+    IxfrMalformed "ixfr-malformed" IxfrUnavailable "the differences are not in the form of RFC 1995 §4; AXFR is tried",
+    IxfrBrokenChain "ixfr-broken-chain" IxfrUnavailable "the differences do not lead from our serial to the primary's; AXFR is tried",
+    IxfrAbsentRecord "ixfr-absent-record" IxfrUnavailable "the differences delete a record that we do not have: the copies differ; AXFR is tried",
+    IxfrCut "ixfr-cut" IxfrUnavailable "the stream of differences ended before its closing SOA; AXFR is tried once",
+
+    Refused "refused" Refused "the primary refuses us: check its transfer access list and our source address",
+    NotAuth "notauth" Refused "the primary says that it is not authoritative, or does not know our key",
+    NotAuthoritative "not-authoritative" Refused "the primary's answer is not authoritative (AA clear): the zone is not loaded there or expired",
+    NoSuchZone "no-such-zone" Refused "the primary does not have the zone (NXDOMAIN, no SOA or a referral)",
+    ServerFailure "server-failure" Refused "the primary answers SERVFAIL: its own copy is not in order",
+    FormatError "format-error" Refused "the primary answers FORMERR: it does not understand the request",
+    NotImplemented "not-implemented" Refused "the primary answers NOTIMP: it does not offer transfers",
+    OtherRcode "other-rcode" Refused "the primary answers with another error code",
+    PrimaryExpiring "primary-expiring" Refused "the primary's own copy is about to expire (RFC 7314): it is no good source",
+
+    TsigBadSig "tsig-badsig" Seal "the signature does not verify: the secrets differ",
+    TsigBadKey "tsig-badkey" Seal "the primary does not know the key: check its name and algorithm on both sides",
+    TsigBadTime "tsig-badtime" Seal "the clocks differ by more than the permitted skew: check NTP on both sides",
+    TsigBadTrunc "tsig-badtrunc" Seal "the signature is shorter than permitted",
+    TsigMissing "tsig-missing" Seal "the answer is not signed though the request was",
+    TsigMalformed "tsig-malformed" Seal "the TSIG record is malformed or misplaced (RFC 8945 §5.2)",
+    TsigUnexpected "tsig-unexpected" Seal "the answer is signed though the request was not",
+
+    Timeout "timeout" Network "no answer in time: the primary or the way to it is down, or a firewall drops packets",
+    ConnectionRefused "connection-refused" Network "nothing listens at the primary's address",
+    ConnectionReset "connection-reset" Network "the primary or something between closed the connection",
+    Unreachable "unreachable" Network "there is no way to the primary's address",
+    NetworkError "network-error" Network "the connection failed",
+    TruncatedStream "truncated-stream" Network "the connection ended before the closing SOA (RFC 5936 §2.2)",
+    TooSlow "too-slow" Network "the transfer was slower than the minimum rate or longer than its timeout",
+    PrimaryDown "primary-down" Network "the primary was found down a moment ago by another zone; it is not asked by each",
+
+    MalformedMessage "malformed-message" Malformed "a message cannot be parsed (RFC 1035 §4.1)",
+    BadAnswer "bad-answer" Malformed "the answer does not belong to the question: other question, opcode or flags (RFC 5936 §2.2.1)",
+    BadRdata "bad-rdata" Malformed "a record's data does not fit its type",
+    SoaMissing "soa-missing" Malformed "the transfer does not begin with the zone's SOA (RFC 5936 §2.2)",
+    SoaMismatch "soa-mismatch" Malformed "the closing SOA differs from the first: the zone changed under the primary (RFC 5936 §2.2)",
+    SoaForeign "soa-foreign" Malformed "a SOA stands at an owner other than the apex",
+    SoaMisplaced "soa-misplaced" Malformed "a record stands behind the closing SOA (RFC 5936 §2.2)",
+    WrongClass "wrong-class" Malformed "a record has another class than the zone",
+    MetaType "meta-type" Malformed "a record has a type that cannot be zone data (RFC 6895 §3.1)",
+    LimitBytes "limit-bytes" Malformed "the zone is larger than `max-size`",
+    LimitRecords "limit-records" Malformed "the zone has more records than `max-records`",
+    LimitRrset "limit-rrset" Malformed "an RRset has more records than `limits: rrset-records`",
+    LimitEmptyMessages "limit-empty-messages" Malformed "the stream holds too many messages without records",
+
+    SerialBehind "serial-behind" Serial "the primary's serial is older than ours: it went back, or its own copy is stale",
+    SerialIncomparable "serial-incomparable" Serial "the primary's serial is 2^31 away from ours: neither is newer (RFC 1982 §3.2)",
+
+    NoApexNs "no-apex-ns" Rejected "the version has no NS records at the apex (RFC 1034 §4.2.1)",
+    GuardEmpty "guard-empty" Rejected "the version has lost all its records but SOA and NS",
+
+    Disk "disk" Local "the state directory cannot be written",
+    Busy "busy" Local "our own limits are reached; the attempt stays in the queue",
+    Cancelled "cancelled" Local "the attempt was cancelled: the zone was changed or the daemon stops",
+    Internal "internal" Local "an error of our own; please report it",
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.code())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_unique_kebab_case_and_helped() {
+        let mut codes: Vec<_> = Reason::ALL.iter().map(|r| r.code()).collect();
+        assert!(codes.iter().all(|c| c.bytes().all(|b| b.is_ascii_lowercase() || b == b'-')));
+        assert!(Reason::ALL.iter().all(|r| r.help().len() > 10));
+        codes.sort_unstable();
+        codes.dedup();
+        assert_eq!(codes.len(), Reason::ALL.len());
+    }
+}
