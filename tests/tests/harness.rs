@@ -1,0 +1,44 @@
+//! The harness itself: other secondaries take the place of ours, so that a failure elsewhere is not the harness's.
+
+use interop::bind::Bind;
+use interop::dig;
+use interop::knot::Knot;
+use interop::nsd::Nsd;
+use interop::primary::{self, Plan, Primary};
+use interop::wait::SOON;
+use interop::{Key, Port, Software, Zone, each_primary};
+
+/// Every primary feeds another server; a change is notified, transferred and compared.
+fn another_secondary_gets_what_the_primary_serves(software: Software) {
+    let key = Key::make("feed.test", "hmac-sha256");
+    let zone = Zone::ordinary("harness.test.").with_hosts(50);
+    let port = Port::free();
+    let plan = Plan::of(&zone).key(&key).notify(port.at_loopback());
+    let mut primary = primary::start(software, plan);
+    let secondary: Box<dyn Primary> = match software {
+        Software::Bind => Box::new(Knot::secondary(&[&zone.apex], port, primary.address(), Some(&key))),
+        Software::Knot => Box::new(Nsd::secondary(&[&zone.apex], port, primary.address(), Some(&key))),
+        Software::Nsd | Software::Pdns => {
+            Box::new(Bind::secondary(&[&zone.apex], port, primary.address(), Some(&key)))
+        }
+    };
+    secondary.until_serving(&zone, SOON);
+    dig::assert_same_zone(&zone.apex, primary.address(), Some(&key), secondary.address(), None);
+    let next = zone.plus(&["new 60 IN A 192.0.2.77"]).minus("host7 ");
+    primary.publish(&next);
+    secondary.until_serving(&next, SOON);
+    let records = dig::assert_same_zone(&zone.apex, primary.address(), Some(&key), secondary.address(), None);
+    assert!(records.iter().any(|r| r.starts_with("new.harness.test. ")), "{records:?}");
+    assert!(
+        dig::transfer(dig::Client::Dig, primary.address(), &zone.apex, None).is_err(),
+        "without the key nothing"
+    );
+    let wrong = key.with_other_secret();
+    assert!(dig::transfer(dig::Client::Dig, primary.address(), &zone.apex, Some(&wrong)).is_err());
+    assert!(dig::transfer(dig::Client::Kdig, primary.address(), &zone.apex, Some(&wrong)).is_err());
+    primary.stop();
+    assert_eq!(dig::serial(primary.address(), &zone.apex), None);
+    primary.start();
+    primary.until_serving(&next, SOON);
+}
+each_primary!(another_secondary_gets_what_the_primary_serves);
