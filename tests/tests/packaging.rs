@@ -71,7 +71,7 @@ fn the_package_holds_the_program_its_unit_and_a_configuration() {
         return;
     }
     let folder = Folder::fresh();
-    let package = build(&interop::secondo::binary(), folder.path());
+    let package = build(interop::secondo::binary(), folder.path());
     let field = |name: &str| dpkg_deb(&["--field", utf8(&package), name]).trim().to_owned();
     assert_eq!(field("Package"), "secondo");
     assert_eq!(field("Version"), env!("CARGO_PKG_VERSION").replacen('-', "~", 1));
@@ -152,7 +152,7 @@ fn installed_it_runs_as_its_unit_says_and_purged_it_leaves_no_trace() {
         return peers::skip("this machine has no systemd-analyze");
     };
     let folder = Folder::fresh();
-    let package = build(&interop::secondo::binary(), folder.path());
+    let package = build(interop::secondo::binary(), folder.path());
     let before = Installed::remains_of_an_earlier_run_removed();
     if !before.is_empty() {
         return peers::skip(&format!("this machine has a secondo of its own: {before:?}"));
