@@ -296,6 +296,11 @@ impl Zone {
     pub fn nodes(&self) -> impl Iterator<Item = Node<'_>> {
         self.0.nodes.iter().map(|(key, owner)| Node { key, owner, apex: &self.0.apex })
     }
+    /// The nodes at or behind `key` in canonical order, both trees merged: a transfer goes on by it after each message.
+    pub fn nodes_from(&self, key: &[u8]) -> impl Iterator<Item = Node<'_>> {
+        let from = (std::ops::Bound::Included(key), std::ops::Bound::Unbounded);
+        self.0.nodes.range::<[u8], _>(from).map(|(key, owner)| Node { key, owner, apex: &self.0.apex })
+    }
     /// The pages for the disk, in order, the main tree first.
     pub fn pages(&self) -> impl Iterator<Item = (Tree, &[u8])> {
         std::iter::once((Tree::Main, &self.0.page[..]))
