@@ -94,20 +94,42 @@ fn sources(package: &Value) -> Vec<PathBuf> {
 
 /// A source split into its code and its unit tests, which begin at the first `#[cfg(test)]` before a module.
 fn code_and_tests(source: &str) -> (&str, &str) {
-    let mut offset = 0;
+    match test_modules(source).into_iter().find(|(_, declaration)| declaration.ends_with('{')) {
+        Some((offset, _)) => source.split_at(offset),
+        None => (source, ""),
+    }
+}
+
+/// The modules that only tests see: where their attributes begin, and their declarations.
+fn test_modules(source: &str) -> Vec<(usize, &str)> {
+    let mut found = Vec::new();
     let mut marked = None;
+    let mut offset = 0;
     for line in source.split_inclusive('\n') {
-        match line.trim() {
-            "#[cfg(test)]" => marked = Some(offset),
-            module if marked.is_some() && module.starts_with("mod ") && module.ends_with('{') => {
-                return source.split_at(marked.unwrap_or(offset));
+        let trimmed = line.trim();
+        if trimmed == "#[cfg(test)]" {
+            marked = Some(offset);
+        } else if !trimmed.starts_with("#[") {
+            let private = trimmed.trim_start_matches("pub").trim_start_matches("(crate)").trim_start();
+            if let Some(marked) = marked.take().filter(|_| private.starts_with("mod ")) {
+                found.push((marked, private));
             }
-            attribute if attribute.starts_with("#[") => {}
-            _ => marked = None,
         }
         offset += line.len();
     }
-    (source, "")
+    found
+}
+
+/// Whether a source as a whole is for tests only: its module is declared so, in the file that owns its folder.
+fn is_for_tests(path: &Path) -> bool {
+    let declaration = format!("mod {};", path.file_stem().unwrap_or_default().to_string_lossy());
+    let folder = path.parent().expect("a source lies in a folder");
+    let owners =
+        [folder.join("lib.rs"), folder.join("main.rs"), folder.join("mod.rs"), folder.with_extension("rs")];
+    owners
+        .iter()
+        .filter_map(|owner| std::fs::read_to_string(owner).ok())
+        .any(|owner| test_modules(&owner).iter().any(|(_, found)| *found == declaration))
 }
 
 /// How a path is called in a message: from the root of the checkout.
@@ -124,4 +146,7 @@ fn the_tests_of_a_file_begin_where_its_test_module_does() {
     let source = "a\n#[cfg(test)]\nuse x;\nb\n#[cfg(test)]\n#[allow(y)]\nmod tests {\n}\n";
     assert_eq!(code_and_tests(source).0, "a\n#[cfg(test)]\nuse x;\nb\n");
     assert_eq!(code_and_tests("a\n").1, "");
+    let declared = "#[cfg(test)]\npub(crate) mod naive;\nmod real;\n";
+    assert_eq!(test_modules(declared), [(0, "mod naive;")]);
+    assert_eq!(code_and_tests(declared).1, "", "code goes on behind it");
 }
