@@ -182,15 +182,18 @@ fn installed_it_runs_as_its_unit_says_and_purged_it_leaves_no_trace() {
 
 /// Runs the unit's `ExecStart` and `ExecReload` as its user, in folders that stand for those that systemd would make.
 fn runs_as_its_unit_says(folder: &Folder, unit: &str, user: &str) {
-    let uid = nix::unistd::User::from_name(user).unwrap().expect("the package has made its user").uid;
-    fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).unwrap();
+    let uid = nix::unistd::User::from_name(user)
+        .expect("the accounts can be read")
+        .expect("the package has made its user")
+        .uid;
+    fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).expect("our own folder is writable");
     let (state, runtime) = (folder.inner("state"), folder.inner("run"));
     for own in [&state, &runtime] {
-        chown(own, Some(uid.as_raw()), None).unwrap();
+        chown(own, Some(uid.as_raw()), None).expect("our own folder is writable");
     }
     let port = Port::free();
     let configuration = folder.path().join("secondo.yaml");
-    let packaged = fs::read_to_string(CONFIGURATION).unwrap();
+    let packaged = fs::read_to_string(CONFIGURATION).expect("the package is installed");
     assert!(
         packaged.contains("\"127.0.0.1:53\""),
         "a fresh installation listens on loopback only:\n{packaged}"
@@ -201,12 +204,12 @@ fn runs_as_its_unit_says(folder: &Folder, unit: &str, user: &str) {
         state.display(),
         runtime.join("control.sock").display(),
     );
-    fs::write(&configuration, ours).unwrap();
+    fs::write(&configuration, ours).expect("our own folder is writable");
 
     let notify = folder.path().join("notify");
-    let socket = UnixDatagram::bind(&notify).unwrap();
-    fs::set_permissions(&notify, Permissions::from_mode(0o777)).unwrap();
-    socket.set_read_timeout(Some(SOON)).unwrap();
+    let socket = UnixDatagram::bind(&notify).expect("our own folder is writable");
+    fs::set_permissions(&notify, Permissions::from_mode(0o777)).expect("our own folder is writable");
+    socket.set_read_timeout(Some(SOON)).expect("a limit that is not zero");
 
     let start = unit_value(unit, "ExecStart").replace(CONFIGURATION, utf8(&configuration));
     assert!(start.starts_with("/usr/sbin/secondo run "), "{start}");
@@ -217,7 +220,7 @@ fn runs_as_its_unit_says(folder: &Folder, unit: &str, user: &str) {
     let mut daemon = Process::start("secondo", &peers::program("setpriv"), &as_user(user, &command), &log);
 
     until_ready(&socket, &daemon);
-    let status = fs::read_to_string(format!("/proc/{}/status", daemon.id())).unwrap();
+    let status = fs::read_to_string(format!("/proc/{}/status", daemon.id())).expect("it runs");
     assert!(
         status.contains(&format!("\nUid:\t{uid}\t{uid}\t{uid}\t{uid}\n")),
         "not run as {user}:\n{status}"
@@ -255,12 +258,12 @@ fn until_ready(socket: &UnixDatagram, daemon: &Process) {
 /// Whether a question about a zone that nobody has configured is answered with REFUSED (RFC 1035 §4.1.1).
 fn answers(port: &Port) -> bool {
     let question = b"\x12\x34\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x07example\x00\x00\x06\x00\x01";
-    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-    socket.set_read_timeout(Some(Duration::from_secs(2))).unwrap();
+    let socket = UdpSocket::bind("127.0.0.1:0").expect("loopback has free ports");
+    socket.set_read_timeout(Some(Duration::from_secs(2))).expect("a limit that is not zero");
     let mut answer = [0; 512];
     // A lost datagram is asked again.
     (0..10).any(|_| {
-        socket.send_to(question, port.at_loopback()).unwrap();
+        socket.send_to(question, port.at_loopback()).expect("loopback takes datagrams");
         socket
             .recv(&mut answer)
             .is_ok_and(|length| length >= 12 && answer[..2] == question[..2] && answer[3] & 15 == 5)
@@ -291,11 +294,11 @@ impl Installed {
                 policy,
                 "#!/bin/sh\n# Services are not started while secondo's tests install it.\nexit 101\n",
             )
-            .unwrap();
-            fs::set_permissions(policy, Permissions::from_mode(0o755)).unwrap();
+            .expect("root may write there");
+            fs::set_permissions(policy, Permissions::from_mode(0o755)).expect("root may write there");
         }
         let installed = Self { policy: ours.then(|| policy.to_owned()) };
-        fs::write(Self::marker(), "").unwrap();
+        fs::write(Self::marker(), "").expect("the temporary folder is writable");
         process::run(&peers::program("dpkg"), &["--install", utf8(package)]);
         installed
     }
