@@ -96,6 +96,7 @@ fn the_package_holds_the_program_its_unit_and_a_configuration() {
         ("-rw-r--r-- root/root", "./usr/share/doc/secondo/third-party.txt"),
         ("-rw-r--r-- root/root", "./usr/share/doc/secondo/README.md"),
         ("-rw-r--r-- root/root", "./usr/share/doc/secondo/examples/secondo.yaml"),
+        ("-rw-r--r-- root/root", "./usr/share/doc/secondo/examples/zones.d/example.yaml"),
     ] {
         let found = listing.lines().any(|line| line.starts_with(mode) && line.ends_with(&format!(" {path}")));
         assert!(found, "{mode} {path} is not in\n{listing}");
