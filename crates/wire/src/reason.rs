@@ -64,6 +64,7 @@ reasons! {
     IxfrBrokenChain "ixfr-broken-chain" IxfrUnavailable "the differences do not lead from our serial to the primary's; AXFR is tried",
     IxfrAbsentRecord "ixfr-absent-record" IxfrUnavailable "the differences delete a record that we do not have: the copies differ; AXFR is tried",
     IxfrCut "ixfr-cut" IxfrUnavailable "the stream of differences ended before its closing SOA; AXFR is tried once",
+    IxfrTooLarge "ixfr-too-large" IxfrUnavailable "the differences are too many, or larger than the zone; AXFR is tried",
 
     Refused "refused" Refused "the primary refuses us: check its transfer access list and our source address",
     NotAuth "notauth" Refused "the primary says that it is not authoritative, or does not know our key",
