@@ -125,3 +125,31 @@ fn scripts_can_be_run() {
         assert!(mode.mode() & 0o111 == 0o111, "{name} is not executable");
     }
 }
+
+#[test]
+fn documents_point_only_at_what_is_there() {
+    let mut wrong = Vec::new();
+    let mut seen = 0;
+    for document in files_below(root()).into_iter().filter(|path| path.extension().is_some_and(|e| e == "md"))
+    {
+        let content = read(&document);
+        let targets = content.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next());
+        for target in targets.filter(|target| !target.is_empty() && !target.contains("://")) {
+            seen += 1;
+            if !document.parent().unwrap_or(root()).join(target).exists() {
+                wrong.push(format!("{}: {target}", shown(&document)));
+            }
+        }
+    }
+    assert!(seen > 0, "no links found");
+    assert!(wrong.is_empty(), "links that lead nowhere:\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn the_map_shows_every_room() {
+    let map = read(&root().join("ARCHITECTURE.md"));
+    for package in packages() {
+        let place = shown(&folder(package));
+        assert!(map.contains(&format!("`{place}")), "ARCHITECTURE.md does not say what {place} is");
+    }
+}
