@@ -24,7 +24,11 @@ impl Bind {
         let mut bind = Self::new(plan.zones);
         let mut clauses = plan.key.as_ref().map(Key::clause).unwrap_or_default();
         let named = plan.key.as_ref().map(|k| format!(" key \"{}\"", k.name)).unwrap_or_default();
-        let admitted = if plan.key.is_some() { format!("{named};") } else { " any;".into() };
+        let admitted = match (plan.only_from, &plan.key) {
+            (Some(address), _) => format!(" {address};"),
+            (None, Some(_)) => format!("{named};"),
+            (None, None) => " any;".into(),
+        };
         let notified: String =
             plan.notify.iter().map(|s| format!(" {} port {}{named};", s.ip(), s.port())).collect();
         for (index, zone) in bind.zones.iter().enumerate() {

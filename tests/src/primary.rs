@@ -1,6 +1,6 @@
 //! What all primaries have in common.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use crate::bind::Bind;
@@ -18,12 +18,14 @@ pub struct Plan {
     pub key: Option<Key>,
     /// The secondaries that it notifies.
     pub notify: Vec<SocketAddr>,
+    /// The only address that may transfer; BIND alone looks at it.
+    pub only_from: Option<IpAddr>,
 }
 
 impl Plan {
     /// One zone, without key and NOTIFY.
     pub fn of(zone: &Zone) -> Self {
-        Self { zones: vec![zone.clone()], key: None, notify: Vec::new() }
+        Self { zones: vec![zone.clone()], key: None, notify: Vec::new(), only_from: None }
     }
 
     /// With a key that every transfer needs.

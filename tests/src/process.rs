@@ -5,6 +5,7 @@ use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill, killpg};
@@ -21,6 +22,7 @@ pub struct Process {
     name: String,
     child: Child,
     log: PathBuf,
+    copier: Option<JoinHandle<()>>,
     _watchdog: Sender<()>,
 }
 
@@ -30,13 +32,32 @@ impl Process {
         let output = File::options().create(true).append(true).open(log).expect("our own folder is writable");
         let errors = output.try_clone().expect("a file can be shared");
         let mut command = bound_to_our_life(program);
-        command.args(arguments).stdin(Stdio::null()).stdout(output).stderr(errors);
+        command.args(arguments).stdout(output).stderr(errors);
+        Self::spawn(name, command, log)
+    }
+
+    /// Starts `program` so that [`Process::limit_files`] can be used on it: its log goes through a pipe, which no such
+    /// limit touches, and the signal that goes with the limit is ignored.
+    pub fn start_limitable(name: &str, program: &Path, arguments: &[&str], log: &Path) -> Self {
+        let mut output =
+            File::options().create(true).append(true).open(log).expect("our own folder is writable");
+        let mut command = bound_to_our_life(Path::new("/bin/sh"));
+        command.args(["-c", "trap '' XFSZ; exec \"$@\"", "sh"]).arg(program).args(arguments);
+        command.stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut process = Self::spawn(name, command, log);
+        let mut errors = process.child.stderr.take().expect("it was asked for");
+        process.copier = Some(std::thread::spawn(move || {
+            let _ = std::io::copy(&mut errors, &mut output);
+        }));
+        process
+    }
+
+    fn spawn(name: &str, mut command: Command, log: &Path) -> Self {
         // A group of its own, so that what the server forks can be ended with it, by this one id.
-        command.process_group(0);
-        let child =
-            command.spawn().unwrap_or_else(|error| panic!("cannot start {}: {error}", program.display()));
+        command.process_group(0).stdin(Stdio::null());
+        let child = command.spawn().unwrap_or_else(|error| panic!("cannot start {name}: {error}"));
         let watchdog = watch(Pid::from_raw(child.id().cast_signed()));
-        Self { name: name.to_owned(), child, log: log.to_owned(), _watchdog: watchdog }
+        Self { name: name.to_owned(), child, log: log.to_owned(), copier: None, _watchdog: watchdog }
     }
 
     /// The process id.
@@ -62,6 +83,13 @@ impl Process {
             .unwrap_or_else(|error| panic!("cannot send {signal} to {}: {error}", self.name));
     }
 
+    /// Refuses it writes that would make a file longer than this many octets, as a full disk would.
+    pub fn limit_files(&self, octets: u64) {
+        let size = if octets == u64::MAX { "unlimited".to_owned() } else { octets.to_string() };
+        let arguments = [format!("--pid={}", self.id()), format!("--fsize={size}:unlimited")];
+        run(&crate::peers::program("prlimit"), &[&arguments[0], &arguments[1]]);
+    }
+
     /// Asks it to end and waits until it has ended.
     pub fn stop(mut self) -> ExitStatus {
         self.signal(Signal::SIGTERM);
@@ -79,12 +107,16 @@ impl Process {
     /// Waits until it has ended on its own or after a signal.
     pub fn ended(&mut self, after: &str) -> ExitStatus {
         let log = self.log.clone();
-        wait::until(
+        let status = wait::until(
             &format!("the end of {} after {after}", self.name),
             SOON,
             || tail(&log),
             || self.child.try_wait().expect("a child of ours can be waited for"),
-        )
+        );
+        if let Some(copier) = self.copier.take() {
+            copier.join().expect("copying a log does not panic");
+        }
+        status
     }
 
     /// The last lines of its log.

@@ -20,6 +20,7 @@ pub struct Secondo {
     process: Option<Process>,
     port: Port,
     folder: Folder,
+    limitable: bool,
 }
 
 /// A place in the log: what comes after it is new.
@@ -41,9 +42,14 @@ impl Secondo {
 
     /// Writes the configuration, starts nothing.
     pub fn prepare(port: Port, config: &Config) -> Self {
-        let secondo = Self { process: None, port, folder: Folder::fresh() };
+        let secondo = Self { process: None, port, folder: Folder::fresh(), limitable: false };
         secondo.configure(config);
         secondo
+    }
+
+    /// From its next start on, [`Process::limit_files`] works on it.
+    pub fn limitable(&mut self) {
+        self.limitable = true;
     }
 
     /// Starts it with what it left on disk, and waits until it says that it is ready.
@@ -58,7 +64,8 @@ impl Secondo {
         assert!(self.process.is_none(), "it runs already");
         let configuration = self.configuration();
         let arguments = ["run", "--config", &configuration.to_string_lossy()];
-        self.process = Some(Process::start("secondo", binary(), &arguments, &self.log()));
+        let start = if self.limitable { Process::start_limitable } else { Process::start };
+        self.process = Some(start("secondo", binary(), &arguments, &self.log()));
     }
 
     /// Replaces the configuration file; a running daemon has to be told.

@@ -1,0 +1,163 @@
+//! What we send on: AXFR, IXFR and NOTIFY to secondaries behind us (RFC 5936, RFC 1995, RFC 1996).
+
+use std::time::Duration;
+
+use interop::bind::Bind;
+use interop::dig::Client;
+use interop::knot::Knot;
+use interop::nsd::Nsd;
+use interop::secondo::Mark;
+use interop::wait::SOON;
+use interop::{Config, Key, Plan, Port, Primary, Secondo, Software, Zone, dig, each_primary, peers, primary};
+
+/// BIND at the top, secondo in the middle, the software at the bottom.
+fn a_chain_of_three_carries_every_change(software: Software) {
+    if !peers::ready(&[Software::Bind]) {
+        return;
+    }
+    let upper = Key::make("upper.key", "hmac-sha256");
+    let lower = Key::make("lower.key", "hmac-sha512");
+    let zone = Zone::ordinary("relay.test.").with_hosts(2000);
+    let ours = Port::free();
+    let below = Port::free();
+    let plan = Plan::of(&zone).key(&upper).notify(ours.at_loopback());
+    let mut top = primary::start(Software::Bind, plan);
+    let config = Config::new().primary("top", top.address(), Some(&upper)).key(&lower).zone(
+        &zone.apex,
+        "top",
+        &[
+            "allow-transfer: [{ address: 127.0.0.1, key: lower.key }]",
+            &format!("also-notify: [{{ address: \"{}\", key: lower.key }}]", below.at_loopback()),
+        ],
+    );
+    let secondo = Secondo::start(ours, &config);
+    secondo.until_published(Mark::START, &zone.apex, zone.serial);
+    let apexes = [zone.apex.as_str()];
+    let bottom: Box<dyn Primary> = match software {
+        Software::Bind => Box::new(Bind::secondary(&apexes, below, secondo.address(), Some(&lower))),
+        Software::Knot => Box::new(Knot::secondary(&apexes, below, secondo.address(), Some(&lower))),
+        Software::Nsd | Software::Pdns => {
+            Box::new(Nsd::secondary(&apexes, below, secondo.address(), Some(&lower)))
+        }
+    };
+    bottom.until_serving(&zone, SOON);
+    dig::assert_same_zone(&zone.apex, top.address(), Some(&upper), bottom.address(), None);
+
+    let mut current = zone;
+    for round in 0..3 {
+        let mark = secondo.mark();
+        current = current.plus(&[&format!("r{round} 60 IN A 192.0.2.100")]);
+        top.publish(&current);
+        // Timers are long: only our NOTIFY can have told it.
+        bottom.until_serving(&current, SOON);
+        secondo.zone_event(mark, "downstream.notified", &current.apex);
+        secondo.zone_event(mark, "downstream.transfer", &current.apex);
+    }
+    dig::assert_same_zone(&current.apex, top.address(), Some(&upper), bottom.address(), None);
+}
+each_primary!(a_chain_of_three_carries_every_change, bind Bind, knot Knot, nsd Nsd);
+
+#[test]
+fn only_those_named_may_transfer() {
+    if !peers::ready(&[Software::Knot]) {
+        return;
+    }
+    let key = Key::make("allowed.key", "hmac-sha256");
+    let other = Key::make("other.key", "hmac-sha256");
+    let zone = Zone::ordinary("closed.test.");
+    let primary = primary::start(Software::Knot, Plan::of(&zone));
+    let config = Config::new()
+        .key(&key)
+        .key(&other)
+        .primary("upstream", primary.address(), None)
+        .zone(&zone.apex, "upstream", &["allow-transfer: [{ address: 127.0.0.1, key: allowed.key }]"])
+        .zone("nobody.test.", "upstream", &[]);
+    let secondo = Secondo::start(Port::free(), &config);
+    secondo.until_published(Mark::START, &zone.apex, zone.serial);
+    let server = secondo.address();
+
+    for client in [Client::Dig, Client::Kdig] {
+        assert!(dig::transfer(client, server, &zone.apex, Some(&key)).is_ok(), "{client:?}");
+        for stranger in [None, Some(&other), Some(&key.with_other_secret())] {
+            assert!(dig::transfer(client, server, &zone.apex, stranger).is_err(), "{client:?} {stranger:?}");
+        }
+    }
+    let refused = dig::ask(server, &[&zone.apex, "AXFR"]);
+    assert!(refused.answer.is_empty() && refused.text.contains("failed"), "{}", refused.text);
+    let status = |arguments: &[&str]| dig::ask(server, arguments).status;
+    assert_eq!(status(&[&zone.apex, "IXFR=1", "+tcp"]), "REFUSED");
+    assert_eq!(status(&["nobody.test.", "IXFR=1", "+tcp"]), "REFUSED");
+    secondo.event(Mark::START, "downstream.refused", |e| e.is_about(&zone.apex));
+    // Not ours: NOTAUTH to whom some rule admits, REFUSED to strangers.
+    let argument = key.argument();
+    assert_eq!(status(&["-y", &argument, "unknown.test.", "IXFR=1", "+tcp"]), "NOTAUTH");
+    assert_eq!(status(&["unknown.test.", "IXFR=1", "+tcp"]), "REFUSED");
+}
+
+#[test]
+fn an_ixfr_of_the_current_serial_gets_the_soa_alone() {
+    if !peers::ready(&[Software::Nsd]) {
+        return;
+    }
+    let zone = Zone::ordinary("current.test.").with_hosts(20);
+    let primary = primary::start(Software::Nsd, Plan::of(&zone));
+    let config = Config::new().primary("upstream", primary.address(), None).zone(
+        &zone.apex,
+        "upstream",
+        &["allow-transfer: [{ address: 127.0.0.1 }]"],
+    );
+    let secondo = Secondo::start(Port::free(), &config);
+    secondo.until_published(Mark::START, &zone.apex, zone.serial);
+    let server = secondo.address();
+    let current = format!("IXFR={}", zone.serial);
+    let older = format!("IXFR={}", zone.serial - 1);
+    for transport in ["+tcp", "+notcp"] {
+        // RFC 1995 §2: the same or a newer serial gets the single SOA.
+        let response = dig::ask(server, &[&zone.apex, &current, transport]);
+        assert_eq!(response.answer.len(), 1, "{}", response.text);
+        assert!(
+            response.answer[0]
+                .contains(&format!(" SOA ns1.current.test. hostmaster.current.test. {}", zone.serial))
+        );
+    }
+    let response = dig::ask(server, &[&zone.apex, &older, "+tcp"]);
+    assert!(response.answer.len() > 20, "{}", response.text);
+    assert_eq!(response.answer.first(), response.answer.last(), "{}", response.text);
+}
+
+#[test]
+fn a_notify_is_repeated_until_it_is_answered() {
+    if !peers::ready(&[Software::Knot]) {
+        return;
+    }
+    let zone = Zone::ordinary("patient.test.");
+    let ours = Port::free();
+    let below = Port::free();
+    let mut top = primary::start(Software::Knot, Plan::of(&zone).notify(ours.at_loopback()));
+    let silent = std::net::UdpSocket::bind(below.at_loopback()).expect("the port is ours");
+    silent.set_read_timeout(Some(Duration::from_secs(30))).expect("a timeout can be set");
+    let line = format!("also-notify: [{{ address: \"{}\" }}]", below.at_loopback());
+    let config = Config::new().primary("top", top.address(), None).zone(&zone.apex, "top", &[&line]);
+    let secondo = Secondo::start(ours, &config);
+    secondo.until_published(Mark::START, &zone.apex, zone.serial);
+    let next = zone.plus(&["new 60 IN A 192.0.2.101"]);
+    top.publish(&next);
+    let mut seen = Vec::new();
+    while seen.len() < 2 {
+        let mut message = [0; 512];
+        let (length, sender) = silent.recv_from(&mut message).expect("a NOTIFY comes, and comes again");
+        // RFC 1996 §3.3: opcode NOTIFY, a question for the SOA.
+        assert_eq!(message[2] & 0xf8, 0x20, "{:02x?}", &message[..length]);
+        let told = message[..length].windows(4).any(|w| w == next.serial.to_be_bytes());
+        if told {
+            seen.push((message[..length].to_vec(), sender));
+        }
+    }
+    // Answered at last: that is the end of it.
+    let (message, sender) = seen.pop().expect("two were seen");
+    let mut answer = message;
+    answer[2] |= 0x80;
+    let mark = secondo.mark();
+    silent.send_to(&answer, sender).expect("loopback takes datagrams");
+    secondo.zone_event(mark, "downstream.notified", &zone.apex);
+}
