@@ -1,11 +1,13 @@
 //! Access lists, and the servers that we notify.
 
+use std::hash::{Hash, Hasher};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use secondo_tsig::Key;
 use secondo_wire::Name;
 
-use super::keys::{KeyConfig, Keys};
+use super::keys::Keys;
 use super::problem::{Findings, quoted};
 use super::tree::Node;
 use super::units::{Prefix, PrefixError, parse_socket_address};
@@ -33,12 +35,19 @@ pub struct AccessEntry {
 pub type AccessList = Arc<[AccessEntry]>;
 
 /// A server that is told of each new version (`also-notify`).
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NotifyTarget {
     /// Where to.
     pub address: SocketAddr,
     /// The key that seals the NOTIFY.
-    pub key: Option<Arc<KeyConfig>>,
+    pub key: Option<Key>,
+}
+
+/// By address alone: equal targets have equal addresses, and no secret is hashed.
+impl Hash for NotifyTarget {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.address.hash(state);
+    }
 }
 
 /// Everybody.
@@ -67,7 +76,7 @@ fn entry(node: &Node, keys: &Keys, findings: &mut Findings) -> Option<AccessEntr
         None => None,
     };
     let key = match key {
-        Some(key) => Some(key?.name.clone()),
+        Some(key) => Some(key?.name().clone()),
         None => None,
     };
     Some(AccessEntry { prefix, key })
@@ -91,7 +100,11 @@ fn prefix(node: &Node, findings: &mut Findings) -> Option<Prefix> {
 }
 
 /// Reads `also-notify`.
-pub(super) fn notify_targets(node: &Node, keys: &Keys, findings: &mut Findings) -> Option<Arc<[NotifyTarget]>> {
+pub(super) fn notify_targets(
+    node: &Node,
+    keys: &Keys,
+    findings: &mut Findings,
+) -> Option<Arc<[NotifyTarget]>> {
     let expected = "a list such as [{ address: \"192.0.2.1:53\", key: name }]";
     let items = walk::list(node, expected, findings)?;
     items.iter().map(|item| target(item, keys, findings)).collect::<Vec<_>>().into_iter().collect()
@@ -101,7 +114,8 @@ fn target(node: &Node, keys: &Keys, findings: &mut Findings) -> Option<NotifyTar
     let fields = walk::fields(node, &TARGET, findings)?;
     let key = fields.of("key").map(|node| keys.named_by(node, findings));
     let Some(address) = fields.of("address") else {
-        findings.error(fields.mark, "`address` is missing, expected one such as 192.0.2.1 or \"192.0.2.1:53\"");
+        findings
+            .error(fields.mark, "`address` is missing, expected one such as 192.0.2.1 or \"192.0.2.1:53\"");
         return None;
     };
     let address = socket_address(address, findings)?;

@@ -95,7 +95,9 @@ pub(super) enum PatternError {
 impl fmt::Display for PatternError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            PatternError::Folder => write!(f, "a wildcard in a folder, expected it in the last part of the path"),
+            PatternError::Folder => {
+                write!(f, "a wildcard in a folder, expected it in the last part of the path")
+            }
             PatternError::Empty => write!(f, "no file name, expected a path such as zones.d/*.yaml"),
             PatternError::TooMany => write!(f, "too many files, expected at most {MAX_FILES}"),
             PatternError::Io(error) => write!(f, "the folder cannot be read: {error}"),

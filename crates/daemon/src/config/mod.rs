@@ -27,12 +27,11 @@ mod zone;
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
-use std::sync::Arc;
 
+use secondo_tsig::Key;
 use secondo_wire::Name;
 
 pub use access::{AccessEntry, AccessList, NotifyTarget};
-pub use keys::{Algorithm, KeyConfig, Secret};
 pub use primary::PrimaryConfig;
 pub use problem::Problem;
 pub use server::{Limits, LogConfig, LogFormat, LogLevel, ServerConfig};
@@ -48,7 +47,7 @@ use walk::Words;
 use zone::{Include, Zones};
 
 /// Largest file, in octets: a million zones with a few keys each.
-const MAX_FILE: u64 = 256 * 1024 * 1024;
+const MAX_FILE: u64 = 128 * 1024 * 1024;
 
 const TOP: Words = Words {
     of: "the configuration",
@@ -75,7 +74,7 @@ pub struct Config {
     /// The daemon as a whole.
     pub server: ServerConfig,
     /// All keys, also those that only access lists name.
-    pub keys: BTreeMap<Name, Arc<KeyConfig>>,
+    pub keys: BTreeMap<Name, Key>,
     /// The zones in the order of the files, no two of one name.
     pub zones: Vec<ZoneConfig>,
     /// What works but should not stay so.
@@ -96,8 +95,10 @@ pub struct ZoneChanges<'c> {
 impl Config {
     /// The zones that `new` adds, removes and changes; all others are equal in every setting.
     pub fn zone_changes<'c>(&'c self, new: &'c Config) -> ZoneChanges<'c> {
-        let old_by_name: HashMap<&Name, &ZoneConfig> = self.zones.iter().map(|zone| (&zone.name, zone)).collect();
-        let new_by_name: HashMap<&Name, &ZoneConfig> = new.zones.iter().map(|zone| (&zone.name, zone)).collect();
+        let old_by_name: HashMap<&Name, &ZoneConfig> =
+            self.zones.iter().map(|zone| (&zone.name, zone)).collect();
+        let new_by_name: HashMap<&Name, &ZoneConfig> =
+            new.zones.iter().map(|zone| (&zone.name, zone)).collect();
         let mut changes = ZoneChanges::default();
         for zone in &new.zones {
             match old_by_name.get(&zone.name) {
@@ -133,7 +134,7 @@ pub fn load(path: &Path) -> Result<Config, Vec<Problem>> {
     }
 }
 
-type Parts = (ServerConfig, BTreeMap<Name, Arc<KeyConfig>>, Vec<ZoneConfig>);
+type Parts = (ServerConfig, BTreeMap<Name, Key>, Vec<ZoneConfig>);
 
 fn read(root: &Node, folder: &Path, findings: &mut Findings) -> Option<Parts> {
     let top = walk::fields(root, &TOP, findings)?;

@@ -1,12 +1,15 @@
 //! Primaries: the servers that zones are taken from.
 
 use std::collections::HashMap;
+use std::hash::{Hash, Hasher};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use secondo_tsig::Key;
+
 use super::access::socket_address;
-use super::keys::{KeyConfig, Keys};
+use super::keys::Keys;
 use super::problem::{Findings, quoted};
 use super::tree::{Node, Value};
 use super::walk::{self, Fields, Words};
@@ -42,14 +45,14 @@ const WORDS: Words = Words {
 };
 
 /// One primary. Zones that name it share it.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PrimaryConfig {
     /// Its name in the configuration; its first address when it was written in place.
     pub name: Arc<str>,
     /// At least one; tried in order.
     pub addresses: Vec<SocketAddr>,
     /// The keys to seal with, the first preferred; empty: unsigned.
-    pub keys: Vec<Arc<KeyConfig>>,
+    pub keys: Vec<Key>,
     /// Local address of probes and transfers over IPv4.
     pub source_ipv4: Option<IpAddr>,
     /// Local address of probes and transfers over IPv6.
@@ -62,6 +65,14 @@ pub struct PrimaryConfig {
     pub idle_timeout: Duration,
     /// Bytes in each minute of a transfer, from its sixth on; 0: no minimum.
     pub minimum_rate: u64,
+}
+
+/// By name and addresses: equal primaries have them equal, and no secret is hashed.
+impl Hash for PrimaryConfig {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.name.hash(state);
+        self.addresses.hash(state);
+    }
 }
 
 impl PrimaryConfig {
@@ -101,7 +112,11 @@ impl Primaries {
         keys: &Keys,
         findings: &mut Findings,
     ) -> Option<Arc<[Arc<PrimaryConfig>]>> {
-        let items = walk::list(node, "a list of names of primaries, or of primaries such as [{ addresses: […] }]", findings)?;
+        let items = walk::list(
+            node,
+            "a list of names of primaries, or of primaries such as [{ addresses: […] }]",
+            findings,
+        )?;
         if items.is_empty() || items.len() > MAX_PRIMARIES {
             let message = format!("{} primaries, expected 1 to {MAX_PRIMARIES}", items.len());
             findings.error(node.mark, message);
@@ -139,7 +154,12 @@ impl Primaries {
 }
 
 /// Reads one primary; every part is looked at, whatever else is wrong.
-fn primary(name: Option<&Arc<str>>, node: &Node, keys: &Keys, findings: &mut Findings) -> Option<PrimaryConfig> {
+fn primary(
+    name: Option<&Arc<str>>,
+    node: &Node,
+    keys: &Keys,
+    findings: &mut Findings,
+) -> Option<PrimaryConfig> {
     let fields = walk::fields(node, &WORDS, findings)?;
     let second = Duration::from_secs(1);
     let duration = |word: &str, default: Duration, findings: &mut Findings| match fields.of(word) {
@@ -201,7 +221,8 @@ fn addresses(fields: &Fields<'_>, findings: &mut Findings) -> Option<Vec<SocketA
         findings.error(fields.mark, "`addresses` is missing, expected a list such as [\"192.0.2.1\"]");
         return None;
     };
-    let items = walk::list(node, "a list of addresses such as [\"192.0.2.1\", \"[2001:db8::1]:53\"]", findings)?;
+    let items =
+        walk::list(node, "a list of addresses such as [\"192.0.2.1\", \"[2001:db8::1]:53\"]", findings)?;
     if items.is_empty() || items.len() > MAX_ADDRESSES {
         let message = format!("{} addresses, expected 1 to {MAX_ADDRESSES}", items.len());
         findings.error(node.mark, message);
@@ -216,7 +237,7 @@ fn addresses(fields: &Fields<'_>, findings: &mut Findings) -> Option<Vec<SocketA
     read.into_iter().collect()
 }
 
-fn keys_of(fields: &Fields<'_>, keys: &Keys, findings: &mut Findings) -> Option<Vec<Arc<KeyConfig>>> {
+fn keys_of(fields: &Fields<'_>, keys: &Keys, findings: &mut Findings) -> Option<Vec<Key>> {
     match (fields.of("key"), fields.of("keys")) {
         (None, None) => Some(Vec::new()),
         (Some(node), None) => Some(vec![keys.named_by(node, findings)?]),

@@ -145,7 +145,9 @@ impl Builder {
             Event::DocumentStart(_) if self.root.is_some() => {
                 fail("a second YAML document begins, expected one document in a file")
             }
-            Event::Scalar(_, _, _, Some(_)) | Event::SequenceStart(_, Some(_)) | Event::MappingStart(_, Some(_)) => {
+            Event::Scalar(_, _, _, Some(_))
+            | Event::SequenceStart(_, Some(_))
+            | Event::MappingStart(_, Some(_)) => {
                 fail("YAML tags (`!…`) are not supported, expected a plain value")
             }
             Event::Scalar(text, style, anchor, None) => {
@@ -306,9 +308,14 @@ mod tests {
     #[test]
     fn deep_nesting_is_refused_also_through_aliases() {
         assert!(refused(&"[".repeat(100)).2.starts_with("nested too deep"));
-        assert!(refused(&(0..2000).map(|n| format!("{}a:\n", " ".repeat(n))).collect::<String>()).2.contains("deep"));
-        let chain: String =
-            (1..60).map(|n| format!("a{n}: &a{n} [*a{}]\n", n - 1)).fold("a0: &a0 [x]\n".into(), |a, b| a + &b);
+        assert!(
+            refused(&(0..2000).map(|n| format!("{}a:\n", " ".repeat(n))).collect::<String>())
+                .2
+                .contains("deep")
+        );
+        let chain: String = (1..60)
+            .map(|n| format!("a{n}: &a{n} [*a{}]\n", n - 1))
+            .fold("a0: &a0 [x]\n".into(), |a, b| a + &b);
         assert!(refused(&chain).2.starts_with("nested too deep"));
     }
 

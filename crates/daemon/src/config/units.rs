@@ -173,7 +173,8 @@ mod tests {
         assert_eq!(parse_duration("15m"), seconds(900));
         assert_eq!(parse_duration("2h"), seconds(7200));
         assert_eq!(parse_duration("7d"), seconds(604_800));
-        for bad in ["", "s", "1w", "-1", "1.5h", "1 h", "1h30m", "18446744073709551615d", "99999999d", "٣s"] {
+        for bad in ["", "s", "1w", "-1", "1.5h", "1 h", "1h30m", "18446744073709551615d", "99999999d", "٣s"]
+        {
             assert_eq!(parse_duration(bad), None, "{bad}");
         }
     }
@@ -198,7 +199,9 @@ mod tests {
         assert_eq!(shown("2001:db8::1").as_deref(), Some("[2001:db8::1]:53"));
         assert_eq!(shown("[2001:db8::1]").as_deref(), Some("[2001:db8::1]:53"));
         assert_eq!(shown("[2001:db8::1]:54").as_deref(), Some("[2001:db8::1]:54"));
-        for bad in ["", "localhost", "192.0.2.1:0", "192.0.2.1:70000", "192.0.2", "[192.0.2.1]", "*", "192.0.2.1/24"] {
+        for bad in
+            ["", "localhost", "192.0.2.1:0", "192.0.2.1:70000", "192.0.2", "[192.0.2.1]", "*", "192.0.2.1/24"]
+        {
             assert_eq!(shown(bad), None, "{bad}");
         }
     }
@@ -220,7 +223,16 @@ mod tests {
 
     #[test]
     fn a_bad_prefix_is_refused() {
-        for bad in ["", "192.0.2.0/33", "::/129", "192.0.2.0/", "192.0.2.0/+8", "::ffff:0.0.0.0/8", "any", "192.0.2.0/-1"] {
+        for bad in [
+            "",
+            "192.0.2.0/33",
+            "::/129",
+            "192.0.2.0/",
+            "192.0.2.0/+8",
+            "::ffff:0.0.0.0/8",
+            "any",
+            "192.0.2.0/-1",
+        ] {
             assert_eq!(Prefix::parse(bad), Err(PrefixError::Malformed), "{bad}");
         }
         let Err(PrefixError::HostBits(meant)) = Prefix::parse("192.0.2.1/24") else { panic!("not refused") };

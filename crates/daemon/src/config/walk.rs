@@ -52,17 +52,22 @@ pub(super) fn fields<'n>(node: &'n Node, words: &Words, findings: &mut Findings)
         );
         return None;
     };
-    let mut found: Vec<(&'static str, Mark, &Node)> = Vec::with_capacity(entries.len().min(words.known.len()));
+    let mut found: Vec<(&'static str, Mark, &Node)> =
+        Vec::with_capacity(entries.len().min(words.known.len()));
     let mut later: Vec<&str> = Vec::new();
     for (key, value) in entries.iter() {
         let Value::Scalar(scalar) = &key.value else {
-            findings.error(key.mark, format!("a key of {} cannot be {}, expected a word", words.of, key.kind()));
+            findings
+                .error(key.mark, format!("a key of {} cannot be {}, expected a word", words.of, key.kind()));
             continue;
         };
         let text = scalar.text();
         if let Some(word) = words.known.iter().find(|word| **word == text) {
             if found.iter().any(|(known, ..)| known == word) {
-                findings.error(key.mark, format!("key `{word}` is written twice, expected it once in {}", words.of));
+                findings.error(
+                    key.mark,
+                    format!("key `{word}` is written twice, expected it once in {}", words.of),
+                );
             } else {
                 found.push((word, key.mark, value));
             }
@@ -108,7 +113,12 @@ pub(super) type Named<'n> = (&'n str, Mark, &'n Node);
 
 /// Reads a map whose keys are names given by the operator. Nothing at all is an empty map. With `private`, names are
 /// not repeated in messages.
-pub(super) fn named<'n>(node: &'n Node, what: &str, private: bool, findings: &mut Findings) -> Vec<Named<'n>> {
+pub(super) fn named<'n>(
+    node: &'n Node,
+    what: &str,
+    private: bool,
+    findings: &mut Findings,
+) -> Vec<Named<'n>> {
     if node.is_null() {
         return Vec::new();
     }
@@ -175,7 +185,9 @@ pub(super) fn parsed<T>(
 pub(super) fn typed<T: DeserializeOwned>(node: &Node, expected: &str, findings: &mut Findings) -> Option<T> {
     let atom = |text: &str| {
         let is_word = text.len() <= 64
-            && text.bytes().all(|octet| octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'+' | b'_' | b'.'));
+            && text
+                .bytes()
+                .all(|octet| octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'+' | b'_' | b'.'));
         if is_word { serde_yaml::from_str(text).ok() } else { None }
     };
     parsed(node, expected, atom, findings)

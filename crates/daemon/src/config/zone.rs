@@ -32,8 +32,7 @@ macro_rules! zone_words {
     };
 }
 
-const DEFAULTS: Words =
-    Words { of: "`zone-defaults`", known: zone_words!(), later: LATER, private: false };
+const DEFAULTS: Words = Words { of: "`zone-defaults`", known: zone_words!(), later: LATER, private: false };
 const TEMPLATE: Words = Words { of: "a template", known: zone_words!(), later: LATER, private: false };
 const ZONE: Words =
     Words { of: "a zone", known: zone_words!("name", "template", "include"), later: LATER, private: false };
@@ -225,7 +224,9 @@ impl<'k> Zones<'k> {
             .and_then(|node| layer(node, &DEFAULTS, findings))
             .unwrap_or_default();
         let mut read = HashMap::new();
-        for (name, mark, node) in templates.map_or(Vec::new(), |node| walk::named(node, "templates", false, findings)) {
+        for (name, mark, node) in
+            templates.map_or(Vec::new(), |node| walk::named(node, "templates", false, findings))
+        {
             if !walk::is_label(name) {
                 findings.error(mark, format!("bad name {}, expected {}", quoted(name), walk::LABEL));
                 continue;
@@ -272,7 +273,8 @@ impl<'k> Zones<'k> {
         let Some(name_node) = fields.of("name") else {
             // `catalog` stands in the place of a name, and has its own error.
             if !is_catalog(node) {
-                findings.error(fields.mark, "`name` is missing, expected a zone such as `- name: example.com`");
+                findings
+                    .error(fields.mark, "`name` is missing, expected a zone such as `- name: example.com`");
             }
             return;
         };
@@ -281,7 +283,10 @@ impl<'k> Zones<'k> {
         let layer = own.over(below);
         if let Some(first) = self.marks.get(&name) {
             let first = findings.place(*first);
-            let message = format!("zone {} is defined twice, expected once (first at {first})", quoted(&name.to_string()));
+            let message = format!(
+                "zone {} is defined twice, expected once (first at {first})",
+                quoted(&name.to_string())
+            );
             findings.error(name_node.mark, message);
             return;
         }
