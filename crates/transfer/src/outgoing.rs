@@ -1,0 +1,296 @@
+//! A zone as the messages that answer a transfer request (RFC 5936 §2.2, RFC 1995 §4).
+//!
+//! The zone is held as one immutable version and walked by its keys, so that a transfer reads the same version to its
+//! end, whatever is published meanwhile, and holds nothing else between two messages.
+
+use secondo_tsig::Seal;
+use secondo_wire::{
+    CLASS_IN, Compressor, Full, Header, KeyBuf, MAX_MESSAGE, Message, Name, NameBuf, Opcode, Reason,
+    RecordType, Section, Serial, SerialOrder, Writer,
+    edns::{self, Opt, option},
+    flags,
+};
+use secondo_zone::Zone;
+
+use crate::Fault;
+
+/// Octets after which a message is closed: pointers reach no farther (RFC 1035 §4.1.4).
+const MESSAGE_SIZE: usize = 16_384;
+/// The UDP payload size announced in OPT.
+const PAYLOAD: u16 = 1232;
+
+/// A transfer request, as far as its answer depends on it.
+#[derive(Debug)]
+pub struct Asked {
+    /// Repeated in each message.
+    pub id: u16,
+    /// RD is copied (RFC 5936 §2.2.1).
+    pub recursion_desired: bool,
+    /// The apex, spelled as in the question.
+    pub zone: Name,
+    /// AXFR or IXFR; the question of the answer.
+    pub rtype: RecordType,
+    /// The request had EDNS: the first message has it too (RFC 6891 §6.1.1).
+    pub edns: bool,
+    /// Seconds until our copy expires, when the request asked for them (RFC 7314 §3.2).
+    pub expire: Option<u32>,
+    /// Seals each message (RFC 8945 §5.3.1).
+    pub seal: Option<Seal>,
+}
+
+impl Asked {
+    /// Reads a request; `None` when it has no question or cannot be walked. `expires_in`: seconds until our copy
+    /// expires, told only if the request asks.
+    pub fn read(request: &[u8], seal: Option<Seal>, expires_in: u32) -> Option<Asked> {
+        let message = Message::new(request).ok()?;
+        let question = message.question().ok()??;
+        let mut opt = None;
+        for record in message.records_from(question.end) {
+            let record = record.ok()?;
+            if (record.section, record.rtype) == (Section::Additional, RecordType::OPT) {
+                opt = Opt::new(record.class, record.ttl, request.get(record.rdata..record.end)?);
+            }
+        }
+        Some(Asked {
+            id: message.header.id,
+            recursion_desired: message.header.has(flags::RD),
+            zone: question.name.as_ref().to_owned(),
+            rtype: question.rtype,
+            edns: opt.is_some(),
+            // RFC 7314 §3.2: an empty option asks; the value told is at least 1 while the zone is served.
+            expire: opt.and_then(|opt| opt.option(option::EXPIRE)).map(|_| expires_in.max(1)),
+            seal,
+        })
+    }
+}
+
+/// Where the walk over the zone stands.
+enum Place {
+    /// Before the opening SOA.
+    Opening,
+    /// At this record: owner key, RRset at the owner, record of the RRset.
+    At {
+        set: usize,
+        record: usize,
+    },
+    /// Before the closing SOA.
+    Closing,
+    Ended,
+}
+
+/// The messages of one answer, made one at a time.
+pub struct Outgoing {
+    zone: Zone,
+    asked: Asked,
+    place: Place,
+    /// Owner of [`Place::At`].
+    key: KeyBuf,
+    compressor: Option<Compressor>,
+    single_soa: bool,
+    first: bool,
+    messages: u64,
+    records: u64,
+    bytes: u64,
+}
+
+impl Outgoing {
+    /// The whole zone: the answer to AXFR, and to IXFR when no differences are to be had (RFC 1995 §4).
+    pub fn axfr(zone: Zone, asked: Asked) -> Outgoing {
+        Outgoing {
+            zone,
+            asked,
+            place: Place::Opening,
+            key: KeyBuf::new(),
+            compressor: None,
+            single_soa: false,
+            first: true,
+            messages: 0,
+            records: 0,
+            bytes: 0,
+        }
+    }
+
+    /// The SOA alone: the client has this version (RFC 1995 §2).
+    pub fn single_soa(zone: Zone, asked: Asked) -> Outgoing {
+        Outgoing { single_soa: true, ..Outgoing::axfr(zone, asked) }
+    }
+
+    /// The answer to an IXFR request from a client that has `from`: the SOA alone when that is our serial or newer,
+    /// else the whole zone (RFC 1995 §2, §4).
+    pub fn ixfr(zone: Zone, asked: Asked, from: Serial) -> Outgoing {
+        match from.compare(zone.serial()) {
+            SerialOrder::Equal | SerialOrder::Newer => Outgoing::single_soa(zone, asked),
+            SerialOrder::Older | SerialOrder::Undefined => Outgoing::axfr(zone, asked),
+        }
+    }
+
+    /// Appends the next message to `out`, without TCP's length; false when the answer is complete and nothing was
+    /// appended.
+    ///
+    /// Messages are closed at 16 KiB and hold one record at least. An error ends the answer without its closing SOA:
+    /// the connection must be closed (RFC 5936 §2.2.1). It means that a record fits into no message.
+    pub fn next_message(&mut self, out: &mut Vec<u8>, unix_now: u64) -> Result<bool, Fault> {
+        if matches!(self.place, Place::Ended) {
+            return Ok(false);
+        }
+        let from = out.len();
+        let written = self.message(out);
+        let Ok(records) = written else {
+            out.truncate(from);
+            self.place = Place::Ended;
+            return Err(Fault::new(Reason::Internal, self.misfit()));
+        };
+        if let Some(seal) = &mut self.asked.seal {
+            seal.sign(out, from, unix_now);
+        }
+        self.first = false;
+        self.messages += 1;
+        self.records += records;
+        self.bytes += (out.len() - from) as u64;
+        Ok(true)
+    }
+
+    /// Messages, records and octets so far.
+    pub fn sent(&self) -> (u64, u64, u64) {
+        (self.messages, self.records, self.bytes)
+    }
+
+    /// The version that is sent.
+    pub fn zone(&self) -> &Zone {
+        &self.zone
+    }
+
+    fn message(&mut self, out: &mut Vec<u8>) -> Result<u64, Full> {
+        // Taken out for the time of the message: the page borrows it while the place in the zone moves on.
+        let mut compressor = self.compressor.take().unwrap_or_else(Compressor::exact);
+        let done = self.compose(Writer::new(out, &mut compressor, MAX_MESSAGE));
+        self.compressor = Some(compressor);
+        done
+    }
+
+    fn compose(&mut self, mut writer: Writer<'_>) -> Result<u64, Full> {
+        // RFC 5936 §2.2.2: the question stands in the first message.
+        if self.first {
+            writer.question(self.asked.zone.as_ref(), self.asked.rtype, CLASS_IN)?;
+        }
+        let opt = if self.first && self.asked.edns { self.opt() } else { Vec::new() };
+        let tail = opt.len() + self.asked.seal.as_ref().map_or(0, Seal::tsig_len);
+        let mut page = Page { writer, tail, records: 0 };
+        self.fill(&mut page)?;
+        let Page { mut writer, records, .. } = page;
+        writer.reserve(0);
+        writer.octets(&opt)?;
+        let rd = if self.asked.recursion_desired { flags::RD } else { 0 };
+        writer.finish(Header {
+            id: self.asked.id,
+            flags: flags::QR | flags::AA | rd | u16::from(Opcode::QUERY.0) << 11,
+            counts: [self.first.into(), records, 0, (!opt.is_empty()).into()],
+        });
+        Ok(records.into())
+    }
+
+    /// Puts records on the page until it is full or the zone ends.
+    fn fill(&mut self, page: &mut Page<'_>) -> Result<(), Full> {
+        if let Place::Opening = self.place {
+            page.soa(&self.zone)?;
+            self.key.truncate(0);
+            self.place = if self.single_soa { Place::Ended } else { Place::At { set: 0, record: 0 } };
+        }
+        if let Place::At { .. } = self.place {
+            self.walk(page)?;
+        }
+        if let Place::Closing = self.place
+            && let Put::Written = page.soa(&self.zone)?
+        {
+            self.place = Place::Ended;
+        }
+        Ok(())
+    }
+
+    /// All records but the SOA, from the place on.
+    fn walk(&mut self, page: &mut Page<'_>) -> Result<(), Full> {
+        let Place::At { set: mut first_set, record: mut first_record } = self.place else { return Ok(()) };
+        let (from, mut name) = (self.key.clone(), NameBuf::new());
+        for node in self.zone.nodes_from(from.as_slice()) {
+            node.name_into(&mut name);
+            for (set, rrset) in node.rrsets().enumerate().skip(first_set) {
+                // RFC 5936 §2.2: the SOA stands first and last and nowhere else.
+                if rrset.rtype() == RecordType::SOA {
+                    continue;
+                }
+                for (record, rdata) in rrset.rdatas().enumerate().skip(first_record) {
+                    match page.record(&name, rrset.rtype(), rrset.ttl(), rdata)? {
+                        Put::Written => {}
+                        Put::NextMessage => {
+                            node.key_into(&mut self.key);
+                            self.place = Place::At { set, record };
+                            return Ok(());
+                        }
+                    }
+                }
+                first_record = 0;
+            }
+            (first_set, first_record) = (0, 0);
+        }
+        self.place = Place::Closing;
+        Ok(())
+    }
+
+    fn opt(&self) -> Vec<u8> {
+        let mut opt = Vec::with_capacity(edns::OPT_SIZE + 8);
+        opt.push(0);
+        opt.extend_from_slice(&RecordType::OPT.0.to_be_bytes());
+        opt.extend_from_slice(&PAYLOAD.to_be_bytes());
+        opt.extend_from_slice(&[0; 4]);
+        match self.asked.expire {
+            // RFC 7314 §2: code, length 4, seconds.
+            Some(expire) => {
+                opt.extend_from_slice(&[0, 8]);
+                opt.extend_from_slice(&option::EXPIRE.to_be_bytes());
+                opt.extend_from_slice(&[0, 4]);
+                opt.extend_from_slice(&expire.to_be_bytes());
+            }
+            None => opt.extend_from_slice(&[0, 0]),
+        }
+        opt
+    }
+
+    fn misfit(&self) -> String {
+        format!("a record of {} does not fit into a message of {MAX_MESSAGE} octets", self.zone.apex())
+    }
+}
+
+enum Put {
+    Written,
+    NextMessage,
+}
+
+/// A message being filled.
+struct Page<'w> {
+    writer: Writer<'w>,
+    /// Octets of OPT and TSIG to come.
+    tail: usize,
+    records: u16,
+}
+
+impl Page<'_> {
+    fn soa(&mut self, zone: &Zone) -> Result<Put, Full> {
+        let mut apex = NameBuf::new();
+        zone.apex_node().name_into(&mut apex);
+        self.record(&apex, RecordType::SOA, zone.soa_ttl(), zone.soa_rdata())
+    }
+
+    /// A record; the first on the page may take all of the largest message.
+    fn record(&mut self, owner: &NameBuf, rtype: RecordType, ttl: u32, rdata: &[u8]) -> Result<Put, Full> {
+        let most = if self.records == 0 { MAX_MESSAGE } else { MESSAGE_SIZE };
+        self.writer.reserve(MAX_MESSAGE - most + self.tail);
+        match self.writer.record(owner.as_ref(), rtype, CLASS_IN, ttl, rdata) {
+            Ok(()) => {
+                self.records += 1;
+                Ok(Put::Written)
+            }
+            Err(Full) if self.records > 0 => Ok(Put::NextMessage),
+            Err(Full) => Err(Full),
+        }
+    }
+}

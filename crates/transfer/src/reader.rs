@@ -1,0 +1,105 @@
+//! From a record in its message to a record that may stand in a zone: class, type, owner, TTL and RDATA.
+//!
+//! One reader serves a whole transfer and allocates nothing per record: the owner is decompressed into a buffer, RDATA
+//! with names into another, RDATA without names is only checked and passed on where it stands.
+
+use secondo_wire::{CLASS_IN, NameBuf, NameRef, Reason, Record, RecordType, rdata, read_name};
+
+use crate::Fault;
+
+/// A record that may stand in a zone. Whether its owner lies in ours is not yet known.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Clean<'r> {
+    pub(crate) owner: NameRef<'r>,
+    pub(crate) rtype: RecordType,
+    /// Seconds, 31 bits.
+    pub(crate) ttl: u32,
+    /// Uncompressed, fits its type.
+    pub(crate) rdata: &'r [u8],
+}
+
+/// See the module.
+pub(crate) struct Reader {
+    owner: NameBuf,
+    /// Where the name in `owner` begins in the current message.
+    owner_at: Option<usize>,
+    rdata: Vec<u8>,
+}
+
+impl Reader {
+    pub(crate) fn new() -> Reader {
+        Reader { owner: NameBuf::new(), owner_at: None, rdata: Vec::with_capacity(512) }
+    }
+
+    /// Another message begins: what is known of offsets ends.
+    pub(crate) fn turn(&mut self) {
+        self.owner_at = None;
+    }
+
+    /// Reads `record`, which must stand in `message`.
+    pub(crate) fn read<'r>(&'r mut self, message: &'r [u8], record: &Record) -> Result<Clean<'r>, Fault> {
+        self.read_owner(message, record.owner)?;
+        let owner = self.owner.as_ref();
+        let rtype = record.rtype;
+        if record.class != CLASS_IN {
+            let detail =
+                format!("{owner} {rtype}: class {} in a zone of class IN (RFC 5936 §2.2)", record.class);
+            return Err(Fault::new(Reason::WrongClass, detail));
+        }
+        // RFC 6895 §3.1: meta and question types are never data.
+        if rtype.is_meta() {
+            return Err(Fault::new(
+                Reason::MetaType,
+                format!("{owner} {rtype}: no type of data (RFC 6895 §3.1)"),
+            ));
+        }
+        let bad = |bad: rdata::BadRdata| {
+            Fault::new(Reason::BadRdata, format!("{owner} {rtype}: {bad} (RFC 1035 §3.2.1, RFC 3597 §4)"))
+        };
+        let rdata = if rdata::has_names(rtype) {
+            // RFC 3597 §4: names are expanded where the type is known to hold them, and nowhere else.
+            rdata::expand(rtype, message, record.rdata, record.end, &mut self.rdata).map_err(bad)?;
+            // Expansion may pass what RDLENGTH can say: such a record could not be sent on.
+            if self.rdata.len() > usize::from(u16::MAX) {
+                let detail =
+                    format!("{owner} {rtype}: longer than 65535 octets when expanded (RFC 1035 §3.2.1)");
+                return Err(Fault::new(Reason::BadRdata, detail));
+            }
+            &self.rdata[..]
+        } else {
+            let plain = message.get(record.rdata..record.end).unwrap_or_default();
+            rdata::validate(rtype, plain).map_err(bad)?;
+            plain
+        };
+        // RFC 2181 §8: a TTL with its top bit set is 0.
+        let ttl = if record.ttl > i32::MAX as u32 { 0 } else { record.ttl };
+        Ok(Clean { owner, rtype, ttl, rdata })
+    }
+
+    fn read_owner(&mut self, message: &[u8], at: usize) -> Result<(), Fault> {
+        // Senders point back to the last owner, or repeat its pointer: then the name is at hand.
+        let pointer = match message.get(at..at + 2) {
+            Some(&[head @ 0xC0..=0xFF, low]) => Some(usize::from(u16::from_be_bytes([head & 0x3F, low]))),
+            _ => None,
+        };
+        if pointer.is_some() && pointer == self.owner_at {
+            return Ok(());
+        }
+        self.owner_at = None;
+        read_name(message, at, &mut self.owner).map_err(|error| {
+            Fault::new(Reason::MalformedMessage, format!("owner at octet {at}: {error} (RFC 1035 §4.1.4)"))
+        })?;
+        self.owner_at = pointer.or(Some(at));
+        Ok(())
+    }
+}
+
+/// The type that an RRSIG covers (RFC 4034 §3.1.1); `None` for other types.
+pub(crate) fn covered(record: &Clean<'_>) -> Option<RecordType> {
+    match *record.rdata {
+        [high, low, ..] if record.rtype == RecordType::RRSIG => {
+            Some(RecordType(u16::from_be_bytes([high, low])))
+        }
+        _ => None,
+    }
+}
