@@ -1,1 +1,68 @@
-//! answer
+//! # answer: what we say
+//!
+//! **Job**: request bytes, zone table and policy in; response bytes out.
+//! **In**: one request, who sent it, the [`Table`], the time as an argument.
+//! **Out**: the reply, or the word that something is to be done: act on a NOTIFY, send a transfer ([`Outcome`]).
+//! **Never**: waits, opens a socket, asks the clock, panics on foreign octets, answers from an expired zone, works
+//! without a bound (see [`bounds`]); no answer on the common path allocates.
+//! **Source**: RFC 1034 §4.3.2, RFC 1035 §4, RFC 1995 §2, RFC 1996 §3, RFC 2181, RFC 2308, RFC 4035 §3.1, RFC 4592,
+//! RFC 5936 §2.2, RFC 6604, RFC 6672, RFC 6891, RFC 7314 §3.2, RFC 8482, RFC 8914, RFC 8945 §5, RFC 9471, RFC 9619.
+//!
+//! ```text
+//! request ─► framed ─► seal ─► version, opcode ─┬─► NOTIFY    ─► access list ─► hint
+//!            request   tsig    respond          ├─► transfer  ─► access list ─► what kind
+//!                                               └─► query     ─► table ─► access list ─► slot ─► chain of look-ups
+//!                                                                                          lookup, denial, additional
+//! all replies are composed in place by `reply`
+//! ```
+
+mod acl;
+mod additional;
+pub mod bounds;
+mod denial;
+mod lookup;
+mod notify;
+mod query;
+mod reply;
+mod request;
+mod respond;
+mod slot;
+mod table;
+#[cfg(test)]
+mod testing;
+mod transfer;
+
+use std::net::SocketAddr;
+
+pub use acl::{AccessList, IpPrefix, PrefixError, Rule};
+pub use respond::{Outcome, Scratch, respond};
+pub use slot::{Serving, Slot};
+pub use table::{DuplicateZone, Entry, Settings, Table, TableCell};
+pub use transfer::{TransferEdns, TransferRequest, Wanted};
+
+/// How a request came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// A datagram: the reply has a limit.
+    Udp,
+    /// A stream, clear or not.
+    Tcp,
+}
+
+/// Who sent a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Client {
+    /// Where it came from.
+    pub addr: SocketAddr,
+    /// How.
+    pub transport: Transport,
+}
+
+/// The time of an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Clock {
+    /// Milliseconds of the clock that [`Slot`] counts in.
+    pub boot_ms: u64,
+    /// Seconds since 1970, for TSIG.
+    pub unix: u64,
+}

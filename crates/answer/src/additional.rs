@@ -1,0 +1,141 @@
+//! The authority section of a referral with its glue, and the additional section of answers.
+
+use std::net::IpAddr;
+
+use secondo_wire::{Full, KeyBuf, NameRef, RecordType, Section};
+use secondo_zone::{Node, Rrset, Zone};
+
+use crate::bounds::ADDITIONAL_NAMES;
+use crate::denial::Denial;
+use crate::lookup::{Finding, diverted};
+use crate::reply::Reply;
+
+/// How a name with addresses stands to the zone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Standing {
+    /// Authoritative data.
+    Authoritative,
+    /// At or below a cut: glue.
+    Glue,
+    /// Below a DNAME: not to be seen.
+    Occluded,
+}
+
+/// Writes a referral (RFC 1034 §4.3.2 step 3b): NS, DS or its absence, glue. `owner` is the name of the cut; `Full`
+/// when NS or DS do not fit.
+pub(crate) fn refer(
+    reply: &mut Reply<'_>,
+    zone: &Zone,
+    (owner, cut, ns): (NameRef<'_>, Node<'_>, Rrset<'_>),
+    client: IpAddr,
+    key: &mut KeyBuf,
+) -> Result<(), Full> {
+    reply.rrset(Section::Authority, owner, ns, None)?;
+    if reply.dnssec() {
+        // RFC 4035 §3.1.4: DS or the proof that there is none.
+        match cut.rrset(RecordType::DS) {
+            Some(ds) => reply.signed_rrset(Section::Authority, owner, cut, ds, None)?,
+            None => Denial::InsecureReferral.write(reply, zone, zone.apex().as_ref())?,
+        }
+    }
+    let in_domain = |target: &NameRef<'_>| target.is_at_or_below(owner);
+    // RFC 9471 §3.1: without its in-domain glue the referral is of no use, so its lack is told.
+    for target in targets(ns).filter(in_domain) {
+        if let Some(node) = node_at(zone, target, key)
+            && add_addresses(reply, target, node, Standing::Glue, client).is_err()
+        {
+            reply.mark_truncated();
+            return Ok(());
+        }
+    }
+    // RFC 9471 §3.2: addresses of other servers in this zone are a courtesy.
+    for target in targets(ns).filter(|target| !in_domain(target)).take(ADDITIONAL_NAMES) {
+        let Some(node) = node_at(zone, target, key) else { continue };
+        let standing = standing(zone, key, node);
+        if standing != Standing::Occluded && add_addresses(reply, target, node, standing, client).is_err() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Adds the addresses of the names that the records of an answer point to, as far as the same zone is authoritative
+/// for them and they fit (RFC 1034 §4.3.2 step 6).
+pub(crate) fn add_targets(
+    reply: &mut Reply<'_>,
+    zone: &Zone,
+    rrset: Rrset<'_>,
+    client: IpAddr,
+    key: &mut KeyBuf,
+) {
+    for (nth, target) in targets(rrset).take(ADDITIONAL_NAMES).enumerate() {
+        // RFC 2181 §5: no record twice; several MX or SRV may share a target.
+        if target.is_root() || targets(rrset).take(nth).any(|before| before == target) {
+            continue;
+        }
+        // RFC 4592 §3.3 and RFC 1034 §3.6.2 are left alone here: neither wildcards nor aliases are followed.
+        let Some(node) = node_at(zone, target, key) else { continue };
+        if standing(zone, key, node) == Standing::Authoritative
+            && add_addresses(reply, target, node, Standing::Authoritative, client).is_err()
+        {
+            break;
+        }
+    }
+}
+
+/// A before AAAA for those who ask over IPv4, the other way round over IPv6. Signatures only for authoritative data:
+/// glue is never signed (RFC 4035 §2.2).
+fn add_addresses(
+    reply: &mut Reply<'_>,
+    owner: NameRef<'_>,
+    node: Node<'_>,
+    standing: Standing,
+    client: IpAddr,
+) -> Result<(), Full> {
+    let order = match client.to_canonical() {
+        IpAddr::V4(_) => [RecordType::A, RecordType::AAAA],
+        IpAddr::V6(_) => [RecordType::AAAA, RecordType::A],
+    };
+    for rrset in order.into_iter().filter_map(|rtype| node.rrset(rtype)) {
+        match standing {
+            Standing::Authoritative => {
+                reply.signed_rrset(Section::Additional, owner, node, rrset, None)?;
+            }
+            _ => reply.rrset(Section::Additional, owner, rrset, None)?,
+        }
+    }
+    Ok(())
+}
+
+/// The names that records of a type point to, in uncompressed RDATA (RFC 1035 §3.3, RFC 2782, RFC 9460 §4.1).
+fn targets<'z>(rrset: Rrset<'z>) -> impl Iterator<Item = NameRef<'z>> + use<'z> {
+    let offset = match rrset.rtype() {
+        RecordType::NS => Some(0),
+        RecordType::MX | RecordType::SVCB | RecordType::HTTPS => Some(2),
+        RecordType::SRV => Some(6),
+        _ => None,
+    };
+    let rdatas = offset.map(|offset| (offset, rrset.rdatas()));
+    rdatas.into_iter().flat_map(|(offset, rdatas)| {
+        rdatas.filter_map(move |rdata| NameRef::split_from(rdata.get(offset..)?).map(|(name, _)| name))
+    })
+}
+
+/// The node of exactly this name (RFC 1034 §4.3.3: never through a wildcard); leaves its key behind.
+fn node_at<'z>(zone: &'z Zone, name: NameRef<'_>, key: &mut KeyBuf) -> Option<Node<'z>> {
+    if !key.set(name, zone.apex().as_ref()) {
+        return None;
+    }
+    zone.find(key.as_slice())
+}
+
+fn standing(zone: &Zone, key: &KeyBuf, node: Node<'_>) -> Standing {
+    let key = key.as_slice();
+    let above = secondo_wire::key_parent(key).and_then(|parent| diverted(zone, key, parent.len()));
+    match above {
+        Some(Finding::Redirection { .. }) => Standing::Occluded,
+        Some(_) => Standing::Glue,
+        None if !key.is_empty() && node.has(RecordType::NS) => Standing::Glue,
+        None => Standing::Authoritative,
+    }
+}

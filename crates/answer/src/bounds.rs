@@ -1,0 +1,16 @@
+//! The bounds of the work that one request may cause. None of them is configurable; those set by a protocol field are
+//! named beside it.
+//!
+//! A name has at most 127 labels (255 octets, RFC 1035 §2.3.4), so one name costs at most one search of a zone, one
+//! `find` for each of its ancestors and one search for the wildcard.
+
+/// CNAME and DNAME links followed for one question; the answer ends there without an error (RFC 1034 §3.6.2 asks for
+/// a bound, peers use 5 to 18).
+pub const CHAIN_LENGTH: usize = 16;
+/// Names whose addresses are looked up for the additional section where nobody depends on them.
+pub const ADDITIONAL_NAMES: usize = 13;
+/// Records of a request that are looked at; one with more is a format error.
+pub const REQUEST_RECORDS: usize = 32;
+/// Largest reply over UDP to a client without EDNS (RFC 1035 §4.2.1), and the least that an EDNS client can ask for
+/// (RFC 6891 §6.2.3).
+pub const UDP_PLAIN: usize = 512;

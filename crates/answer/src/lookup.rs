@@ -1,0 +1,113 @@
+//! The lookup in one zone: RFC 1034 §4.3.2 step 3, with RFC 2181 §6, RFC 4592 §3, RFC 6672 §3.2 and RFC 4035 §3.1.4.
+
+use secondo_wire::{KeyBuf, NameRef, RecordType, key_labels, key_parent};
+use secondo_zone::{Node, Rrset, Seek, Zone};
+
+use crate::denial::Denial;
+
+/// What a zone says of a name and type.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Finding<'z> {
+    /// The RRset asked for.
+    Answer { node: Node<'z>, rrset: Rrset<'z>, denial: Option<Denial> },
+    /// The node whose RRsets are asked for together: by ANY or RRSIG. It has at least one that matches.
+    Several { node: Node<'z>, denial: Option<Denial> },
+    /// The name is an alias.
+    Alias { node: Node<'z>, cname: Rrset<'z>, denial: Option<Denial> },
+    /// An ancestor of the name, `below` labels above it, is redirected as a whole (RFC 6672).
+    Redirection { node: Node<'z>, dname: Rrset<'z>, below: usize },
+    /// A zone cut at the name or `below` labels above it.
+    Referral { cut: Node<'z>, ns: Rrset<'z>, below: usize },
+    /// Not there.
+    Negative(Denial),
+}
+
+/// Looks `name`, which must lie in `zone`, up. `key` is scratch space.
+///
+/// Work: one search for the name, one `find` for each of its existing ancestors, one search for the wildcard.
+pub(crate) fn look_up<'z>(
+    zone: &'z Zone,
+    name: NameRef<'_>,
+    qtype: RecordType,
+    key: &mut KeyBuf,
+) -> Finding<'z> {
+    if !key.set(name, zone.apex().as_ref()) {
+        // Not reached: zones are chosen by the name. A name outside does not exist.
+        return Finding::Negative(Denial::NameError);
+    }
+    let whole = key.as_slice();
+    let sought = zone.seek(whole);
+    let reach = match &sought {
+        Seek::Missing(gap) if gap.encloser < whole.len() => Some(gap.encloser),
+        _ => key_parent(whole).map(<[u8]>::len),
+    };
+    if let Some(diversion) = reach.and_then(|reach| diverted(zone, whole, reach)) {
+        return diversion;
+    }
+    let encloser = match sought {
+        Seek::Found(node) => {
+            // RFC 2181 §6.1: the parent is not authoritative at a cut, but for DS (RFC 4035 §3.1.4.1).
+            let ns = node.rrset(RecordType::NS).filter(|_| !whole.is_empty() && qtype != RecordType::DS);
+            return match ns {
+                Some(ns) => Finding::Referral { cut: node, ns, below: 0 },
+                None => at_node(node, qtype, Denial::NoData, None),
+            };
+        }
+        Seek::Missing(gap) if gap.encloser >= whole.len() => {
+            return Finding::Negative(Denial::EmptyNonTerminal);
+        }
+        Seek::Missing(gap) => gap.encloser,
+    };
+    // RFC 4592 §3.3.1: the source of synthesis is the wildcard at the closest encloser, and no other.
+    key.truncate(encloser);
+    key.push_label(b"*");
+    match zone.seek(key.as_slice()) {
+        Seek::Found(node) => at_node(node, qtype, Denial::WildcardNoData, Some(Denial::Expansion)),
+        // RFC 4592 §4.9: an empty non-terminal wildcard stands for the name too, with nothing to show.
+        Seek::Missing(gap) if gap.encloser == key.as_slice().len() => {
+            Finding::Negative(Denial::WildcardNoData)
+        }
+        Seek::Missing(_) => Finding::Negative(Denial::NameError),
+    }
+}
+
+/// The topmost cut or DNAME at an ancestor of `key`, down to its first `reach` octets, which are an ancestor's key.
+/// A cut hides everything below it, a DNAME too; at the same node the cut is first.
+pub(crate) fn diverted<'z>(zone: &'z Zone, key: &[u8], reach: usize) -> Option<Finding<'z>> {
+    let borders = key.iter().take(reach).enumerate().filter(|(_, octet)| **octet == 0).map(|(at, _)| at + 1);
+    for border in std::iter::once(0).chain(borders) {
+        let (head, tail) = key.split_at(border);
+        let node = if border == 0 { Some(zone.apex_node()) } else { zone.find(head) };
+        let Some(node) = node else { continue };
+        let ns = node.rrset(RecordType::NS).filter(|_| border > 0);
+        if let Some(ns) = ns {
+            return Some(Finding::Referral { cut: node, ns, below: key_labels(tail) });
+        }
+        if let Some(dname) = node.rrset(RecordType::DNAME) {
+            return Some(Finding::Redirection { node, dname, below: key_labels(tail) });
+        }
+    }
+    None
+}
+
+/// RFC 1034 §4.3.2 step 3a at the node that matches, by name or by wildcard.
+fn at_node<'z>(node: Node<'z>, qtype: RecordType, none: Denial, denial: Option<Denial>) -> Finding<'z> {
+    let several = match qtype {
+        RecordType::ANY => node.rrsets().next().is_some(),
+        RecordType::RRSIG => node.has(RecordType::RRSIG),
+        _ => false,
+    };
+    if several {
+        return Finding::Several { node, denial };
+    }
+    let cname = node.rrset(RecordType::CNAME);
+    // RFC 2181 §10.1, RFC 4035 §2.5: NSEC may stand beside CNAME; nothing else that stands there is answered.
+    if let Some(cname) = cname.filter(|_| !matches!(qtype, RecordType::CNAME | RecordType::NSEC)) {
+        return Finding::Alias { node, cname, denial };
+    }
+    match (node.rrset(qtype), cname) {
+        (Some(rrset), _) => Finding::Answer { node, rrset, denial },
+        (None, Some(cname)) if qtype != RecordType::CNAME => Finding::Alias { node, cname, denial },
+        (None, _) => Finding::Negative(none),
+    }
+}

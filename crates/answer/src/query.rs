@@ -1,0 +1,286 @@
+//! An ordinary query: the zone that answers, and the chain of aliases through all zones that we serve
+//! (RFC 1034 §4.3.2).
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use secondo_wire::edns::ede;
+use secondo_wire::{Full, KeyBuf, Name, NameBuf, NameRef, Rcode, RecordType, Section};
+use secondo_zone::{Node, Rrset, Zone};
+
+use crate::additional::{add_targets, refer};
+use crate::bounds::CHAIN_LENGTH;
+use crate::denial::Denial;
+use crate::lookup::{Finding, look_up};
+use crate::reply::{Ede, Reply};
+use crate::request::{Frame, Question};
+use crate::slot::{Held, Serving};
+use crate::table::{Entry, Table};
+use crate::{Client, Clock, Transport};
+
+/// What stays the same along a chain.
+pub(crate) struct Asker<'r> {
+    pub(crate) table: &'r Table,
+    pub(crate) client: Client,
+    pub(crate) clock: Clock,
+    /// The key whose seal was verified.
+    pub(crate) key: Option<&'r Name>,
+}
+
+impl Asker<'_> {
+    pub(crate) fn address(&self) -> IpAddr {
+        self.client.addr.ip()
+    }
+}
+
+/// A link of the chain that was followed; the last points to all before it.
+struct Link<'l> {
+    name: NameRef<'l>,
+    entry: &'l Arc<Entry>,
+    zone: &'l Zone,
+    /// The owner of the DNAME that was answered with.
+    dname: Option<NameRef<'l>>,
+    /// What is still to be said of the link in the authority section, which comes after all answers.
+    denial: Option<Denial>,
+    before: Option<&'l Link<'l>>,
+}
+
+impl<'l> Link<'l> {
+    /// This link and those before it.
+    fn all(&self) -> impl Iterator<Item = &Link<'l>> {
+        std::iter::successors(Some(self), |link| link.before)
+    }
+}
+
+/// Opens the authority section with what the links of the chain have left to say there.
+fn close(link: Option<&Link<'_>>, reply: &mut Reply<'_>) -> Result<(), Full> {
+    let links = link.into_iter().flat_map(Link::all);
+    let mut open = links.filter_map(|link| Some((link, link.denial?)));
+    open.try_for_each(|(link, denial)| denial.write(reply, link.zone, apex_of(link.name, link.zone)))
+}
+
+/// The zone's apex, spelled as in `name`, which lies in the zone.
+fn apex_of<'n>(name: NameRef<'n>, zone: &Zone) -> NameRef<'n> {
+    name.ancestor(name.label_count().saturating_sub(zone.apex().label_count()))
+}
+
+/// Answers a query of class IN for an ordinary type.
+pub(crate) fn answer(
+    asker: &Asker<'_>,
+    frame: &Frame<'_>,
+    question: Question<'_>,
+    reply: &mut Reply<'_>,
+    key: &mut KeyBuf,
+) {
+    let Some(entry) = zone_for(asker.table, question.name, question.rtype) else {
+        return reply.fail(Rcode::REFUSED, Some(Ede::bare(ede::NOT_AUTHORITATIVE)));
+    };
+    if !may_ask(asker, entry, question) {
+        return reply.fail(Rcode::REFUSED, Some(Ede::bare(ede::PROHIBITED)));
+    }
+    let held = match entry.slot.hold(asker.clock.boot_ms) {
+        Ok(held) => held,
+        Err(serving) => return refuse_unserved(reply, serving),
+    };
+    let at_apex = question.name == entry.apex.as_ref();
+    if question.rtype == RecordType::SOA && at_apex {
+        reply.tell_expire(frame, held.expires_in);
+    }
+    let here = Here { name: question.name, entry, zone: held.zone() };
+    if follow(asker, question.rtype, here, None, reply, key).is_err() {
+        reply.give_up();
+    }
+}
+
+/// SERVFAIL for a zone that is configured but has nothing to be answered from.
+pub(crate) fn refuse_unserved(reply: &mut Reply<'_>, serving: Serving) {
+    let ede = match serving {
+        Serving::Expired { confirmed_ago } => {
+            let text = format!("zone expired, last confirmed {} ago", Ago(confirmed_ago / 1000));
+            Ede { code: ede::INVALID_DATA, text: text.into() }
+        }
+        _ => Ede::bare(ede::NOT_READY),
+    };
+    reply.fail(Rcode::SERVFAIL, Some(ede));
+}
+
+/// Seconds in the two largest units that say something.
+struct Ago(u64);
+
+impl std::fmt::Display for Ago {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (days, hours, minutes, seconds) =
+            (self.0 / 86_400, self.0 / 3600 % 24, self.0 / 60 % 60, self.0 % 60);
+        match (days, hours, minutes) {
+            (0, 0, 0) => write!(f, "{seconds}s"),
+            (0, 0, _) => write!(f, "{minutes}m{seconds}s"),
+            (0, ..) => write!(f, "{hours}h{minutes}m"),
+            _ => write!(f, "{days}d{hours}h"),
+        }
+    }
+}
+
+/// The deepest zone for a name. A DS set stands on the parent's side, so the zone above its owner answers, if we hold
+/// one (RFC 4035 §3.1.4.1).
+fn zone_for<'t>(table: &'t Table, name: NameRef<'_>, qtype: RecordType) -> Option<&'t Arc<Entry>> {
+    let entry = table.closest(name)?;
+    if qtype == RecordType::DS && entry.apex.as_ref() == name {
+        return table.closest_above(name).or(Some(entry));
+    }
+    Some(entry)
+}
+
+/// Those who may transfer a zone may ask for its SOA: they need it to know when.
+fn may_ask(asker: &Asker<'_>, entry: &Entry, question: Question<'_>) -> bool {
+    let probe = question.rtype == RecordType::SOA && question.name == entry.apex.as_ref();
+    entry.query.admits(asker.address(), asker.key)
+        || (probe && entry.transfer.admits(asker.address(), asker.key))
+}
+
+/// The name looked up next, and where.
+struct Here<'l> {
+    name: NameRef<'l>,
+    entry: &'l Arc<Entry>,
+    zone: &'l Zone,
+}
+
+/// Looks one name up, writes what is found, and goes on to the next name of the chain. Each step keeps its zone and
+/// name in its own frame; the bound of the chain bounds the depth.
+fn follow(
+    asker: &Asker<'_>,
+    qtype: RecordType,
+    here: Here<'_>,
+    before: Option<&Link<'_>>,
+    reply: &mut Reply<'_>,
+    key: &mut KeyBuf,
+) -> Result<(), Full> {
+    let Here { name, entry, zone } = here;
+    let finding = look_up(zone, name, qtype, key);
+    // RFC 6604 §2: AA belongs to the first name.
+    if before.is_none() && !matches!(finding, Finding::Referral { .. }) {
+        reply.set_authoritative();
+    }
+    let apex = apex_of(name, zone);
+    let (target, denial, dname) = match finding {
+        Finding::Answer { node, rrset, denial } => {
+            reply.signed_rrset(Section::Answer, name, node, rrset, None)?;
+            close(before, reply)?;
+            if let Some(denial) = denial {
+                denial.write(reply, zone, apex)?;
+            }
+            add_targets(reply, zone, rrset, asker.address(), key);
+            return Ok(());
+        }
+        Finding::Several { node, denial } => {
+            several(reply, name, node, qtype)?;
+            close(before, reply)?;
+            return denial.map_or(Ok(()), |denial| denial.write(reply, zone, apex));
+        }
+        Finding::Negative(denial) => {
+            // RFC 6604 §3: the response code belongs to the last name.
+            reply.set_rcode(denial.rcode());
+            close(before, reply)?;
+            return denial.write(reply, zone, apex);
+        }
+        Finding::Referral { cut, ns, below } => {
+            close(before, reply)?;
+            return refer(reply, zone, (name.ancestor(below), cut, ns), asker.address(), key);
+        }
+        Finding::Alias { node, cname, denial } => {
+            reply.signed_rrset(Section::Answer, name, node, cname, None)?;
+            let mut target = NameBuf::new();
+            let rdata = cname.rdatas().next().and_then(NameRef::split_from);
+            let Some((first, _)) = rdata else { return close(before, reply) };
+            target.set(first);
+            (target, denial, None)
+        }
+        Finding::Redirection { node, dname, below } => {
+            let owner = name.ancestor(below);
+            let known = before.is_some_and(|link| {
+                link.all().any(|link| Arc::ptr_eq(link.entry, entry) && link.dname == Some(owner))
+            });
+            // RFC 2181 §5: the same record stands once in a message, however often it is used.
+            if !known {
+                reply.signed_rrset(Section::Answer, owner, node, dname, None)?;
+            }
+            match redirect(reply, name, dname, below)? {
+                // RFC 6672 §3.2: whoever asks for the alias itself, or for anything, has it now.
+                Some(target) if !matches!(qtype, RecordType::CNAME | RecordType::ANY) => {
+                    (target, None, Some(owner))
+                }
+                _ => return close(before, reply),
+            }
+        }
+    };
+    let link = Link { name, entry, zone, dname, denial, before };
+    next(asker, qtype, target.as_ref(), &link, reply, key)
+}
+
+/// Goes on with `name`, where `link` led; ends the chain without an error where it leaves what we may answer from,
+/// where it closes on itself, and at the bound.
+fn next(
+    asker: &Asker<'_>,
+    qtype: RecordType,
+    name: NameRef<'_>,
+    link: &Link<'_>,
+    reply: &mut Reply<'_>,
+    key: &mut KeyBuf,
+) -> Result<(), Full> {
+    if link.all().any(|link| link.name == name) || link.all().count() >= CHAIN_LENGTH {
+        return close(Some(link), reply);
+    }
+    let Some(entry) = zone_for(asker.table, name, qtype) else { return close(Some(link), reply) };
+    // One answer shows one version of each zone.
+    if let Some(seen) = link.all().find(|link| Arc::ptr_eq(link.entry, entry)) {
+        return follow(asker, qtype, Here { name, entry, zone: seen.zone }, Some(link), reply, key);
+    }
+    if !entry.query.admits(asker.address(), asker.key) {
+        return close(Some(link), reply);
+    }
+    let held: Held = match entry.slot.hold(asker.clock.boot_ms) {
+        Ok(held) => held,
+        Err(_) => return close(Some(link), reply),
+    };
+    follow(asker, qtype, Here { name, entry, zone: held.zone() }, Some(link), reply, key)
+}
+
+/// Writes the CNAME that a DNAME amounts to (RFC 6672 §3.1, §5.3.1: never signed, TTL of the DNAME) and returns its
+/// target; `None` with YXDOMAIN when that is too long (§2.2).
+fn redirect(
+    reply: &mut Reply<'_>,
+    name: NameRef<'_>,
+    dname: Rrset<'_>,
+    below: usize,
+) -> Result<Option<NameBuf>, Full> {
+    let rdata = dname.rdatas().next().and_then(NameRef::split_from);
+    let Some((suffix, _)) = rdata else { return Ok(None) };
+    let mut target = NameBuf::new();
+    if target.set_labels(name.labels().take(below), suffix).is_err() {
+        reply.set_rcode(Rcode::YXDOMAIN);
+        return Ok(None);
+    }
+    let wire = target.as_ref().as_wire();
+    reply.record(Section::Answer, name, RecordType::CNAME, dname.ttl(), wire)?;
+    Ok(Some(target))
+}
+
+/// ANY and RRSIG. Over TCP all RRsets that match, over UDP one (RFC 8482 §4.1): the lowest type, those of DNSSEC last.
+fn several(reply: &mut Reply<'_>, name: NameRef<'_>, node: Node<'_>, qtype: RecordType) -> Result<(), Full> {
+    let matching = || node.rrsets().filter(|rrset| qtype == RecordType::ANY || rrset.rtype() == qtype);
+    match reply.transport() {
+        Transport::Tcp => matching().try_for_each(|rrset| reply.rrset(Section::Answer, name, rrset, None)),
+        Transport::Udp => {
+            let rank = |rrset: &Rrset<'_>| {
+                let proof = matches!(rrset.rtype(), RecordType::RRSIG | RecordType::NSEC | RecordType::NSEC3);
+                (proof, rrset.rtype(), rrset.covered())
+            };
+            match matching().min_by_key(rank) {
+                Some(rrset) if rrset.rtype() == RecordType::RRSIG => {
+                    reply.rrset(Section::Answer, name, rrset, None)
+                }
+                Some(rrset) => reply.signed_rrset(Section::Answer, name, node, rrset, None),
+                None => Ok(()),
+            }
+        }
+    }
+}

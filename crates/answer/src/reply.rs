@@ -1,0 +1,291 @@
+//! A reply, composed in place: whole RRsets only, within its limit, with space held back for OPT and TSIG.
+
+use std::borrow::Cow;
+
+use secondo_wire::edns::{DO, OPT_SIZE, option};
+use secondo_wire::{
+    CLASS_IN, Compressor, Full, Header, MAX_MESSAGE, NameRef, Opcode, Rcode, RecordType, Section, Writer,
+    flags,
+};
+use secondo_zone::{Node, Rrset};
+
+use crate::Transport;
+use crate::bounds::UDP_PLAIN;
+use crate::request::Frame;
+
+/// An extended DNS error (RFC 8914 §2): sent when the asker uses EDNS and there is room.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Ede {
+    pub(crate) code: u16,
+    pub(crate) text: Cow<'static, str>,
+}
+
+impl Ede {
+    pub(crate) const fn bare(code: u16) -> Ede {
+        Ede { code, text: Cow::Borrowed("") }
+    }
+}
+
+pub(crate) struct Reply<'b> {
+    writer: Writer<'b>,
+    id: u16,
+    flags: u16,
+    /// Twelve bits; the upper eight go into the OPT record.
+    rcode: Rcode,
+    counts: [u16; 4],
+    /// Where the records begin: behind the question.
+    body: usize,
+    transport: Transport,
+    edns: Option<Edns>,
+    tsig_len: usize,
+}
+
+/// The OPT record of the reply.
+struct Edns {
+    payload: u16,
+    dnssec: bool,
+    expire: Option<u32>,
+    ede: Option<Ede>,
+}
+
+impl<'b> Reply<'b> {
+    /// Begins the reply to `frame` behind what `out` holds, copying its question; `udp_payload` is our own limit over
+    /// UDP, `tsig_len` what is held back for TSIG.
+    pub(crate) fn new(
+        frame: &Frame<'_>,
+        transport: Transport,
+        udp_payload: u16,
+        tsig_len: usize,
+        compressor: &'b mut Compressor,
+        out: &'b mut Vec<u8>,
+    ) -> Reply<'b> {
+        let question = frame.question;
+        let question_len = question.map_or(0, |question| question.name.as_wire().len() + 4);
+        let edns = frame.opt.map(|opt| Edns {
+            payload: udp_payload,
+            dnssec: opt.wants_dnssec(),
+            expire: None,
+            ede: None,
+        });
+        let reserved = tsig_len + if edns.is_some() { OPT_SIZE } else { 0 };
+        let limit = match (transport, frame.opt) {
+            (Transport::Tcp, _) => MAX_MESSAGE,
+            (Transport::Udp, None) => UDP_PLAIN,
+            // RFC 6891 §6.2.3: a payload size below 512 counts as 512.
+            (Transport::Udp, Some(opt)) => usize::from(opt.payload.min(udp_payload)).max(UDP_PLAIN),
+        };
+        // The least reply repeats what the request itself held, so it always goes.
+        let limit = limit.max(Header::SIZE + question_len + reserved);
+        let mut writer = Writer::new(out, compressor, limit);
+        writer.reserve(reserved);
+        let mut counts = [0; 4];
+        if let Some(question) = question {
+            // RFC 4343 §4.1: octet for octet. The first name of a message is never compressed.
+            let [[a, b], [c, d]] = [question.rtype.0.to_be_bytes(), question.class.to_be_bytes()];
+            let written = writer.name(question.name).and_then(|()| writer.octets(&[a, b, c, d]));
+            written.expect("the limit has room for the question");
+            counts[0] = 1;
+        }
+        let header = frame.header;
+        // RFC 1996 §3.4, §4.8: nothing is copied for a NOTIFY; RFC 1035 §4.1.1: RD is copied for a query.
+        let copied = if header.opcode() == Opcode::NOTIFY { 0 } else { header.flags & flags::RD };
+        Reply {
+            id: header.id,
+            flags: flags::QR | u16::from(header.opcode().0) << 11 | copied,
+            rcode: Rcode::NOERROR,
+            counts,
+            body: writer.len(),
+            transport,
+            edns,
+            tsig_len,
+            writer,
+        }
+    }
+
+    /// The response code, as it stands.
+    pub(crate) fn set_rcode(&mut self, rcode: Rcode) {
+        self.rcode = rcode;
+    }
+
+    /// Marks the reply as authoritative.
+    pub(crate) fn set_authoritative(&mut self) {
+        self.flags |= flags::AA;
+    }
+
+    /// Explains the reply to those who use EDNS.
+    pub(crate) fn explain(&mut self, ede: Ede) {
+        if let Some(edns) = &mut self.edns {
+            edns.ede = Some(ede);
+        }
+    }
+
+    /// Tells the seconds until the zone expires (RFC 7314 §3.2), if they were asked for.
+    pub(crate) fn tell_expire(&mut self, frame: &Frame<'_>, expires_in_ms: u64) {
+        if let Some(edns) = self.edns.as_mut().filter(|_| frame.wants_expire()) {
+            edns.expire = Some(whole_seconds(expires_in_ms));
+        }
+    }
+
+    /// Whether DNSSEC records are wanted.
+    pub(crate) fn dnssec(&self) -> bool {
+        self.edns.as_ref().is_some_and(|edns| edns.dnssec)
+    }
+
+    pub(crate) fn transport(&self) -> Transport {
+        self.transport
+    }
+
+    /// Adds one record.
+    pub(crate) fn record(
+        &mut self,
+        section: Section,
+        owner: NameRef<'_>,
+        rtype: RecordType,
+        ttl: u32,
+        rdata: &[u8],
+    ) -> Result<(), Full> {
+        self.writer.record(owner, rtype, CLASS_IN, ttl_of(ttl), rdata)?;
+        self.counts[section as usize + 1] += 1;
+        Ok(())
+    }
+
+    /// Adds a whole RRset, or nothing of it. `ttl` takes the place of the set's own.
+    pub(crate) fn rrset(
+        &mut self,
+        section: Section,
+        owner: NameRef<'_>,
+        rrset: Rrset<'_>,
+        ttl: Option<u32>,
+    ) -> Result<(), Full> {
+        let mark = self.mark();
+        let ttl = ttl.unwrap_or_else(|| rrset.ttl());
+        let mut rdatas = rrset.rdatas();
+        let written = rdatas.try_for_each(|rdata| self.record(section, owner, rrset.rtype(), ttl, rdata));
+        written.inspect_err(|Full| self.rewind(mark))
+    }
+
+    /// Adds a whole RRset of `node` and, when wanted, the signatures that cover it, or nothing of both
+    /// (RFC 4035 §3.1.1).
+    pub(crate) fn signed_rrset(
+        &mut self,
+        section: Section,
+        owner: NameRef<'_>,
+        node: Node<'_>,
+        rrset: Rrset<'_>,
+        ttl: Option<u32>,
+    ) -> Result<(), Full> {
+        let mark = self.mark();
+        self.rrset(section, owner, rrset, ttl)?;
+        let signatures = if self.dnssec() { node.signatures(rrset.rtype()) } else { None };
+        match signatures {
+            Some(signatures) => {
+                self.rrset(section, owner, signatures, ttl).inspect_err(|Full| self.rewind(mark))
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn mark(&self) -> (usize, [u16; 4]) {
+        (self.writer.len(), self.counts)
+    }
+
+    fn rewind(&mut self, (len, counts): (usize, [u16; 4])) {
+        self.writer.rewind(len);
+        self.counts = counts;
+    }
+
+    /// Something required is missing (RFC 2181 §9); what the reply holds stays. Without effect over TCP, where the
+    /// message is as large as it can be.
+    pub(crate) fn mark_truncated(&mut self) {
+        if self.transport == Transport::Udp {
+            self.flags |= flags::TC;
+        }
+    }
+
+    /// The answer does not fit: over UDP the question alone and TC, so that the client comes back over TCP; over TCP
+    /// there is no larger message, so SERVFAIL.
+    pub(crate) fn give_up(&mut self) {
+        self.clear();
+        match self.transport {
+            Transport::Udp => self.flags |= flags::TC,
+            Transport::Tcp => self.fail(Rcode::SERVFAIL, None),
+        }
+    }
+
+    /// Makes it an error: no records, no authority.
+    pub(crate) fn fail(&mut self, rcode: Rcode, ede: Option<Ede>) {
+        self.clear();
+        self.rcode = rcode;
+        self.flags &= !(flags::AA | flags::TC);
+        if let Some(edns) = &mut self.edns {
+            edns.expire = None;
+            edns.ede = ede;
+        }
+    }
+
+    fn clear(&mut self) {
+        let questions = self.counts[0];
+        self.rewind((self.body, [questions, 0, 0, 0]));
+    }
+
+    /// Writes OPT and header. What TSIG needs is still free behind it.
+    pub(crate) fn finish(mut self) {
+        self.writer.reserve(self.tsig_len);
+        if let Some(edns) = self.edns.take() {
+            self.write_opt(&edns).expect("the space for the OPT record was held back");
+            self.counts[3] += 1;
+        }
+        self.writer.finish(Header {
+            id: self.id,
+            flags: self.flags | (self.rcode.0 & 15),
+            counts: self.counts,
+        });
+    }
+
+    /// RFC 6891 §6.1.2. Options that do not fit are left out: the EDE's text first, then its code, then EXPIRE.
+    fn write_opt(&mut self, edns: &Edns) -> Result<(), Full> {
+        let mut room = self.writer.room().saturating_sub(OPT_SIZE);
+        let mut take = |octets: usize| {
+            let fits = octets <= room;
+            room -= if fits { octets } else { 0 };
+            fits
+        };
+        let expire = edns.expire.filter(|_| take(8));
+        let ede = edns.ede.as_ref().filter(|_| take(6));
+        let text = ede.map_or("", |ede| if take(ede.text.len()) { &ede.text } else { "" });
+        let length = expire.map_or(0, |_| 8) + ede.map_or(0, |_| 6 + text.len());
+        let mut head = [0; OPT_SIZE];
+        head[1..3].copy_from_slice(&RecordType::OPT.0.to_be_bytes());
+        head[3..5].copy_from_slice(&edns.payload.to_be_bytes());
+        head[5] = (self.rcode.0 >> 4) as u8;
+        // RFC 3225 §3: DO is copied, all other bits are clear.
+        head[7..9].copy_from_slice(&(if edns.dnssec { DO } else { 0 }).to_be_bytes());
+        head[9..].copy_from_slice(&(length as u16).to_be_bytes());
+        self.writer.octets(&head)?;
+        if let Some(expire) = expire {
+            self.option(option::EXPIRE, 4)?;
+            self.writer.octets(&expire.to_be_bytes())?;
+        }
+        if let Some(ede) = ede {
+            self.option(option::EDE, 2 + text.len())?;
+            self.writer.octets(&ede.code.to_be_bytes())?;
+            self.writer.octets(text.as_bytes())?;
+        }
+        Ok(())
+    }
+
+    fn option(&mut self, code: u16, length: usize) -> Result<(), Full> {
+        let [[a, b], [c, d]] = [code.to_be_bytes(), (length as u16).to_be_bytes()];
+        self.writer.octets(&[a, b, c, d])
+    }
+}
+
+/// RFC 2181 §8: a TTL with the top bit set is read as zero.
+fn ttl_of(ttl: u32) -> u32 {
+    if ttl > i32::MAX as u32 { 0 } else { ttl }
+}
+
+/// Whole seconds left, at least one: zero would tell that the zone has expired (RFC 7314 §3.2).
+pub(crate) fn whole_seconds(ms: u64) -> u32 {
+    u32::try_from(ms / 1000).unwrap_or(u32::MAX).max(1)
+}

@@ -1,0 +1,164 @@
+//! From a request to its reply: the order of the checks, and which of them answers.
+
+use std::sync::Arc;
+
+use secondo_tsig::{Seal, verify_request};
+use secondo_wire::edns::ede;
+use secondo_wire::{CLASS_IN, Compressor, KeyBuf, Name, Opcode, Rcode, RecordType, Serial};
+
+use crate::query::Asker;
+use crate::reply::{Ede, Reply};
+use crate::request::{Frame, Question};
+use crate::table::{Entry, Table};
+use crate::transfer::TransferRequest;
+use crate::{Client, Clock, notify, query, transfer};
+
+/// Invalid Query Type (RFC 9824 §4).
+const EDE_INVALID_QUERY_TYPE: u16 = 30;
+
+/// Space for one answer, to be used again and again: no answer on the common path allocates.
+pub struct Scratch {
+    compressor: Compressor,
+    key: KeyBuf,
+}
+
+impl Scratch {
+    /// For one thread.
+    pub fn new() -> Scratch {
+        Scratch { compressor: Compressor::folding(), key: KeyBuf::new() }
+    }
+}
+
+impl Default for Scratch {
+    fn default() -> Scratch {
+        Scratch::new()
+    }
+}
+
+/// What came of a request.
+#[derive(Debug)]
+pub enum Outcome {
+    /// The reply stands in `out`.
+    Reply,
+    /// Nothing is to be sent: too short for a header, or a response.
+    Silence,
+    /// The reply stands in `out`, and the zone's primary has a change to tell.
+    Notify {
+        /// The zone.
+        entry: Arc<Entry>,
+        /// The serial that the primary hints at; not authenticated by itself.
+        hint: Option<Serial>,
+        /// The key of the verified seal.
+        key: Option<Name>,
+    },
+    /// Nothing stands in `out`: a transfer is to be sent.
+    Transfer(Box<TransferRequest>),
+}
+
+/// Answers one request. The reply is appended to `out`; what stands there already is left alone.
+///
+/// Total: every input has an outcome, and the work for one request is bounded (see [`crate::bounds`]).
+pub fn respond(
+    request: &[u8],
+    client: Client,
+    table: &Table,
+    clock: Clock,
+    scratch: &mut Scratch,
+    out: &mut Vec<u8>,
+) -> Outcome {
+    let Some(mut frame) = Frame::parse(request) else { return Outcome::Silence };
+    let from = out.len();
+    let mut seal = None;
+    // RFC 8945 §5.2: a seal is verified before anything that it covers is acted on. A broken one is answered by the
+    // rules of TSIG; the request is never looked at as an unsigned one.
+    if frame.signed {
+        match verify_request(frame.octets, table.keys(), clock.unix) {
+            Ok(Some(verified)) => seal = Some(verified),
+            Ok(None) => frame.fault = Some(Rcode::FORMERR),
+            Err(rejected) => {
+                let compressor = &mut scratch.compressor;
+                let mut reply = Reply::new(&frame, client.transport, table.udp_payload(), 0, compressor, out);
+                reply.fail(rejected.rcode, None);
+                reply.finish();
+                rejected.respond(out, from, clock.unix);
+                return Outcome::Reply;
+            }
+        }
+    }
+    let tsig_len = seal.as_ref().map_or(0, Seal::tsig_len);
+    let compressor = &mut scratch.compressor;
+    let mut reply = Reply::new(&frame, client.transport, table.udp_payload(), tsig_len, compressor, out);
+    let key = seal.as_ref().map(|seal| seal.key().name());
+    let asker = Asker { table, client, clock, key };
+    let outcome = decide(&asker, &frame, &mut reply, &mut scratch.key);
+    if let Outcome::Transfer(mut transfer) = outcome {
+        drop(reply);
+        out.truncate(from);
+        transfer.seal = seal;
+        return Outcome::Transfer(transfer);
+    }
+    reply.finish();
+    // RFC 8945 §5.3: a signed request gets a signed reply, whatever it says.
+    if let Some(seal) = &mut seal {
+        seal.sign(out, from, clock.unix);
+    }
+    outcome
+}
+
+/// Chooses who answers, and lets them.
+fn decide(asker: &Asker<'_>, frame: &Frame<'_>, reply: &mut Reply<'_>, key: &mut KeyBuf) -> Outcome {
+    let (rcode, code) = match examine(frame) {
+        Ok(question) if frame.header.opcode() == Opcode::NOTIFY => {
+            return match notify::receive(asker, frame, question, reply) {
+                Some((entry, hint)) => Outcome::Notify { entry, hint, key: asker.key.cloned() },
+                None => Outcome::Reply,
+            };
+        }
+        Ok(question) if matches!(question.rtype, RecordType::AXFR | RecordType::IXFR) => {
+            return match transfer::request(asker, frame, question, reply) {
+                Some(transfer) => Outcome::Transfer(Box::new(transfer)),
+                None => Outcome::Reply,
+            };
+        }
+        Ok(question) => match examine_query(question) {
+            Ok(()) => {
+                query::answer(asker, frame, question, reply, key);
+                return Outcome::Reply;
+            }
+            Err(refusal) => refusal,
+        },
+        Err(rcode) => (rcode, None),
+    };
+    reply.fail(rcode, code.map(Ede::bare));
+    Outcome::Reply
+}
+
+/// The question of a request that is whole and of a version that we know.
+fn examine<'m>(frame: &Frame<'m>) -> Result<Question<'m>, Rcode> {
+    if let Some(fault) = frame.fault {
+        return Err(fault);
+    }
+    // RFC 6891 §6.1.3: before everything that depends on options.
+    if frame.opt.is_some_and(|opt| opt.version > 0) {
+        return Err(Rcode::BADVERS);
+    }
+    frame.question.ok_or(Rcode::FORMERR)
+}
+
+/// Classes and types that no zone is asked for.
+fn examine_query(question: Question<'_>) -> Result<(), (Rcode, Option<u16>)> {
+    match question.rtype {
+        // RFC 6895 §3.1: never asked for; RFC 9824 §3.5 for NXNAME.
+        RecordType(0) | RecordType::OPT | RecordType::TKEY | RecordType::TSIG => {
+            return Err((Rcode::FORMERR, None));
+        }
+        RecordType::NXNAME => return Err((Rcode::FORMERR, Some(EDE_INVALID_QUERY_TYPE))),
+        // RFC 6895 §3.1: the range of meta types, of which we know TSIG, IXFR, AXFR and ANY.
+        RecordType(129..=254) => return Err((Rcode::NOTIMP, None)),
+        _ => {}
+    }
+    if question.class != CLASS_IN {
+        return Err((Rcode::REFUSED, Some(ede::NOT_SUPPORTED)));
+    }
+    Ok(())
+}

@@ -1,0 +1,336 @@
+//! The zone table: what we serve, found by name. Immutable; a reload builds a new one around the same slots.
+
+use std::hash::Hasher;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use arc_swap::{ArcSwap, Guard};
+use secondo_tsig::KeyRing;
+use secondo_wire::{Name, NameRef};
+use siphasher::sip::SipHasher13;
+
+use crate::acl::{AccessList, RuleUnion};
+use crate::slot::Slot;
+
+/// A zone that we serve.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// Its name.
+    pub apex: Name,
+    /// Who may query it.
+    pub query: Arc<AccessList>,
+    /// Whose NOTIFY is acted on.
+    pub notify: Arc<AccessList>,
+    /// Who may transfer it.
+    pub transfer: Arc<AccessList>,
+    /// Its published version.
+    pub slot: Arc<Slot>,
+}
+
+/// What holds for all zones.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Largest reply over UDP, octets; also the payload size that our OPT record announces. At least 512.
+    pub udp_payload: u16,
+    /// Random secret of the hash that finds zones: names come from strangers, who must not choose the cost.
+    pub hash_secret: [u8; 16],
+}
+
+/// Two entries have the same apex.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("zone {0} stands twice in the zone table")]
+pub struct DuplicateZone(pub Name);
+
+/// The zones, keys and rules of one configuration.
+pub struct Table {
+    entries: Box<[Arc<Entry>]>,
+    index: Index,
+    keys: KeyRing,
+    notify_rules: RuleUnion,
+    transfer_rules: RuleUnion,
+    udp_payload: u16,
+}
+
+impl Table {
+    /// Builds the table in one go.
+    pub fn new(
+        entries: impl IntoIterator<Item = Entry>,
+        keys: KeyRing,
+        settings: &Settings,
+    ) -> Result<Table, DuplicateZone> {
+        let entries: Box<[Arc<Entry>]> = entries.into_iter().map(Arc::new).collect();
+        let index = Index::new(&entries, &settings.hash_secret)?;
+        let notify_rules = union(&entries, |entry| &entry.notify);
+        let transfer_rules = union(&entries, |entry| &entry.transfer);
+        let udp_payload = settings.udp_payload.max(crate::bounds::UDP_PLAIN as u16);
+        Ok(Table { entries, index, keys, notify_rules, transfer_rules, udp_payload })
+    }
+
+    /// All zones, in the order given.
+    pub fn entries(&self) -> impl ExactSizeIterator<Item = &Arc<Entry>> {
+        self.entries.iter()
+    }
+
+    /// The zone with exactly this apex.
+    pub fn exact(&self, apex: NameRef<'_>) -> Option<&Arc<Entry>> {
+        self.closest(apex).filter(|entry| entry.apex.as_wire().len() == apex.as_wire().len())
+    }
+
+    /// The deepest zone at or above `name` (RFC 1034 §4.3.2 step 2).
+    pub fn closest(&self, name: NameRef<'_>) -> Option<&Arc<Entry>> {
+        self.index.deepest(&self.entries, name, usize::MAX)
+    }
+
+    /// The deepest zone above `name`, itself left out.
+    pub fn closest_above(&self, name: NameRef<'_>) -> Option<&Arc<Entry>> {
+        let depth = name.label_count().checked_sub(1)?;
+        self.index.deepest(&self.entries, name, depth)
+    }
+
+    /// The keys that requests may be signed with.
+    pub fn keys(&self) -> &KeyRing {
+        &self.keys
+    }
+
+    /// Largest reply over UDP, octets.
+    pub fn udp_payload(&self) -> u16 {
+        self.udp_payload
+    }
+
+    /// Whether some rule for NOTIFY of any zone admits: such a peer may learn that a zone is not ours.
+    pub fn any_notify_rule_admits(&self, address: IpAddr, key: Option<&Name>) -> bool {
+        self.notify_rules.admits(address, key)
+    }
+
+    /// Whether some rule for transfers of any zone admits: such a peer may learn that a zone is not ours.
+    pub fn any_transfer_rule_admits(&self, address: IpAddr, key: Option<&Name>) -> bool {
+        self.transfer_rules.admits(address, key)
+    }
+}
+
+/// The rules of all zones; lists that zones share are looked at once.
+fn union(entries: &[Arc<Entry>], list: impl Fn(&Entry) -> &Arc<AccessList>) -> RuleUnion {
+    let mut lists: Vec<&Arc<AccessList>> = entries.iter().map(|entry| list(entry)).collect();
+    lists.sort_unstable_by_key(|list| Arc::as_ptr(list));
+    lists.dedup_by(|a, b| Arc::ptr_eq(a, b));
+    RuleUnion::new(lists.into_iter().flat_map(|list| list.rules()))
+}
+
+/// Zones by the keyed hash of their lower-case labels, root first; open addressing, at most half full.
+struct Index {
+    slots: Box<[IndexSlot]>,
+    hasher: SipHasher13,
+    /// Bit n: some apex has n labels. Only these depths are hashed and searched.
+    depths: u128,
+}
+
+#[derive(Clone, Copy, Default)]
+struct IndexSlot {
+    /// Upper half of the hash.
+    tag: u32,
+    /// Index of the entry plus one; 0: free.
+    entry: u32,
+}
+
+impl Index {
+    fn new(entries: &[Arc<Entry>], secret: &[u8; 16]) -> Result<Index, DuplicateZone> {
+        let size = (entries.len().max(1) * 2).next_power_of_two();
+        let hasher = SipHasher13::new_with_key(secret);
+        let mut index = Index { slots: vec![IndexSlot::default(); size].into(), hasher, depths: 0 };
+        for (number, entry) in entries.iter().enumerate() {
+            let apex = entry.apex.as_ref();
+            let hash = index.hash(apex);
+            index.depths |= 1 << apex.label_count();
+            if index.probe(entries, hash, apex).is_some() {
+                return Err(DuplicateZone(entry.apex.clone()));
+            }
+            let mut at = hash as usize & (size - 1);
+            while index.slots[at].entry != 0 {
+                at = (at + 1) & (size - 1);
+            }
+            let entry = u32::try_from(number + 1).expect("a machine holds fewer than 2^32 zones");
+            index.slots[at] = IndexSlot { tag: (hash >> 32) as u32, entry };
+        }
+        Ok(index)
+    }
+
+    fn hash(&self, name: NameRef<'_>) -> u64 {
+        let (starts, count) = label_starts(name);
+        let mut hasher = self.hasher;
+        for &start in starts[..count].iter().rev() {
+            feed(&mut hasher, name.as_wire(), start);
+        }
+        hasher.finish()
+    }
+
+    /// The entry at or above `name` with the most labels, at most `depth`. One pass over the octets of the name.
+    fn deepest<'t>(
+        &self,
+        entries: &'t [Arc<Entry>],
+        name: NameRef<'_>,
+        depth: usize,
+    ) -> Option<&'t Arc<Entry>> {
+        let (starts, count) = label_starts(name);
+        let mut hasher = self.hasher;
+        let mut found = None;
+        // Depths below the deepest apex need not be hashed.
+        let deepest = (u128::BITS - self.depths.leading_zeros()) as usize;
+        for labels in 0..=count.min(depth) {
+            if labels >= deepest {
+                break;
+            }
+            if labels > 0 {
+                feed(&mut hasher, name.as_wire(), starts[count - labels]);
+            }
+            if self.depths >> labels & 1 == 1 {
+                let suffix = name.ancestor(count - labels);
+                found = self.probe(entries, hasher.finish(), suffix).or(found);
+            }
+        }
+        found
+    }
+
+    fn probe<'t>(&self, entries: &'t [Arc<Entry>], hash: u64, apex: NameRef<'_>) -> Option<&'t Arc<Entry>> {
+        let mask = self.slots.len() - 1;
+        let mut at = hash as usize & mask;
+        loop {
+            let slot = self.slots[at];
+            let entry = entries.get((slot.entry as usize).checked_sub(1)?)?;
+            if slot.tag == (hash >> 32) as u32 && entry.apex.as_ref() == apex {
+                return Some(entry);
+            }
+            at = (at + 1) & mask;
+        }
+    }
+}
+
+/// Where the labels of a name start, and how many there are.
+fn label_starts(name: NameRef<'_>) -> ([u8; 128], usize) {
+    let (mut starts, mut count, mut at) = ([0; 128], 0, 0);
+    for label in name.labels() {
+        starts[count] = at as u8;
+        count += 1;
+        at += label.len() + 1;
+    }
+    (starts, count)
+}
+
+/// Feeds the label at `start`, its length octet first, in lower case (RFC 4343 §3).
+fn feed(hasher: &mut SipHasher13, wire: &[u8], start: u8) {
+    let start = usize::from(start);
+    let mut label = [0; 64];
+    let length = usize::from(wire[start]) + 1;
+    label[..length].copy_from_slice(&wire[start..start + length]);
+    label[..length].make_ascii_lowercase();
+    hasher.write(&label[..length]);
+}
+
+/// The table in use. Query threads load it once for each batch of requests; a reload swaps it.
+pub struct TableCell(ArcSwap<Table>);
+
+impl TableCell {
+    /// Begins with `table`.
+    pub fn new(table: Table) -> TableCell {
+        TableCell(ArcSwap::from_pointee(table))
+    }
+
+    /// The table, held without touching a shared counter. Hold it for a batch, not while waiting.
+    pub fn load(&self) -> Guard<Arc<Table>> {
+        self.0.load()
+    }
+
+    /// The table, to be kept.
+    pub fn full(&self) -> Arc<Table> {
+        self.0.load_full()
+    }
+
+    /// Puts another table in its place; requests that began with the former end with it.
+    pub fn replace(&self, table: Table) {
+        self.0.store(Arc::new(table));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(apex: &str) -> Entry {
+        let nobody = Arc::new(AccessList::nobody());
+        Entry {
+            apex: apex.parse().unwrap(),
+            query: Arc::new(AccessList::everyone()),
+            notify: nobody.clone(),
+            transfer: nobody,
+            slot: Arc::default(),
+        }
+    }
+
+    fn table(apexes: &[&str]) -> Table {
+        let settings = Settings { udp_payload: 1232, hash_secret: [7; 16] };
+        Table::new(apexes.iter().map(|apex| entry(apex)), KeyRing::new([]), &settings).unwrap()
+    }
+
+    fn closest(table: &Table, name: &str) -> Option<String> {
+        table.closest(name.parse::<Name>().unwrap().as_ref()).map(|entry| entry.apex.to_string())
+    }
+
+    #[test]
+    fn the_deepest_zone_wins_without_regard_to_case() {
+        let table = table(&["Example.com.", "sub.example.com.", "a.b.c.d.sub.example.com.", "org."]);
+        for (name, zone) in [
+            ("example.com.", Some("Example.com.")),
+            ("WWW.EXAMPLE.COM.", Some("Example.com.")),
+            ("x.Sub.example.com.", Some("sub.example.com.")),
+            ("c.d.sub.example.com.", Some("sub.example.com.")),
+            ("a.b.c.d.sub.example.com.", Some("a.b.c.d.sub.example.com.")),
+            ("com.", None),
+            (".", None),
+            ("notexample.com.", None),
+            ("a.org.", Some("org.")),
+        ] {
+            assert_eq!(closest(&table, name).as_deref(), zone, "{name}");
+        }
+        let above = |name: &str| {
+            table.closest_above(name.parse::<Name>().unwrap().as_ref()).map(|entry| entry.apex.to_string())
+        };
+        assert_eq!(above("sub.example.com.").as_deref(), Some("Example.com."));
+        assert_eq!(above("example.com."), None);
+        assert_eq!(above("."), None);
+        assert!(table.exact("SUB.example.com.".parse::<Name>().unwrap().as_ref()).is_some());
+        assert!(table.exact("www.example.com.".parse::<Name>().unwrap().as_ref()).is_none());
+    }
+
+    #[test]
+    fn the_root_is_a_zone_like_any_other() {
+        let table = table(&[".", "com."]);
+        assert_eq!(closest(&table, ".").as_deref(), Some("."));
+        assert_eq!(closest(&table, "a.b.").as_deref(), Some("."));
+        assert_eq!(closest(&table, "a.com.").as_deref(), Some("com."));
+    }
+
+    #[test]
+    fn a_zone_of_127_labels_is_found() {
+        let longest = "a.".repeat(127);
+        let table = table(&["a.", &longest]);
+        assert_eq!(closest(&table, &longest).as_deref(), Some(&*longest));
+        assert_eq!(closest(&table, &"a.".repeat(126)).as_deref(), Some("a."));
+    }
+
+    #[test]
+    fn an_empty_table_and_a_large_one_answer() {
+        assert_eq!(closest(&table(&[]), "example."), None);
+        let names: Vec<String> = (0..5000).map(|n| format!("zone{n}.example.")).collect();
+        let table = table(&names.iter().map(|name| &**name).collect::<Vec<_>>());
+        for name in &names {
+            assert_eq!(closest(&table, &format!("www.{name}")).as_deref(), Some(&**name));
+        }
+        assert_eq!(closest(&table, "zone5000.example."), None);
+    }
+
+    #[test]
+    fn the_same_zone_twice_is_an_error() {
+        let settings = Settings { udp_payload: 1232, hash_secret: [7; 16] };
+        let twice = Table::new([entry("a."), entry("A.")], KeyRing::new([]), &settings);
+        assert_eq!(twice.err(), Some(DuplicateZone("a.".parse().unwrap())));
+    }
+}

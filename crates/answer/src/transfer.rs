@@ -1,0 +1,186 @@
+//! Requests for a transfer: who may have one, and of what kind (RFC 5936 §2.2, §5; RFC 1995 §2, §4).
+
+use std::sync::Arc;
+
+use secondo_tsig::Seal;
+use secondo_wire::edns::ede;
+use secondo_wire::{
+    CLASS_IN, Compressor, Full, Name, Rcode, RecordType, Section, Serial, SerialOrder, edns, flags,
+};
+use secondo_zone::Zone;
+
+use crate::Transport;
+use crate::query::{Asker, refuse_unserved};
+use crate::reply::{Ede, Reply, whole_seconds};
+use crate::request::{Frame, Question};
+use crate::table::Entry;
+
+/// What a transfer is to hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    /// The whole zone (RFC 5936).
+    Full,
+    /// The differences from this serial on, or the whole zone in their place (RFC 1995 §4).
+    Incremental {
+        /// The version that the asker has.
+        from: Serial,
+    },
+    /// The SOA alone: the asker has this version or a newer one (RFC 1995 §2).
+    UpToDate,
+}
+
+/// A transfer that may begin: over TCP, admitted by the zone's access list.
+#[derive(Debug)]
+pub struct TransferRequest {
+    /// The zone's place in the table.
+    pub entry: Arc<Entry>,
+    /// The version, held to the end of the transfer whatever is published meanwhile.
+    pub zone: Zone,
+    /// What to send.
+    pub wanted: Wanted,
+    /// Signs every message of the answer; `None`: the request was not signed.
+    pub seal: Option<Seal>,
+    /// The request's ID, which every message repeats.
+    pub id: u16,
+    /// The name asked for, spelled as in the question.
+    pub name: Name,
+    /// The type asked for: AXFR or IXFR.
+    pub rtype: RecordType,
+    /// Whether RD was set.
+    pub recursion_desired: bool,
+    /// The OPT record of the first message; `None`: the request had none.
+    pub edns: Option<TransferEdns>,
+}
+
+/// What the OPT record of a transfer's first message tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TransferEdns {
+    /// Our UDP payload size.
+    pub payload: u16,
+    /// Whether DO was set.
+    pub dnssec: bool,
+    /// Seconds until the zone expires, if they were asked for (RFC 7314 §3.2).
+    pub expire: Option<u32>,
+}
+
+impl TransferRequest {
+    /// Appends a single message to `out` that says no after all (our own limit is reached), signed like every other.
+    pub fn decline(mut self, rcode: Rcode, unix_now: u64, out: &mut Vec<u8>) {
+        let from = out.len();
+        let mut compressor = Compressor::folding();
+        let mut writer = secondo_wire::Writer::new(out, &mut compressor, secondo_wire::MAX_MESSAGE);
+        let written = writer.question(self.name.as_ref(), self.rtype, CLASS_IN).and_then(|()| {
+            let Some(opt) = self.edns else { return Ok(0) };
+            let dnssec = if opt.dnssec { edns::DO } else { 0 };
+            let ttl = u32::from(dnssec);
+            let root = Name::root();
+            writer.record(root.as_ref(), RecordType::OPT, opt.payload, ttl, &[]).map(|()| 1)
+        });
+        let opts = written.unwrap_or_else(|Full| unreachable!("a question and an OPT fit into 64 KiB"));
+        let recursion = if self.recursion_desired { flags::RD } else { 0 };
+        let flags = flags::QR | recursion | (rcode.0 & 15);
+        writer.finish(secondo_wire::Header { id: self.id, flags, counts: [1, 0, 0, opts] });
+        if let Some(seal) = &mut self.seal {
+            seal.sign(out, from, unix_now);
+        }
+    }
+}
+
+/// Judges a request of type AXFR or IXFR: `None`, with the reply made, or what the transfer is to be. The caller adds
+/// the seal.
+pub(crate) fn request(
+    asker: &Asker<'_>,
+    frame: &Frame<'_>,
+    question: Question<'_>,
+    reply: &mut Reply<'_>,
+) -> Option<TransferRequest> {
+    match judge(asker, frame, question, reply) {
+        Ok(admitted) => admitted,
+        Err((rcode, code)) => {
+            reply.fail(rcode, code.map(Ede::bare));
+            None
+        }
+    }
+}
+
+fn judge(
+    asker: &Asker<'_>,
+    frame: &Frame<'_>,
+    question: Question<'_>,
+    reply: &mut Reply<'_>,
+) -> Result<Option<TransferRequest>, (Rcode, Option<u16>)> {
+    if question.class != CLASS_IN {
+        return Err((Rcode::NOTAUTH, None));
+    }
+    let over_udp = asker.client.transport == Transport::Udp;
+    let incremental = question.rtype == RecordType::IXFR;
+    // RFC 5936 §4.2: AXFR over UDP is not defined.
+    if over_udp && !incremental {
+        return Err((Rcode::FORMERR, None));
+    }
+    // RFC 1995 §3: the asker's version stands in a SOA of the authority section.
+    let from = match incremental {
+        true => frame.soa_serial(Section::Authority, question.name).and_then(|s| s.ok_or(Rcode::FORMERR)),
+        false => Ok(Serial(0)),
+    };
+    let from = from.map_err(|rcode| (rcode, None))?;
+    // Strangers learn nothing, not even which zones are ours.
+    let Some(entry) = asker.table.exact(question.name) else {
+        return Err(match asker.table.any_transfer_rule_admits(asker.address(), asker.key) {
+            true => (Rcode::NOTAUTH, Some(ede::NOT_AUTHORITATIVE)),
+            false => (Rcode::REFUSED, Some(ede::NOT_AUTHORITATIVE)),
+        });
+    };
+    if !entry.transfer.admits(asker.address(), asker.key) {
+        return Err((Rcode::REFUSED, Some(ede::PROHIBITED)));
+    }
+    let held = match entry.slot.hold(asker.clock.boot_ms) {
+        Ok(held) => held,
+        Err(serving) => {
+            refuse_unserved(reply, serving);
+            return Ok(None);
+        }
+    };
+    let zone = held.zone();
+    if over_udp {
+        single_soa(reply, frame, question, zone, held.expires_in);
+        return Ok(None);
+    }
+    let wanted = match (incremental, zone.serial().compare(from)) {
+        (false, _) => Wanted::Full,
+        (true, SerialOrder::Equal | SerialOrder::Older) => Wanted::UpToDate,
+        // RFC 1982 §3.2: at a distance of 2^31 neither is newer; the whole zone settles it.
+        (true, SerialOrder::Newer | SerialOrder::Undefined) => Wanted::Incremental { from },
+    };
+    Ok(Some(TransferRequest {
+        entry: entry.clone(),
+        zone: zone.clone(),
+        wanted,
+        seal: None,
+        id: frame.header.id,
+        name: question.name.to_owned(),
+        rtype: question.rtype,
+        recursion_desired: frame.header.has(flags::RD),
+        edns: frame.opt.map(|opt| TransferEdns {
+            payload: asker.table.udp_payload(),
+            dnssec: opt.wants_dnssec(),
+            expire: frame.wants_expire().then(|| whole_seconds(held.expires_in)),
+        }),
+    }))
+}
+
+/// RFC 1995 §2, §4: over UDP the current SOA alone always is an answer; whoever wants more comes over TCP.
+fn single_soa(
+    reply: &mut Reply<'_>,
+    frame: &Frame<'_>,
+    question: Question<'_>,
+    zone: &Zone,
+    expires_in_ms: u64,
+) {
+    reply.set_authoritative();
+    reply.tell_expire(frame, expires_in_ms);
+    let (ttl, rdata) = (zone.soa_ttl(), zone.soa_rdata());
+    if reply.record(Section::Answer, question.name, RecordType::SOA, ttl, rdata).is_err() {
+        reply.give_up();
+    }
+}
