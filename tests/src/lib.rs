@@ -22,6 +22,7 @@ pub mod peers;
 pub mod port;
 pub mod primary;
 pub mod process;
+pub mod proxy;
 pub mod secondo;
 pub mod types;
 pub mod wait;

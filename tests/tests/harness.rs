@@ -5,8 +5,9 @@ use interop::dig;
 use interop::knot::Knot;
 use interop::nsd::Nsd;
 use interop::primary::{self, Plan, Primary};
+use interop::proxy::{self, Act, Proxy, qtype};
 use interop::wait::SOON;
-use interop::{Key, Port, Software, Zone, each_primary};
+use interop::{Key, Port, Software, Zone, each_primary, peers};
 
 /// Every primary feeds another server; a change is notified, transferred and compared.
 fn another_secondary_gets_what_the_primary_serves(software: Software) {
@@ -42,3 +43,26 @@ fn another_secondary_gets_what_the_primary_serves(software: Software) {
     primary.until_serving(&next, SOON);
 }
 each_primary!(another_secondary_gets_what_the_primary_serves);
+
+#[test]
+fn the_proxy_changes_what_it_is_told_to() {
+    if !peers::ready(&[Software::Bind]) {
+        return;
+    }
+    let zone = Zone::ordinary("proxied.test.").with_hosts(4000);
+    let primary = primary::start(Software::Bind, Plan::of(&zone));
+    let proxy = Proxy::before(primary.address());
+    dig::assert_same_zone(&zone.apex, primary.address(), None, proxy.address(), None);
+    assert_eq!(dig::serial(proxy.address(), &zone.apex), Some(zone.serial));
+
+    proxy.rule(|p| if p.asked == qtype::AXFR && p.index == 1 { Act::Cut } else { Act::Pass });
+    assert!(
+        dig::transfer(dig::Client::Dig, proxy.address(), &zone.apex, None).is_err(),
+        "a zone has two messages"
+    );
+    proxy.rule(|p| if p.udp { Act::Replace(proxy::error(p.bytes, 2)) } else { Act::Pass });
+    assert_eq!(dig::ask(proxy.address(), &[&zone.apex, "SOA", "+notcp"]).status, "SERVFAIL");
+    assert_eq!(dig::ask(proxy.address(), &[&zone.apex, "SOA", "+tcp"]).status, "NOERROR");
+    proxy.honest();
+    assert_eq!(dig::ask(proxy.address(), &[&zone.apex, "SOA", "+notcp"]).status, "NOERROR");
+}
