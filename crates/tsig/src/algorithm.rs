@@ -7,6 +7,9 @@ use secondo_wire::NameRef;
 
 /// How a MAC is computed. The three with two numbers cut the hash to the second number of bits; they are algorithms of
 /// their own, with names of their own on the wire (RFC 8945 §6).
+///
+/// BIND means something else by `hmac-sha256-128` in its configuration: the algorithm hmac-sha256 on the wire, with MACs
+/// cut to 128 bits (RFC 8945 §5.2.2.1). The key to use with it here is one for hmac-sha256, which takes such MACs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[allow(missing_docs)]
 pub enum Algorithm {

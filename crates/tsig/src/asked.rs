@@ -272,3 +272,185 @@ impl fmt::Display for Rejected {
 }
 
 impl std::error::Error for Rejected {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sample::{Forgery, NOW, answer, answer_with, key, mac_of, named, question};
+    use crate::sign_request;
+
+    fn ring() -> KeyRing {
+        KeyRing::new(Algorithm::ALL.map(key))
+    }
+
+    fn rejected(message: &[u8], now: u64) -> Rejected {
+        verify_request(message, &ring(), now).expect_err("the request is no good")
+    }
+
+    /// What the asker makes of our error.
+    fn told(rejected: &Rejected, now: u64) -> Vec<u8> {
+        let mut response = vec![0xEE; 5];
+        response.extend(answer_with(9));
+        rejected.respond(&mut response, 5, now);
+        assert_eq!(response.len() - 5 - answer().len(), rejected.tsig_len());
+        response.split_off(5)
+    }
+
+    #[test]
+    fn unsigned_requests_pass_as_such_and_odd_messages_do_not() {
+        assert!(verify_request(&question(), &ring(), NOW).unwrap().is_none());
+        for message in [&[][..], &question()[..11], &question()[..20]] {
+            let rejected = rejected(message, NOW);
+            assert_eq!(rejected.rcode, Rcode::FORMERR);
+            assert_eq!(rejected.reason, Reason::MalformedMessage);
+        }
+        // An answer, signed or not, is no request: a BADTIME answer sent back once stopped a server.
+        let forgery = Forgery {
+            error: tsig_error::BADTIME,
+            other: vec![0; 6],
+            ..Forgery::new(&key(Algorithm::HmacSha256), None)
+        };
+        for message in [answer(), forgery.seal(&answer())] {
+            assert_eq!(rejected(&message, NOW).rcode, Rcode::FORMERR);
+        }
+    }
+
+    #[test]
+    fn a_signed_request_is_verified_and_its_answers_sealed() {
+        for algorithm in Algorithm::ALL {
+            let mut request = question();
+            let mut stream = sign_request(&mut request, &key(algorithm), NOW);
+            let mut seal = verify_request(&request, &ring(), NOW + 7).unwrap().unwrap();
+            assert_eq!((seal.key(), seal.skew()), (&key(algorithm), -7));
+            assert_eq!(seal.message_len(), question().len());
+            for round in 0..5 {
+                let mut message = vec![0xEE; round];
+                message.extend(answer());
+                seal.sign(&mut message, round, NOW + 7);
+                assert_eq!(message.len(), round + answer().len() + seal.tsig_len());
+                let verified = stream.verify(&message[round..], NOW).unwrap();
+                assert_eq!((verified.len, verified.skew), (answer().len(), Some(7)));
+            }
+        }
+    }
+
+    #[test]
+    fn an_unknown_key_or_algorithm_is_badkey_unsigned() {
+        let stranger = named("stranger.example", Algorithm::HmacSha256, b"secret");
+        let mut unknown = question();
+        sign_request(&mut unknown, &stranger, NOW);
+        let mut other_algorithm = question();
+        sign_request(&mut other_algorithm, &key(Algorithm::HmacSha256), NOW);
+        let at = other_algorithm.windows(11).position(|w| w == b"hmac-sha256").unwrap();
+        other_algorithm[at + 8..at + 11].copy_from_slice(b"999");
+        for request in [unknown, other_algorithm] {
+            let rejected = rejected(&request, NOW);
+            assert_eq!((rejected.rcode, rejected.tsig_error), (Rcode::NOTAUTH, tsig_error::BADKEY));
+            assert_eq!(rejected.reason, Reason::TsigBadKey);
+            let response = told(&rejected, NOW);
+            let (sent, echo) =
+                (record::find(&request).unwrap().unwrap(), record::find(&response).unwrap().unwrap());
+            assert!(echo.mac.is_empty() && echo.other.is_empty());
+            assert_eq!(echo.error, tsig_error::BADKEY);
+            assert_eq!((echo.name.as_ref(), echo.algorithm), (sent.name.as_ref(), sent.algorithm));
+            assert_eq!((echo.time, echo.fudge), (sent.time, sent.fudge));
+            assert_eq!(echo.original_id, 0x1234);
+        }
+        // A known name with another algorithm is an unknown key, and the log tells them apart.
+        let ring = KeyRing::new([key(Algorithm::HmacSha512)]);
+        let mut request = question();
+        sign_request(&mut request, &key(Algorithm::HmacSha256), NOW);
+        let rejected = verify_request(&request, &ring, NOW).unwrap_err();
+        assert_eq!(rejected.tsig_error, tsig_error::BADKEY);
+        assert!(rejected.to_string().contains("is not for hmac-sha256"), "{rejected}");
+    }
+
+    #[test]
+    fn a_wrong_mac_is_badsig_unsigned_even_when_the_time_is_wrong_too() {
+        let false_key = named("transfer.key.example", Algorithm::HmacSha256, b"another secret");
+        let mut request = question();
+        let mut stream = sign_request(&mut request, &false_key, NOW - 9999);
+        let rejected = rejected(&request, NOW);
+        assert_eq!((rejected.rcode, rejected.tsig_error), (Rcode::NOTAUTH, tsig_error::BADSIG));
+        let error = stream.verify(&told(&rejected, NOW), NOW).unwrap_err();
+        assert_eq!((error.reason, error.proven), (Reason::TsigBadSig, false));
+    }
+
+    #[test]
+    fn a_wrong_time_is_badtime_signed_and_the_asker_learns_the_difference() {
+        for (time, now, skew) in
+            [(NOW - 301, NOW, -301), (NOW + 301, NOW, 301), (0, NOW, -(NOW as i64)), (NOW, 0, NOW as i64)]
+        {
+            let mut request = question();
+            let mut stream = sign_request(&mut request, &key(Algorithm::HmacSha1), time);
+            let rejected = rejected(&request, now);
+            assert_eq!((rejected.rcode, rejected.tsig_error), (Rcode::NOTAUTH, tsig_error::BADTIME));
+            assert_eq!(rejected.skew, Some(skew));
+            let error = stream.verify(&told(&rejected, now), time).unwrap_err();
+            assert_eq!((error.reason, error.proven, error.skew), (Reason::TsigBadTime, true, Some(-skew)));
+        }
+        let mut request = question();
+        sign_request(&mut request, &key(Algorithm::HmacSha1), NOW);
+        assert!(verify_request(&request, &ring(), NOW + 300).is_ok());
+        assert!(verify_request(&request, &ring(), NOW - 300).is_ok());
+    }
+
+    #[test]
+    fn lengths_of_macs_give_formerr_badtrunc_or_pass() {
+        for algorithm in Algorithm::ALL {
+            let key = key(algorithm);
+            for mac_len in 0..=70 {
+                let request = Forgery { mac_len, ..Forgery::new(&key, None) }.seal(&question());
+                let verified = verify_request(&request, &ring(), NOW);
+                if mac_len < algorithm.least_mac_len() || mac_len > algorithm.mac_len() {
+                    let rejected = verified.unwrap_err();
+                    assert_eq!((rejected.rcode, rejected.tsig_error), (Rcode::FORMERR, 0));
+                    assert_eq!((rejected.reason, rejected.tsig_len()), (Reason::TsigMalformed, 0));
+                    assert_eq!(told(&rejected, NOW), answer_with(9));
+                } else if mac_len < 16 {
+                    let rejected = verified.unwrap_err();
+                    assert_eq!((rejected.rcode, rejected.tsig_error), (Rcode::NOTAUTH, tsig_error::BADTRUNC));
+                    let response = told(&rejected, NOW + 5);
+                    let tsig = record::find(&response).unwrap().unwrap();
+                    assert_eq!((tsig.mac.len(), tsig.time), (algorithm.mac_len(), NOW + 5));
+                    let mut digest = key.begin_after(&MacOctets::leading(&mac_of(&request), mac_len));
+                    digest.stripped(&response, &tsig);
+                    digest.variables(&key, tsig.time, tsig.fudge, tsig.error, tsig.other);
+                    assert!(digest.verify(tsig.mac));
+                } else {
+                    // The answer builds on the MAC as it was cut (RFC 8945 §5.3).
+                    let mut seal = verified.unwrap().unwrap();
+                    let mut response = answer();
+                    seal.sign(&mut response, 0, NOW);
+                    let expected = Forgery::new(&key, Some(&mac_of(&request))).seal(&answer());
+                    assert_eq!(response, expected);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_forwarded_request_is_verified_with_its_original_id_and_answered_with_its_own() {
+        // RFC 8945 §5.5: a forwarder changes the header's ID.
+        let mut request = question();
+        sign_request(&mut request, &key(Algorithm::HmacSha256), NOW);
+        request[..2].copy_from_slice(&[0xAB, 0xCD]);
+        assert!(verify_request(&request, &ring(), NOW).is_ok());
+        let mut seal = verify_request(&request, &ring(), NOW).unwrap().unwrap();
+        let mut response = answer();
+        response[..2].copy_from_slice(&[0xAB, 0xCD]);
+        seal.sign(&mut response, 0, NOW);
+        assert_eq!(record::find(&response).unwrap().unwrap().original_id, 0xABCD);
+    }
+
+    #[test]
+    fn nothing_printed_tells_a_secret() {
+        let mut request = question();
+        let stream = sign_request(&mut request, &key(Algorithm::HmacSha256), NOW);
+        let seal = verify_request(&request, &ring(), NOW).unwrap().unwrap();
+        let late = rejected(&request, 0);
+        let printed = format!("{stream:?} {seal:?} {late:?} {late} {:?}", ring());
+        assert!(printed.contains("Transfer.Key.example. hmac-sha256"));
+        assert!(!printed.contains("0123456789") && !printed.contains("48, 49"), "{printed}");
+    }
+}

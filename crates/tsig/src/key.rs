@@ -153,3 +153,58 @@ impl KeyRing {
 fn rank(key: &Key) -> (&[u8], Algorithm) {
     (key.0.canonical.as_wire(), key.0.algorithm)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(text: &str) -> Name {
+        Name::parse(text).unwrap()
+    }
+
+    #[test]
+    fn secrets_are_read_from_base64_and_must_not_be_empty() {
+        let key = |text| Key::from_base64(name("k"), Algorithm::HmacSha256, text);
+        let plain = Key::new(name("K."), Algorithm::HmacSha256, b"secret secret secret").unwrap();
+        assert_eq!(key("c2VjcmV0IHNlY3JldCBzZWNyZXQ="), Ok(plain.clone()));
+        assert_eq!(key(" c2VjcmV0IHNl\n\tY3JldCBzZWNyZXQ= "), Ok(plain.clone()));
+        assert!(!plain.is_short());
+        assert!(key("c2VjcmV0").unwrap().is_short());
+        assert_eq!(key(""), Err(KeyError::Empty));
+        for bad in ["c2VjcmV0I", "c2Vj*mV0", "c2VjcmV0IHNlY3JldCBzZWNyZXQ"] {
+            assert_eq!(key(bad), Err(KeyError::Base64), "{bad}");
+        }
+        assert_eq!(Key::new(name("k"), Algorithm::HmacMd5, b""), Err(KeyError::Empty));
+    }
+
+    #[test]
+    fn keys_are_equal_by_name_without_case_algorithm_and_secret() {
+        let key = |n, a, s: &[u8]| Key::new(name(n), a, s).unwrap();
+        let one = key("a.b", Algorithm::HmacSha256, b"1");
+        assert_eq!(one, key("A.B.", Algorithm::HmacSha256, b"1"));
+        assert_ne!(one, key("a.c", Algorithm::HmacSha256, b"1"));
+        assert_ne!(one, key("a.b", Algorithm::HmacSha512, b"1"));
+        assert_ne!(one, key("a.b", Algorithm::HmacSha256, b"2"));
+        assert_eq!(format!("{one:?}"), "Key(a.b. hmac-sha256)");
+    }
+
+    #[test]
+    fn a_ring_finds_by_name_and_algorithm() {
+        let names = ["b.example", "a.example", "Z.example", "example", "."];
+        let keys = names.iter().flat_map(|n| {
+            [Algorithm::HmacSha512, Algorithm::HmacSha1].map(|a| Key::new(name(n), a, n.as_bytes()).unwrap())
+        });
+        let first = Key::new(name("A.EXAMPLE"), Algorithm::HmacSha1, b"first").unwrap();
+        let ring = KeyRing::new([first.clone()].into_iter().chain(keys));
+        assert_eq!(ring.iter().count(), 10);
+        for n in names {
+            let upper = name(&n.to_uppercase());
+            let found = ring.find(upper.as_ref(), Algorithm::HmacSha512).unwrap();
+            assert_eq!((found.name(), found.algorithm()), (&upper, Algorithm::HmacSha512));
+            assert!(ring.find(upper.as_ref(), Algorithm::HmacSha256).is_none());
+            assert!(ring.knows(upper.as_ref()));
+        }
+        assert_eq!(ring.find(name("a.example").as_ref(), Algorithm::HmacSha1), Some(&first));
+        assert!(!ring.knows(name("c.example").as_ref()) && !KeyRing::default().knows(Name::root().as_ref()));
+    }
+}

@@ -26,6 +26,8 @@ mod digest;
 mod error;
 mod key;
 mod record;
+#[cfg(test)]
+mod sample;
 
 pub use algorithm::{Algorithm, UnknownAlgorithm};
 pub use asked::{Rejected, Seal, verify_request};

@@ -170,3 +170,104 @@ fn header_mut(out: &mut [u8], from: usize) -> &mut [u8; Header::SIZE] {
         .and_then(|message| message.first_chunk_mut())
         .expect("a message to be signed has a header")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sample::{Forgery, NOW, answer, key, question};
+    use crate::{Algorithm, FUDGE};
+
+    fn sealed() -> Vec<u8> {
+        Forgery::new(&key(Algorithm::HmacSha256), None).seal(&answer())
+    }
+
+    fn misfit(message: &[u8]) -> Misfit {
+        find(message).err().expect("the message is no good")
+    }
+
+    #[test]
+    fn a_record_is_read_as_it_was_written() {
+        let message = sealed();
+        let tsig = find(&message).unwrap().unwrap();
+        assert_eq!(tsig.start, answer().len());
+        assert_eq!(tsig.name.as_ref().as_wire(), b"\x08transfer\x03key\x07example\0");
+        assert_eq!(tsig.algorithm.as_wire(), Algorithm::HmacSha256.as_wire());
+        assert_eq!((tsig.time, tsig.fudge, tsig.mac.len()), (NOW, FUDGE, 32));
+        assert_eq!((tsig.original_id, tsig.error, tsig.other), (0x1234, 0, &[][..]));
+        assert_eq!(tsig.header.counts, [1, 1, 0, 2]);
+        assert!(find(&answer()).unwrap().is_none() && find(&question()).unwrap().is_none());
+    }
+
+    #[test]
+    fn an_owner_in_another_case_or_compressed_is_the_same_key() {
+        let mut message = sealed();
+        let start = answer().len();
+        message[start + 1] = b'T';
+        // "example" of the key's name as a pointer to the question's.
+        let tail = message.split_off(start + 13 + 9);
+        message.truncate(start + 13);
+        message.extend([0xC0, 0x0C]);
+        message.extend(tail);
+        let tsig = find(&message).unwrap().unwrap();
+        assert_eq!(tsig.name.as_ref().as_wire(), b"\x08transfer\x03key\x07example\0");
+    }
+
+    #[test]
+    fn it_must_be_the_last_and_only_one_of_the_additional_section() {
+        let mut twice = sealed();
+        twice.extend_from_slice(&sealed()[answer().len()..]);
+        twice[11] = 3;
+        assert_eq!(misfit(&twice), Misfit::Misplaced);
+
+        let mut before_opt = sealed();
+        before_opt.extend_from_slice(b"\x00\x00\x29\x04\xD0\x00\x00\x00\x00\x00\x00");
+        before_opt[11] = 3;
+        assert_eq!(misfit(&before_opt), Misfit::Misplaced);
+
+        // The same octets with the counts shifted: OPT and TSIG in the answer or authority section.
+        for counts in [[0, 3, 0, 0], [0, 1, 2, 0]] {
+            let mut shifted = sealed();
+            for (i, count) in counts.into_iter().enumerate().skip(1) {
+                shifted[5 + 2 * i] = count;
+            }
+            assert_eq!(misfit(&shifted), Misfit::Misplaced);
+        }
+
+        let mut followed = sealed();
+        followed.push(0);
+        assert_eq!(misfit(&followed), Misfit::Followed);
+    }
+
+    #[test]
+    fn class_ttl_and_form_are_strict() {
+        let rr = answer().len() + 22;
+        for (at, misfit) in [(rr + 2, Misfit::Class), (rr + 3, Misfit::Class), (rr + 7, Misfit::Ttl)] {
+            let mut message = sealed();
+            message[at] ^= 1;
+            assert_eq!(super::tests::misfit(&message), misfit);
+        }
+        // RDATA of every other length, from none to one octet more.
+        let whole = sealed();
+        let rdata = rr + 10;
+        for length in (0..whole.len() - rdata).chain([whole.len() - rdata + 1]) {
+            let mut message = whole.clone();
+            message.resize(rdata + length, 0);
+            message[rdata - 2..rdata].copy_from_slice(&(length as u16).to_be_bytes());
+            assert_eq!(misfit(&message), Misfit::Rdata, "{length}");
+        }
+        // Lengths inside that do not fit, and an algorithm's name that is compressed.
+        let mac_size = rdata + 13 + 8;
+        for (at, octet) in [(mac_size, 0xFF), (mac_size + 1, 31), (whole.len() - 1, 1), (rdata, 0xC0)] {
+            let mut message = whole.clone();
+            message[at] = octet;
+            assert_eq!(misfit(&message), Misfit::Rdata, "{at}");
+        }
+    }
+
+    #[test]
+    fn every_cut_is_an_error() {
+        for cut in 0..sealed().len() {
+            assert!(matches!(misfit(&sealed()[..cut]), Misfit::Message(_)), "{cut}");
+        }
+    }
+}
