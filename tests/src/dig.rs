@@ -139,6 +139,24 @@ pub fn transfer(
     }
 }
 
+/// The RCODE with which a transfer is refused; empty when it is not. `kind` is `AXFR` or `IXFR=` and a serial.
+pub fn refusal(server: SocketAddr, zone: &str, kind: &str, key: Option<&Key>) -> String {
+    let host = format!("@{}", server.ip());
+    let port = server.port().to_string();
+    let argument = key.map(Key::argument);
+    let mut all = vec![host.as_str(), "-p", &port, zone, kind, "+time=5", "+retry=0"];
+    if let Some(argument) = &argument {
+        all.extend(["-y", argument.as_str()]);
+    }
+    // dig says that it failed, kdig says why: server replied with error 'REFUSED'
+    let text = run("kdig", &all);
+    text.split("replied with error '")
+        .nth(1)
+        .and_then(|rest| rest.split('\'').next())
+        .unwrap_or_default()
+        .to_owned()
+}
+
 /// The zone as `dig` fetches it.
 ///
 /// # Panics
@@ -228,7 +246,8 @@ fn parse(text: &str) -> Response {
         additional: Vec::new(),
         text: text.to_owned(),
     };
-    let mut section = "";
+    // A transfer's records come without a heading.
+    let mut section = "ANSWER";
     for line in text.lines() {
         if let Some(header) = line.strip_prefix(";; ->>HEADER<<-") {
             let status = header.split("status: ").nth(1).unwrap_or_default();
@@ -240,7 +259,8 @@ fn parse(text: &str) -> Response {
             let digits = error.split([' ', ':']).next().unwrap_or_default();
             response.errors.extend(digits.parse::<u16>().ok());
         } else if let Some(rest) = line.strip_prefix(";; ") {
-            section = rest.split(' ').next().unwrap_or_default();
+            let heading = rest.strip_suffix(" SECTION:").unwrap_or(section);
+            section = heading;
         } else if !line.is_empty() && !line.starts_with(';') {
             let record = line.split_ascii_whitespace().collect::<Vec<_>>().join(" ");
             match section {
