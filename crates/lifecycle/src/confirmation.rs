@@ -40,6 +40,12 @@ impl Standing {
 }
 
 impl Confirmation {
+    /// The moment at which the version expires, on the boot clock of the boot in which the confirmation was given:
+    /// what the published version is compared with at every answer.
+    pub fn until(&self) -> Duration {
+        self.boot.saturating_add(Duration::from_secs(self.expire_in))
+    }
+
     /// What the confirmation is worth now, given the longest life that the version may have (its bounded EXPIRE).
     ///
     /// RFC 1034 §4.3.5: the interval runs from the last contact, whatever happened to this process since.

@@ -108,8 +108,9 @@ impl Machine {
         if matches!(self.validity, Validity::Expired { .. }) {
             self.actions.push_back(Action::Revive { serial: served.serial });
         }
-        let life = until - now.boot;
-        self.validity = Validity::Current { until, life };
+        // Whole seconds, so that what is written down and what holds here are the same.
+        let life = Duration::from_secs(until.saturating_sub(now.boot).as_secs());
+        self.validity = Validity::Current { until: now.boot.saturating_add(life), life };
         self.actions.push_back(Action::Confirm(Confirmation {
             serial: served.serial,
             boot: now.boot,

@@ -1,0 +1,357 @@
+//! Until when a zone is answered from (RFC 1034 §4.3.5, RFC 7314).
+
+mod stage;
+
+use std::sync::Arc;
+
+use secondo_lifecycle::{
+    BootId, Bounds, Cause, Confirmation, Event, Machine, Now, Outcome, Restored, Settings, Validity,
+};
+use secondo_wire::{Reason, Serial};
+use stage::*;
+
+fn one() -> Stage {
+    Stage::loaded(settings(vec![primary(1, 1)]))
+}
+
+/// Lets the primary be dead for so long.
+fn dead_for(stage: &mut Stage, time: u64) {
+    let end = stage.now.boot + seconds(time);
+    while stage.now.boot < end {
+        if stage.ask.is_some() {
+            stage.fail(Reason::Timeout);
+        }
+        stage.pass(end - stage.now.boot);
+    }
+}
+
+fn at(boot: u64, boot_id: BootId, wall: u64) -> Now {
+    Now { boot: seconds(boot), boot_id, wall }
+}
+
+fn restart(confirmation: Option<Confirmation>, now: Now) -> Stage {
+    let restored = Restored { soa: soa(1), confirmation };
+    Stage::start(settings(vec![primary(1, 1)]), Some(restored), now)
+}
+
+#[test]
+fn a_zone_expires_at_its_deadline_and_polling_goes_on() {
+    let mut stage = one();
+    let until = stage.until().unwrap();
+    dead_for(&mut stage, EXPIRE - 1);
+    assert!(stage.is_current());
+    dead_for(&mut stage, 1);
+    assert_eq!(stage.now.boot, until);
+    assert!(!stage.is_current());
+    assert_eq!(stage.expired, 1);
+    let before = stage.asked;
+    dead_for(&mut stage, 86_400);
+    assert!(stage.asked - before >= 24);
+}
+
+#[test]
+fn an_event_after_the_deadline_meets_an_expired_zone() {
+    let mut stage = one();
+    stage.now.boot += seconds(EXPIRE);
+    stage.notify(1, Some(1));
+    assert_eq!(stage.expired, 1);
+    assert_eq!(
+        stage.asks(),
+        probe(1, 1),
+        "a hint at the serial held does not keep an expired zone from asking"
+    );
+}
+
+#[test]
+fn a_transfer_under_way_does_not_put_expiry_off() {
+    let mut stage = one();
+    dead_for(&mut stage, EXPIRE - 7200);
+    stage.notify(1, Some(2));
+    if stage.asks() != probe(1, 1) {
+        stage.fail(Reason::Timeout);
+    }
+    stage.show(2);
+    assert_eq!(stage.asks(), ixfr(1, 1, 1));
+    stage.pass(seconds(7300));
+    assert_eq!((stage.expired, stage.is_current()), (1, false));
+    stage.publish(soa(2), None);
+    assert_eq!((stage.revived, stage.left()), (1, seconds(EXPIRE)));
+}
+
+#[test]
+fn the_same_serial_revives_an_expired_zone_without_transfer() {
+    let mut stage = one();
+    dead_for(&mut stage, EXPIRE + 100_000);
+    if stage.ask.is_none() {
+        stage.pass_until_asked();
+    }
+    assert_eq!(stage.asks(), probe(1, 1));
+    stage.show(1);
+    assert_eq!((stage.revived, stage.left(), stage.asks()), (1, seconds(EXPIRE), None));
+}
+
+#[test]
+fn an_expired_zone_takes_any_serial_as_a_whole() {
+    for serial in [0, 1 + (1 << 31), 2] {
+        let mut stage = one();
+        dead_for(&mut stage, EXPIRE + 10_000);
+        if stage.ask.is_none() {
+            stage.pass_until_asked();
+        }
+        stage.show(serial);
+        assert_eq!(stage.asks(), axfr(1, 1));
+        stage.publish(soa(serial), None);
+        assert!(stage.is_current());
+    }
+}
+
+#[test]
+fn a_primary_behind_us_does_not_renew_and_serves_when_we_have_expired() {
+    let mut stage = one();
+    let until = stage.until();
+    while stage.is_current() {
+        stage.pass_until_asked();
+        if stage.is_current() {
+            stage.show(0);
+            assert!(stage.until().is_none_or(|u| Some(u) == until));
+        }
+    }
+    assert_eq!(stage.now.boot, until.unwrap(), "expiry itself begins a round");
+    stage.show(0);
+    assert_eq!(stage.asks(), axfr(1, 1));
+}
+
+#[test]
+fn nothing_but_a_contact_renews() {
+    let mut stage = one();
+    let until = stage.until();
+    stage.notify(1, Some(2));
+    stage.show(2);
+    stage.fail(Reason::IxfrCut);
+    stage.fail(Reason::TruncatedStream);
+    stage.notify(1, Some(1));
+    stage.tell(Event::Refresh);
+    stage.fail(Reason::TsigBadSig);
+    stage.tell(Event::Reconfigure(Arc::new(settings(vec![primary(1, 1), primary(2, 1)]))));
+    stage.fail(Reason::Refused);
+    assert_eq!(stage.until(), until);
+    assert_eq!(stage.confirmations.len(), 1);
+}
+
+#[test]
+fn the_expire_option_shortens_a_transferred_zone_and_never_an_unchanged_one() {
+    let mut stage = one();
+    stage.notify(1, Some(2));
+    stage.show(2);
+    stage.publish(soa(2), Some(5000));
+    assert_eq!(stage.left(), seconds(5000));
+    stage.notify(1, None);
+    stage.show_with(2, Some(100));
+    assert_eq!(stage.left(), seconds(5000));
+    stage.notify(1, None);
+    stage.show_with(2, Some(9000));
+    assert_eq!(stage.left(), seconds(9000));
+    stage.notify(1, None);
+    stage.show(2);
+    assert_eq!(stage.left(), seconds(EXPIRE));
+}
+
+#[test]
+fn time_spent_in_a_transfer_is_taken_from_the_option() {
+    let mut stage = one();
+    stage.notify(1, Some(2));
+    stage.show(2);
+    stage.pass(seconds(4000));
+    stage.publish(soa(2), Some(5000));
+    assert_eq!(stage.left(), seconds(1000));
+}
+
+#[test]
+fn a_primary_at_the_end_of_its_own_life_does_not_renew() {
+    for left in [0, 1] {
+        let mut stage = Stage::loaded(settings(vec![primary(1, 1), primary(2, 1)]));
+        let until = stage.until();
+        stage.notify(1, None);
+        stage.show_with(1, Some(left));
+        assert_eq!((stage.asks(), stage.until()), (probe(2, 1), until));
+    }
+}
+
+#[test]
+fn early_warnings_come_at_half_three_quarters_and_nine_tenths_of_the_life() {
+    let mut stage = one();
+    dead_for(&mut stage, EXPIRE);
+    let warned: Vec<_> = stage
+        .outcomes
+        .iter()
+        .filter_map(|o| match o {
+            Outcome::Expiring { percent, expires_in, .. } => Some((*percent, expires_in.as_secs())),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(warned, [(50, EXPIRE / 2), (75, EXPIRE / 4), (90, EXPIRE / 10)]);
+}
+
+#[test]
+fn a_zone_in_good_health_is_never_warned_about_however_long_its_refresh() {
+    let mut stage = Stage::empty(settings(vec![primary(1, 1)]));
+    stage.publish(soa_with(1, [86_400, 400, 90_000]), None);
+    for _ in 0..20 {
+        stage.pass_until_asked();
+        stage.show(1);
+    }
+    assert!(!stage.outcomes.iter().any(|o| matches!(o, Outcome::Expiring { .. })));
+    assert_eq!(stage.expired, 0, "a refresh beyond expire must not let it expire in good health");
+}
+
+#[test]
+fn timers_of_zero_and_of_the_largest_value_neither_spin_nor_overflow() {
+    for value in [0, 1, u32::MAX] {
+        let mut stage = Stage::empty(settings(vec![primary(1, 1)]));
+        stage.publish(soa_with(1, [value; 3]), None);
+        let bounded = stage.outcomes.iter().filter(|o| matches!(o, Outcome::TimersBounded { .. }));
+        assert_eq!(bounded.count(), 1);
+        assert!(stage.left() >= seconds(3600) && stage.left() <= seconds(86_400 * 60));
+        let wait = stage.pass_until_asked();
+        assert!(wait >= seconds(60) && wait <= seconds(86_400));
+        stage.fail(Reason::Refused);
+        let wait = stage.pass_until_asked();
+        assert!(wait >= seconds(10) && wait <= seconds(3600));
+    }
+}
+
+#[test]
+fn a_restart_goes_on_with_what_was_left() {
+    let confirmation = one().confirmations[0];
+    let later = at(1_000_000 + 50_000, BOOT, 0);
+    let stage = restart(Some(confirmation), later);
+    assert_eq!(stage.left(), seconds(EXPIRE - 50_000));
+    assert_eq!(stage.asks(), probe(1, 1), "an overdue refresh begins at once");
+    let stage = restart(Some(confirmation), at(1_000_000 + 100, BOOT, 0));
+    assert_eq!(stage.asks(), None, "a refresh that is not due keeps its time");
+    let wait = stage.machine.next_deadline() - stage.now.boot;
+    assert!(wait >= seconds(REFRESH / 4 * 3 - 100) && wait <= seconds(REFRESH - 100));
+}
+
+#[test]
+fn a_restart_after_the_deadline_begins_expired() {
+    let confirmation = one().confirmations[0];
+    for now in [at(1_000_000 + EXPIRE, BOOT, 0), at(5, BootId([9; 16]), 1_700_000_000 + EXPIRE)] {
+        let mut stage = restart(Some(confirmation), now);
+        let expired = Validity::Expired { since: now.boot, age: Some(seconds(EXPIRE)) };
+        assert_eq!(stage.machine.validity(), expired);
+        stage.show(1);
+        assert_eq!(stage.revived, 1);
+    }
+}
+
+#[test]
+fn a_wall_clock_that_went_back_over_a_reboot_gives_no_extra_life_and_a_probe_at_once() {
+    let confirmation = one().confirmations[0];
+    let stage = restart(Some(confirmation), at(5, BootId([9; 16]), 1_600_000_000));
+    assert_eq!(stage.left(), seconds(EXPIRE));
+    assert_eq!(stage.asks(), probe(1, 1));
+}
+
+#[test]
+fn a_version_without_a_confirmation_of_its_own_is_not_served() {
+    let confirmation = one().confirmations[0];
+    let later = Confirmation { serial: Serial(2), ..confirmation };
+    for unfounded in [None, Some(later)] {
+        assert!(!restart(unfounded, at(1_000_000, BOOT, 0)).is_current());
+    }
+    let earlier = Confirmation { serial: Serial(0), ..confirmation };
+    assert!(restart(Some(earlier), at(1_000_000, BOOT, 0)).is_current());
+}
+
+#[test]
+fn wall_clock_steps_while_running_change_nothing() {
+    let mut stage = one();
+    for wall in [0, u64::MAX / 2, 1_700_000_000] {
+        stage.now.wall = wall;
+        stage.tell(Event::Timeout);
+        assert_eq!(stage.left(), seconds(EXPIRE));
+    }
+}
+
+#[test]
+fn new_bounds_bring_a_deadline_nearer_and_never_move_it_out() {
+    let bounds = |min, max| Bounds::new(seconds(min), seconds(max)).unwrap();
+    let with_expire = |expire| {
+        let settings =
+            Settings::new(bounds(60, 86_400), bounds(10, 3600), expire, vec![primary(1, 1)]).unwrap();
+        Event::Reconfigure(Arc::new(settings))
+    };
+    let mut stage = one();
+    stage.pass(seconds(1000));
+    stage.tell(with_expire(bounds(3600, 5000)));
+    assert_eq!(stage.left(), seconds(4000));
+    stage.tell(with_expire(bounds(86_400 * 30, 86_400 * 60)));
+    assert_eq!(stage.left(), seconds(4000));
+    assert_eq!(stage.asks(), None, "primaries that stay are not asked for it");
+}
+
+#[test]
+fn a_shorter_refresh_bound_counts_from_the_last_contact() {
+    let bounds = |min, max| Bounds::new(seconds(min), seconds(max)).unwrap();
+    let mut stage = one();
+    stage.pass(seconds(1000));
+    let short =
+        Settings::new(bounds(60, 600), bounds(10, 3600), bounds(3600, 86_400 * 60), vec![primary(1, 1)]);
+    stage.tell(Event::Reconfigure(Arc::new(short.unwrap())));
+    assert_eq!(stage.asks(), probe(1, 1));
+}
+
+#[test]
+fn an_operator_gets_a_probe_at_once_and_a_whole_zone_without_a_probe() {
+    let mut stage = one();
+    stage.tell(Event::Refresh);
+    assert_eq!(stage.asks(), probe(1, 1));
+    stage.tell(Event::Retransfer);
+    stage.show(1);
+    assert_eq!(stage.asks(), axfr(1, 1), "what came during the attempt is not lost");
+    stage.publish(soa(0), None);
+    assert_eq!(stage.machine.serial(), Some(Serial(0)), "an operator may go back");
+}
+
+#[test]
+fn a_drill_expires_the_zone_across_a_restart_and_the_next_retry_revives_it() {
+    let mut stage = one();
+    stage.tell(Event::ExpireNow);
+    assert_eq!((stage.expired, stage.is_current(), stage.asks()), (1, false, None));
+    let written = *stage.confirmations.last().unwrap();
+    assert!(!restart(Some(written), stage.now).is_current());
+    assert!(stage.pass_until_asked() <= seconds(RETRY));
+    stage.show(1);
+    assert_eq!(stage.revived, 1);
+}
+
+#[test]
+fn a_published_version_is_a_fact_even_when_its_attempt_was_cancelled() {
+    let mut stage = one();
+    stage.notify(1, Some(2));
+    stage.show(2);
+    let attempt = stage.ask.unwrap().attempt;
+    stage.tell(Event::Reconfigure(Arc::new(settings(vec![primary(2, 1)]))));
+    assert!(!stage.machine.awaits(attempt));
+    let kind = secondo_lifecycle::Kind::Ixfr;
+    let result = Ok(secondo_lifecycle::Transferred::Published { soa: soa(2), expire: None, kind });
+    stage.tell(Event::Transferred { attempt, result });
+    assert_eq!(stage.machine.serial(), Some(Serial(2)));
+    assert_eq!(stage.asks(), probe(2, 1), "the attempt that runs goes on");
+}
+
+#[test]
+fn an_idle_machine_is_small() {
+    assert!(size_of::<Machine>() <= 256, "{} bytes", size_of::<Machine>());
+}
+
+#[test]
+fn the_cause_of_a_wait_can_be_told() {
+    let stage = one();
+    let activity = stage.machine.activity();
+    assert!(
+        matches!(activity, secondo_lifecycle::Activity::Waiting { why: Cause::Refresh, .. }),
+        "{activity:?}"
+    );
+}
