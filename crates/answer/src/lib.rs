@@ -23,6 +23,7 @@ mod denial;
 mod lookup;
 mod notify;
 mod query;
+mod refusal;
 mod reply;
 mod request;
 mod respond;

@@ -4,7 +4,6 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use secondo_wire::edns::ede;
 use secondo_wire::{Full, KeyBuf, Name, NameBuf, NameRef, Rcode, RecordType, Section};
 use secondo_zone::{Node, Rrset, Zone};
 
@@ -12,9 +11,10 @@ use crate::additional::{add_targets, refer};
 use crate::bounds::CHAIN_LENGTH;
 use crate::denial::Denial;
 use crate::lookup::{Finding, look_up};
-use crate::reply::{Ede, Reply};
+use crate::refusal::Refusal;
+use crate::reply::Reply;
 use crate::request::{Frame, Question};
-use crate::slot::{Held, Serving};
+use crate::slot::Held;
 use crate::table::{Entry, Table};
 use crate::{Client, Clock, Transport};
 
@@ -71,17 +71,14 @@ pub(crate) fn answer(
     question: Question<'_>,
     reply: &mut Reply<'_>,
     key: &mut KeyBuf,
-) {
+) -> Result<(), Refusal> {
     let Some(entry) = zone_for(asker.table, question.name, question.rtype) else {
-        return reply.fail(Rcode::REFUSED, Some(Ede::bare(ede::NOT_AUTHORITATIVE)));
+        return Err(Refusal::NOT_OURS);
     };
     if !may_ask(asker, entry, question) {
-        return reply.fail(Rcode::REFUSED, Some(Ede::bare(ede::PROHIBITED)));
+        return Err(Refusal::PROHIBITED);
     }
-    let held = match entry.slot.hold(asker.clock.boot_ms) {
-        Ok(held) => held,
-        Err(serving) => return refuse_unserved(reply, serving),
-    };
+    let held = entry.slot.hold(asker.clock.boot_ms).map_err(Refusal::unserved)?;
     let at_apex = question.name == entry.apex.as_ref();
     if question.rtype == RecordType::SOA && at_apex {
         reply.tell_expire(frame, held.expires_in);
@@ -90,34 +87,7 @@ pub(crate) fn answer(
     if follow(asker, question.rtype, here, None, reply, key).is_err() {
         reply.give_up();
     }
-}
-
-/// SERVFAIL for a zone that is configured but has nothing to be answered from.
-pub(crate) fn refuse_unserved(reply: &mut Reply<'_>, serving: Serving) {
-    let ede = match serving {
-        Serving::Expired { confirmed_ago } => {
-            let text = format!("zone expired, last confirmed {} ago", Ago(confirmed_ago / 1000));
-            Ede { code: ede::INVALID_DATA, text: text.into() }
-        }
-        _ => Ede::bare(ede::NOT_READY),
-    };
-    reply.fail(Rcode::SERVFAIL, Some(ede));
-}
-
-/// Seconds in the two largest units that say something.
-struct Ago(u64);
-
-impl std::fmt::Display for Ago {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let (days, hours, minutes, seconds) =
-            (self.0 / 86_400, self.0 / 3600 % 24, self.0 / 60 % 60, self.0 % 60);
-        match (days, hours, minutes) {
-            (0, 0, 0) => write!(f, "{seconds}s"),
-            (0, 0, _) => write!(f, "{minutes}m{seconds}s"),
-            (0, ..) => write!(f, "{hours}h{minutes}m"),
-            _ => write!(f, "{days}d{hours}h"),
-        }
-    }
+    Ok(())
 }
 
 /// The deepest zone for a name. A DS set stands on the parent's side, so the zone above its owner answers, if we hold

@@ -1,7 +1,5 @@
 //! A reply, composed in place: whole RRsets only, within its limit, with space held back for OPT and TSIG.
 
-use std::borrow::Cow;
-
 use secondo_wire::edns::{DO, OPT_SIZE, option};
 use secondo_wire::{
     CLASS_IN, Compressor, Full, Header, MAX_MESSAGE, NameRef, Opcode, Rcode, RecordType, Section, Writer,
@@ -11,21 +9,10 @@ use secondo_zone::{Node, Rrset};
 
 use crate::Transport;
 use crate::bounds::UDP_PLAIN;
+use crate::refusal::{Ede, Refusal};
 use crate::request::Frame;
 
-/// An extended DNS error (RFC 8914 §2): sent when the asker uses EDNS and there is room.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Ede {
-    pub(crate) code: u16,
-    pub(crate) text: Cow<'static, str>,
-}
-
-impl Ede {
-    pub(crate) const fn bare(code: u16) -> Ede {
-        Ede { code, text: Cow::Borrowed("") }
-    }
-}
-
+/// A reply being composed.
 pub(crate) struct Reply<'b> {
     writer: Writer<'b>,
     id: u16,
@@ -102,7 +89,7 @@ impl<'b> Reply<'b> {
         }
     }
 
-    /// The response code, as it stands.
+    /// The response code of the last name looked up.
     pub(crate) fn set_rcode(&mut self, rcode: Rcode) {
         self.rcode = rcode;
     }
@@ -110,13 +97,6 @@ impl<'b> Reply<'b> {
     /// Marks the reply as authoritative.
     pub(crate) fn set_authoritative(&mut self) {
         self.flags |= flags::AA;
-    }
-
-    /// Explains the reply to those who use EDNS.
-    pub(crate) fn explain(&mut self, ede: Ede) {
-        if let Some(edns) = &mut self.edns {
-            edns.ede = Some(ede);
-        }
     }
 
     /// Tells the seconds until the zone expires (RFC 7314 §3.2), if they were asked for.
@@ -208,18 +188,18 @@ impl<'b> Reply<'b> {
         self.clear();
         match self.transport {
             Transport::Udp => self.flags |= flags::TC,
-            Transport::Tcp => self.fail(Rcode::SERVFAIL, None),
+            Transport::Tcp => self.fail(Refusal::plain(Rcode::SERVFAIL)),
         }
     }
 
     /// Makes it an error: no records, no authority.
-    pub(crate) fn fail(&mut self, rcode: Rcode, ede: Option<Ede>) {
+    pub(crate) fn fail(&mut self, refusal: Refusal) {
         self.clear();
-        self.rcode = rcode;
+        self.rcode = refusal.rcode;
         self.flags &= !(flags::AA | flags::TC);
         if let Some(edns) = &mut self.edns {
             edns.expire = None;
-            edns.ede = ede;
+            edns.ede = refusal.ede;
         }
     }
 

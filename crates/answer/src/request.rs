@@ -34,6 +34,12 @@ pub(crate) struct Frame<'m> {
 }
 
 impl<'m> Frame<'m> {
+    /// The frame of a request that is known but no longer at hand.
+    pub(crate) fn of(header: Header, question: Question<'m>, opt: Option<Opt<'m>>) -> Frame<'m> {
+        let records = Header::SIZE;
+        Frame { octets: &[], header, question: Some(question), opt, signed: false, fault: None, records }
+    }
+
     /// Frames a request; `None` is silence: no header, or a response. A response is never answered, lest two servers
     /// answer each other for ever.
     pub(crate) fn parse(octets: &'m [u8]) -> Option<Frame<'m>> {
@@ -122,11 +128,6 @@ impl<'m> Frame<'m> {
             return None;
         }
         Opt::new(record.class, record.ttl, self.octets.get(record.rdata..record.end)?)
-    }
-
-    /// Whether DNSSEC records are wanted (RFC 3225 §3).
-    pub(crate) fn wants_dnssec(&self) -> bool {
-        self.opt.is_some_and(|opt| opt.wants_dnssec())
     }
 
     /// Whether the asker wants to know the time to expiry (RFC 7314 §2).

@@ -3,18 +3,16 @@
 use std::sync::Arc;
 
 use secondo_tsig::{Seal, verify_request};
-use secondo_wire::edns::ede;
 use secondo_wire::{CLASS_IN, Compressor, KeyBuf, Name, Opcode, Rcode, RecordType, Serial};
 
+use crate::notify::Accepted;
 use crate::query::Asker;
-use crate::reply::{Ede, Reply};
+use crate::refusal::Refusal;
+use crate::reply::Reply;
 use crate::request::{Frame, Question};
 use crate::table::{Entry, Table};
 use crate::transfer::TransferRequest;
 use crate::{Client, Clock, notify, query, transfer};
-
-/// Invalid Query Type (RFC 9824 §4).
-const EDE_INVALID_QUERY_TYPE: u16 = 30;
 
 /// Space for one answer, to be used again and again: no answer on the common path allocates.
 pub struct Scratch {
@@ -78,7 +76,7 @@ pub fn respond(
             Err(rejected) => {
                 let compressor = &mut scratch.compressor;
                 let mut reply = Reply::new(&frame, client.transport, table.udp_payload(), 0, compressor, out);
-                reply.fail(rejected.rcode, None);
+                reply.fail(Refusal::plain(rejected.rcode));
                 reply.finish();
                 rejected.respond(out, from, clock.unix);
                 return Outcome::Reply;
@@ -107,58 +105,52 @@ pub fn respond(
 
 /// Chooses who answers, and lets them.
 fn decide(asker: &Asker<'_>, frame: &Frame<'_>, reply: &mut Reply<'_>, key: &mut KeyBuf) -> Outcome {
-    let (rcode, code) = match examine(frame) {
-        Ok(question) if frame.header.opcode() == Opcode::NOTIFY => {
-            return match notify::receive(asker, frame, question, reply) {
-                Some((entry, hint)) => Outcome::Notify { entry, hint, key: asker.key.cloned() },
-                None => Outcome::Reply,
-            };
+    match try_decide(asker, frame, reply, key) {
+        Ok(outcome) => outcome,
+        Err(refusal) => {
+            reply.fail(refusal);
+            Outcome::Reply
         }
-        Ok(question) if matches!(question.rtype, RecordType::AXFR | RecordType::IXFR) => {
-            return match transfer::request(asker, frame, question, reply) {
-                Some(transfer) => Outcome::Transfer(Box::new(transfer)),
-                None => Outcome::Reply,
-            };
-        }
-        Ok(question) => match examine_query(question) {
-            Ok(()) => {
-                query::answer(asker, frame, question, reply, key);
-                return Outcome::Reply;
-            }
-            Err(refusal) => refusal,
-        },
-        Err(rcode) => (rcode, None),
-    };
-    reply.fail(rcode, code.map(Ede::bare));
-    Outcome::Reply
+    }
 }
 
-/// The question of a request that is whole and of a version that we know.
-fn examine<'m>(frame: &Frame<'m>) -> Result<Question<'m>, Rcode> {
+fn try_decide(
+    asker: &Asker<'_>,
+    frame: &Frame<'_>,
+    reply: &mut Reply<'_>,
+    key: &mut KeyBuf,
+) -> Result<Outcome, Refusal> {
     if let Some(fault) = frame.fault {
-        return Err(fault);
+        return Err(Refusal::plain(fault));
     }
     // RFC 6891 §6.1.3: before everything that depends on options.
     if frame.opt.is_some_and(|opt| opt.version > 0) {
-        return Err(Rcode::BADVERS);
+        return Err(Refusal::plain(Rcode::BADVERS));
     }
-    frame.question.ok_or(Rcode::FORMERR)
+    let question = frame.question.ok_or(Refusal::FORMAT)?;
+    if frame.header.opcode() == Opcode::NOTIFY {
+        let Accepted { entry, hint } = notify::judge(asker, frame, question)?;
+        reply.set_authoritative();
+        return Ok(Outcome::Notify { entry, hint, key: asker.key.cloned() });
+    }
+    if matches!(question.rtype, RecordType::AXFR | RecordType::IXFR) {
+        let transfer = transfer::judge(asker, frame, question, reply)?;
+        return Ok(transfer.map_or(Outcome::Reply, |transfer| Outcome::Transfer(Box::new(transfer))));
+    }
+    examine_query(question)?;
+    query::answer(asker, frame, question, reply, key)?;
+    Ok(Outcome::Reply)
 }
 
 /// Classes and types that no zone is asked for.
-fn examine_query(question: Question<'_>) -> Result<(), (Rcode, Option<u16>)> {
+fn examine_query(question: Question<'_>) -> Result<(), Refusal> {
     match question.rtype {
-        // RFC 6895 §3.1: never asked for; RFC 9824 §3.5 for NXNAME.
-        RecordType(0) | RecordType::OPT | RecordType::TKEY | RecordType::TSIG => {
-            return Err((Rcode::FORMERR, None));
-        }
-        RecordType::NXNAME => return Err((Rcode::FORMERR, Some(EDE_INVALID_QUERY_TYPE))),
-        // RFC 6895 §3.1: the range of meta types, of which we know TSIG, IXFR, AXFR and ANY.
-        RecordType(129..=254) => return Err((Rcode::NOTIMP, None)),
+        // RFC 6895 §3.1: these are never asked for.
+        RecordType(0) | RecordType::OPT | RecordType::TKEY | RecordType::TSIG => return Err(Refusal::FORMAT),
+        RecordType::NXNAME => return Err(Refusal::QUERY_TYPE),
+        // RFC 6895 §3.1: the range of question types, of which IXFR, AXFR and ANY are known.
+        RecordType(129..=254) => return Err(Refusal::plain(Rcode::NOTIMP)),
         _ => {}
     }
-    if question.class != CLASS_IN {
-        return Err((Rcode::REFUSED, Some(ede::NOT_SUPPORTED)));
-    }
-    Ok(())
+    if question.class == CLASS_IN { Ok(()) } else { Err(Refusal::CLASS) }
 }

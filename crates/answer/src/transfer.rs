@@ -3,15 +3,16 @@
 use std::sync::Arc;
 
 use secondo_tsig::Seal;
-use secondo_wire::edns::ede;
+use secondo_wire::edns::{DO, Opt};
 use secondo_wire::{
-    CLASS_IN, Compressor, Full, Name, Rcode, RecordType, Section, Serial, SerialOrder, edns, flags,
+    CLASS_IN, Compressor, Header, Name, Rcode, RecordType, Section, Serial, SerialOrder, flags,
 };
 use secondo_zone::Zone;
 
 use crate::Transport;
-use crate::query::{Asker, refuse_unserved};
-use crate::reply::{Ede, Reply, whole_seconds};
+use crate::query::Asker;
+use crate::refusal::Refusal;
+use crate::reply::{Reply, whole_seconds};
 use crate::request::{Frame, Question};
 use crate::table::Entry;
 
@@ -67,80 +68,62 @@ impl TransferRequest {
     /// Appends a single message to `out` that says no after all (our own limit is reached), signed like every other.
     pub fn decline(mut self, rcode: Rcode, unix_now: u64, out: &mut Vec<u8>) {
         let from = out.len();
+        let question = Question { name: self.name.as_ref(), rtype: self.rtype, class: CLASS_IN };
+        let header = Header {
+            id: self.id,
+            flags: if self.recursion_desired { flags::RD } else { 0 },
+            counts: [1, 0, 0, 0],
+        };
+        let opt = self
+            .edns
+            .and_then(|edns| Opt::new(edns.payload, if edns.dnssec { u32::from(DO) } else { 0 }, &[]));
+        let frame = Frame::of(header, question, opt);
         let mut compressor = Compressor::folding();
-        let mut writer = secondo_wire::Writer::new(out, &mut compressor, secondo_wire::MAX_MESSAGE);
-        let written = writer.question(self.name.as_ref(), self.rtype, CLASS_IN).and_then(|()| {
-            let Some(opt) = self.edns else { return Ok(0) };
-            let dnssec = if opt.dnssec { edns::DO } else { 0 };
-            let ttl = u32::from(dnssec);
-            let root = Name::root();
-            writer.record(root.as_ref(), RecordType::OPT, opt.payload, ttl, &[]).map(|()| 1)
-        });
-        let opts = written.unwrap_or_else(|Full| unreachable!("a question and an OPT fit into 64 KiB"));
-        let recursion = if self.recursion_desired { flags::RD } else { 0 };
-        let flags = flags::QR | recursion | (rcode.0 & 15);
-        writer.finish(secondo_wire::Header { id: self.id, flags, counts: [1, 0, 0, opts] });
+        let tsig_len = self.seal.as_ref().map_or(0, Seal::tsig_len);
+        let payload = self.edns.map_or(0, |edns| edns.payload);
+        let mut reply = Reply::new(&frame, Transport::Tcp, payload, tsig_len, &mut compressor, out);
+        reply.fail(Refusal::plain(rcode));
+        reply.finish();
         if let Some(seal) = &mut self.seal {
             seal.sign(out, from, unix_now);
         }
     }
 }
 
-/// Judges a request of type AXFR or IXFR: `None`, with the reply made, or what the transfer is to be. The caller adds
-/// the seal.
-pub(crate) fn request(
+/// Judges a request of type AXFR or IXFR: what the transfer is to be, the seal still to be added by the caller;
+/// `None`: the reply is made.
+pub(crate) fn judge(
     asker: &Asker<'_>,
     frame: &Frame<'_>,
     question: Question<'_>,
     reply: &mut Reply<'_>,
-) -> Option<TransferRequest> {
-    match judge(asker, frame, question, reply) {
-        Ok(admitted) => admitted,
-        Err((rcode, code)) => {
-            reply.fail(rcode, code.map(Ede::bare));
-            None
-        }
-    }
-}
-
-fn judge(
-    asker: &Asker<'_>,
-    frame: &Frame<'_>,
-    question: Question<'_>,
-    reply: &mut Reply<'_>,
-) -> Result<Option<TransferRequest>, (Rcode, Option<u16>)> {
+) -> Result<Option<TransferRequest>, Refusal> {
     if question.class != CLASS_IN {
-        return Err((Rcode::NOTAUTH, None));
+        return Err(Refusal::plain(Rcode::NOTAUTH));
     }
     let over_udp = asker.client.transport == Transport::Udp;
     let incremental = question.rtype == RecordType::IXFR;
     // RFC 5936 §4.2: AXFR over UDP is not defined.
     if over_udp && !incremental {
-        return Err((Rcode::FORMERR, None));
+        return Err(Refusal::FORMAT);
     }
     // RFC 1995 §3: the asker's version stands in a SOA of the authority section.
     let from = match incremental {
         true => frame.soa_serial(Section::Authority, question.name).and_then(|s| s.ok_or(Rcode::FORMERR)),
         false => Ok(Serial(0)),
     };
-    let from = from.map_err(|rcode| (rcode, None))?;
+    let from = from.map_err(Refusal::plain)?;
     // Strangers learn nothing, not even which zones are ours.
     let Some(entry) = asker.table.exact(question.name) else {
         return Err(match asker.table.any_transfer_rule_admits(asker.address(), asker.key) {
-            true => (Rcode::NOTAUTH, Some(ede::NOT_AUTHORITATIVE)),
-            false => (Rcode::REFUSED, Some(ede::NOT_AUTHORITATIVE)),
+            true => Refusal::NOT_AUTHORITATIVE,
+            false => Refusal::NOT_OURS,
         });
     };
     if !entry.transfer.admits(asker.address(), asker.key) {
-        return Err((Rcode::REFUSED, Some(ede::PROHIBITED)));
+        return Err(Refusal::PROHIBITED);
     }
-    let held = match entry.slot.hold(asker.clock.boot_ms) {
-        Ok(held) => held,
-        Err(serving) => {
-            refuse_unserved(reply, serving);
-            return Ok(None);
-        }
-    };
+    let held = entry.slot.hold(asker.clock.boot_ms).map_err(Refusal::unserved)?;
     let zone = held.zone();
     if over_udp {
         single_soa(reply, frame, question, zone, held.expires_in);
