@@ -393,6 +393,11 @@ mod tests {
         sign_request(&mut request, &key(Algorithm::HmacSha1), NOW);
         assert!(verify_request(&request, &ring(), NOW + 300).is_ok());
         assert!(verify_request(&request, &ring(), NOW - 300).is_ok());
+        // An asker who would sign for a day is bounded by our own cap.
+        let generous = Forgery { fudge: u16::MAX, ..Forgery::new(&key(Algorithm::HmacSha1), None) };
+        let request = generous.seal(&question());
+        assert!(verify_request(&request, &ring(), NOW + 3600).is_ok());
+        assert_eq!(rejected(&request, NOW + 3601).tsig_error, tsig_error::BADTIME);
     }
 
     #[test]
