@@ -84,8 +84,12 @@ fn the_annotated_example_passes_and_shows_the_defaults() {
     limits.udp_threads = bare.server.limits.udp_threads;
     assert_eq!(limits, bare.server.limits);
     let (shown, bare) = (settings(&shown, "example.net"), settings(&bare, "a.example"));
-    let defaults =
-        ZoneSettings { primaries: shown.primaries.clone(), max_records: Some(10_000_000), ..bare.clone() };
+    let defaults = ZoneSettings {
+        primaries: shown.primaries.clone(),
+        allow_notify: shown.allow_notify.clone(),
+        max_records: Some(10_000_000),
+        ..bare.clone()
+    };
     assert_eq!(*shown, defaults);
     let (hidden, bare) = (&shown.primaries[0], &bare.primaries[0]);
     assert_eq!(
@@ -179,13 +183,18 @@ fn the_defaults_are_those_of_the_manual() {
     }
     assert_eq!((zone.max_size, zone.max_records, zone.serve_ixfr), (4 << 30, None, true));
     assert_eq!(zone.purge_after, Duration::from_secs(7 * day));
-    assert!(
-        zone.allow_query.iter().any(|entry| entry.prefix.unwrap().contains("2001:db8::1".parse().unwrap()))
-    );
-    assert!(
-        zone.allow_query.iter().any(|entry| entry.prefix.unwrap().contains("192.0.2.1".parse().unwrap()))
-    );
-    assert!(zone.allow_notify.is_none() && zone.allow_transfer.is_empty() && zone.also_notify.is_empty());
+    for address in ["192.0.2.1", "2001:db8::1"] {
+        assert!(zone.allow_query.admits(address.parse().unwrap(), None));
+    }
+    assert!(zone.allow_transfer.rules().is_empty() && zone.also_notify.is_empty());
+    // NOTIFY: the primaries' addresses, whatever the port and the seal.
+    let admitted: Vec<_> = zone
+        .allow_notify
+        .rules()
+        .iter()
+        .map(|entry| (entry.prefix.unwrap().to_string(), &entry.key))
+        .collect();
+    assert_eq!(admitted, [("192.0.2.1/32".to_owned(), &None)]);
 }
 
 #[test]
@@ -242,11 +251,11 @@ zones:
     assert_eq!(p.source_towards("192.0.2.1".parse().unwrap()), Some("192.0.2.53".parse().unwrap()));
     assert_eq!((p.transfer_timeout.as_secs(), p.idle_timeout.as_secs()), (1800, 500));
     assert_eq!((zone.max_size, zone.max_records, zone.serve_ixfr), (65_536, Some(7), false));
-    assert!(zone.allow_query.is_empty());
-    let notify = zone.allow_notify.as_ref().unwrap();
-    assert_eq!((notify[0].prefix, notify[0].key.clone()), (None, Some("k2".parse().unwrap())));
-    assert_eq!(zone.allow_transfer[0].key, Some("k2".parse().unwrap()));
-    assert_eq!(zone.allow_transfer[1].prefix.unwrap().to_string(), "192.0.2.0/24");
+    assert!(zone.allow_query.rules().is_empty());
+    let notify = &zone.allow_notify.rules()[0];
+    assert_eq!((notify.prefix, notify.key.clone()), (None, Some("k2".parse().unwrap())));
+    assert_eq!(zone.allow_transfer.rules()[0].key, Some("k2".parse().unwrap()));
+    assert_eq!(zone.allow_transfer.rules()[1].prefix.unwrap().to_string(), "192.0.2.0/24");
     assert_eq!(zone.also_notify[0].address, "192.0.2.7:5300".parse().unwrap());
     assert_eq!(zone.also_notify[0].key.as_ref().unwrap().name(), &"k2".parse().unwrap());
     assert_eq!(
@@ -273,7 +282,7 @@ zones:
         let zone = settings(&config, name);
         let primaries: Vec<&str> = zone.primaries.iter().map(|p| &*p.name).collect();
         let admitted: Vec<String> =
-            zone.allow_transfer.iter().map(|e| e.prefix.unwrap().to_string()).collect();
+            zone.allow_transfer.rules().iter().map(|e| e.prefix.unwrap().to_string()).collect();
         assert_eq!(zone.retry_bounds.max, Duration::from_secs(2));
         (primaries.join(" "), zone.max_records, admitted.join(" "))
     };

@@ -191,7 +191,11 @@ fn files_made_to_hurt_are_answered_soon() {
         bomb += &format!("a{n}: &a{n} [{}]\n", vec![format!("*a{}", n - 1); 10].join(", "));
     }
     let entries = vec!["{ address: 192.0.2.1 }"; 2000].join(", ");
+    let names: String = (0..2000).map(|n| format!("  primary-{n:04}: {{ addresses: [::1] }}\n")).collect();
+    let lost: String =
+        (0..50_000).map(|n| format!("  - {{ name: z{n}, primaries: [Primary_0{n:03}] }}\n")).collect();
     let texts = [
+        format!("listen: [::1]\nprimaries:\n{names}zones:\n{lost}"),
         bomb,
         "[".repeat(200_000),
         "- ".repeat(200_000),

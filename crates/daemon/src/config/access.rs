@@ -1,16 +1,16 @@
 //! Access lists, and the servers that we notify.
 
 use std::hash::{Hash, Hasher};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
+use secondo_answer::{AccessList, IpPrefix, PrefixError, Rule};
 use secondo_tsig::Key;
-use secondo_wire::Name;
 
 use super::keys::Keys;
 use super::problem::{Findings, quoted};
 use super::tree::Node;
-use super::units::{Prefix, PrefixError, parse_socket_address};
+use super::units::parse_socket_address;
 use super::walk::{self, Words};
 
 /// Port of DNS (RFC 1035 §4.2).
@@ -20,19 +20,6 @@ const ENTRY: Words =
     Words { of: "an access list entry", known: &["address", "key"], later: &["transport"], private: false };
 const TARGET: Words =
     Words { of: "an also-notify entry", known: &["address", "key"], later: &["transport"], private: false };
-
-/// One rule. With a key it admits only that key's seal; without one, any valid seal or none.
-/// Invariant: at least one of the two is there.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct AccessEntry {
-    /// Whose addresses; `None`: any.
-    pub prefix: Option<Prefix>,
-    /// The key that must have sealed the message; defined among the configuration's keys.
-    pub key: Option<Name>,
-}
-
-/// Who may: whoever one of the rules admits. Empty: nobody.
-pub type AccessList = Arc<[AccessEntry]>;
 
 /// A server that is told of each new version (`also-notify`).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,18 +38,27 @@ impl Hash for NotifyTarget {
 }
 
 /// Everybody.
-pub(super) fn everyone() -> AccessList {
-    [Prefix::ANY_IPV4, Prefix::ANY_IPV6].map(|prefix| AccessEntry { prefix: Some(prefix), key: None }).into()
+pub(super) fn everyone() -> Arc<AccessList> {
+    let all = ["0.0.0.0/0", "::/0"].map(|text| Rule { prefix: text.parse().ok(), key: None });
+    Arc::new(AccessList::new(all))
+}
+
+/// All who send from one of `addresses`, with whichever seal or none.
+pub(super) fn senders(addresses: impl Iterator<Item = IpAddr>) -> Arc<AccessList> {
+    let rule = |address| Rule { prefix: Some(IpPrefix::single(address)), key: None };
+    Arc::new(AccessList::new(addresses.map(rule)))
 }
 
 /// Reads an access list.
-pub(super) fn access_list(node: &Node, keys: &Keys, findings: &mut Findings) -> Option<AccessList> {
+pub(super) fn access_list(node: &Node, keys: &Keys, findings: &mut Findings) -> Option<Arc<AccessList>> {
     let expected = "a list such as [{ address: 192.0.2.0/24, key: name }], or [] for nobody";
     let items = walk::list(node, expected, findings)?;
-    items.iter().map(|item| entry(item, keys, findings)).collect::<Vec<_>>().into_iter().collect()
+    let rules: Vec<Option<Rule>> = items.iter().map(|item| rule(item, keys, findings)).collect();
+    let rules: Option<Vec<Rule>> = rules.into_iter().collect();
+    Some(Arc::new(AccessList::new(rules?)))
 }
 
-fn entry(node: &Node, keys: &Keys, findings: &mut Findings) -> Option<AccessEntry> {
+fn rule(node: &Node, keys: &Keys, findings: &mut Findings) -> Option<Rule> {
     let fields = walk::fields(node, &ENTRY, findings)?;
     if fields.of("address").is_none() && fields.of("key").is_none() {
         findings.error(fields.mark, "the entry admits nobody, expected `address`, `key` or both");
@@ -79,24 +75,20 @@ fn entry(node: &Node, keys: &Keys, findings: &mut Findings) -> Option<AccessEntr
         Some(key) => Some(key?.name().clone()),
         None => None,
     };
-    Some(AccessEntry { prefix, key })
+    Some(Rule { prefix, key })
 }
 
-fn prefix(node: &Node, findings: &mut Findings) -> Option<Prefix> {
+fn prefix(node: &Node, findings: &mut Findings) -> Option<IpPrefix> {
     let expected = "an address or prefix such as 192.0.2.1, 192.0.2.0/24 or \"2001:db8::/32\"";
     let text = walk::text(node, expected, findings)?;
-    match Prefix::parse(text) {
-        Ok(prefix) => Some(prefix),
-        Err(PrefixError::Malformed) => {
-            findings.error(node.mark, format!("bad address {}, expected {expected}", quoted(text)));
-            None
-        }
-        Err(PrefixError::HostBits(meant)) => {
-            let message = format!("{} has bits set beyond its length, expected `{meant}`", quoted(text));
-            findings.error(node.mark, message);
-            None
-        }
-    }
+    let wrong = match text.parse() {
+        Ok(prefix) => return Some(prefix),
+        Err(PrefixError::HostBits) => format!("{} has bits set behind its length", quoted(text)),
+        Err(PrefixError::Length) => format!("bad prefix length in {}", quoted(text)),
+        Err(PrefixError::Address) => format!("bad address {}", quoted(text)),
+    };
+    findings.error(node.mark, format!("{wrong}, expected {expected}"));
+    None
 }
 
 /// Reads `also-notify`.

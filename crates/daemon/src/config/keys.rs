@@ -2,7 +2,7 @@
 //!
 //! Nothing that stands in this part of the file is ever repeated in a message: a secret may stand at a wrong place.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use secondo_tsig::{Algorithm, Key, KeyError};
@@ -23,8 +23,10 @@ const WORDS: Words =
 #[derive(Debug, Default)]
 pub(super) struct Keys {
     pub(super) defined: BTreeMap<Name, Key>,
+    /// Their names as written.
+    names: Vec<String>,
     /// Names whose definition is broken: a reference to one is no second error.
-    broken: Vec<Name>,
+    broken: BTreeSet<Name>,
 }
 
 impl Keys {
@@ -45,8 +47,13 @@ impl Keys {
                 continue;
             }
             match key(&name, entry, folder, findings) {
-                Some(key) => drop(keys.defined.insert(name, key)),
-                None => keys.broken.push(name),
+                Some(key) => {
+                    keys.names.push(text.to_owned());
+                    keys.defined.insert(name, key);
+                }
+                None => {
+                    keys.broken.insert(name);
+                }
             }
         }
         keys
@@ -64,15 +71,16 @@ impl Keys {
         if name.is_some_and(|name| self.broken.contains(&name)) {
             return None;
         }
-        let names: Vec<String> = self.defined.keys().map(|name| name.to_string()).collect();
-        let bare = names.iter().map(|name| name.trim_end_matches('.'));
-        let message = match walk::nearest(text.trim_end_matches('.'), bare) {
-            Some(near) => format!("undefined key, did you mean `{near}`?"),
-            None => format!("undefined key, expected {expected}"),
-        };
+        let message =
+            walk::undefined("key", bare(text), self.names.iter().map(|name| bare(name)), expected, findings);
         findings.error(node.mark, message);
         None
     }
+}
+
+/// Without the last dot.
+fn bare(text: &str) -> &str {
+    text.strip_suffix('.').unwrap_or(text)
 }
 
 fn key(name: &Name, node: &Node, folder: &Path, findings: &mut Findings) -> Option<Key> {

@@ -31,11 +31,10 @@ use std::path::Path;
 use secondo_tsig::Key;
 use secondo_wire::Name;
 
-pub use access::{AccessEntry, AccessList, NotifyTarget};
+pub use access::NotifyTarget;
 pub use primary::PrimaryConfig;
 pub use problem::Problem;
 pub use server::{Limits, LogConfig, LogFormat, LogLevel, ServerConfig};
-pub use units::Prefix;
 pub use zone::{Bounds, ZoneConfig, ZoneSettings};
 
 use files::Access;

@@ -142,12 +142,8 @@ impl Primaries {
         if let Some(primary) = self.named.get(text) {
             return primary.clone();
         }
-        let mut names: Vec<&str> = self.named.keys().map(|name| &**name).collect();
-        names.sort_unstable();
-        let message = match walk::nearest(text, names.into_iter()) {
-            Some(near) => format!("undefined primary {}, did you mean `{near}`?", quoted(text)),
-            None => format!("undefined primary {}, expected {expected}", quoted(text)),
-        };
+        let names = self.named.keys().map(|name| &**name);
+        let message = walk::undefined(&format!("primary {}", quoted(text)), text, names, expected, findings);
         findings.error(node.mark, message);
         None
     }

@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 /// Errors kept, and warnings kept; more are only counted, so that a file of junk cannot fill the memory.
 const MAX_PROBLEMS: usize = 1000;
+/// Errors that come with a search for the name that was probably meant.
+const MAX_ADVICE: usize = 100;
 
 /// One error or warning. Shown as `FILE:LINE:COLUMN: what is wrong, what was expected`. Never holds a secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,6 +79,11 @@ impl Findings {
     /// Whether the file of `mark` may be read by anybody on this machine.
     pub(super) fn is_world_readable(&self, mark: Mark) -> bool {
         self.sources.get(mark.file as usize).is_some_and(|source| source.world_readable)
+    }
+
+    /// Whether there are so many errors already that costly words for one more help nobody.
+    pub(super) fn is_flood(&self) -> bool {
+        self.errors.len() >= MAX_ADVICE
     }
 
     /// An error. The same words at the same place are reported once (a node may be reached by several aliases).

@@ -1,6 +1,5 @@
-//! Durations, sizes, addresses and prefixes as they are written in the configuration.
+//! Durations, sizes and addresses as they are written in the configuration.
 
-use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -63,103 +62,6 @@ pub(super) fn parse_socket_address(text: &str, default_port: u16) -> Option<Sock
     (address.port() != 0).then_some(address)
 }
 
-/// Addresses that share their first bits. Invariant: `length` fits the family, bits beyond it are zero, and no
-/// IPv4 address is written as IPv6 (`::ffff:0:0/96`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Prefix {
-    address: IpAddr,
-    length: u8,
-}
-
-/// What is wrong with a prefix.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum PrefixError {
-    /// No address, or a length that does not fit it.
-    Malformed,
-    /// Bits are set beyond the length; the prefix that was probably meant.
-    HostBits(Prefix),
-}
-
-impl Prefix {
-    /// Any IPv4 address.
-    pub const ANY_IPV4: Prefix = Prefix { address: IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED), length: 0 };
-    /// Any IPv6 address.
-    pub const ANY_IPV6: Prefix = Prefix { address: IpAddr::V6(std::net::Ipv6Addr::UNSPECIFIED), length: 0 };
-
-    /// One address alone.
-    pub fn host(address: IpAddr) -> Prefix {
-        let address = address.to_canonical();
-        Prefix { address, length: width(address) }
-    }
-
-    /// The first address.
-    pub fn address(self) -> IpAddr {
-        self.address
-    }
-
-    /// Number of leading bits that must agree: 0 to 32 or 0 to 128.
-    pub fn length(self) -> u8 {
-        self.length
-    }
-
-    /// Whether `address` lies inside; an IPv4 address written as IPv6 counts as IPv4.
-    pub fn contains(self, address: IpAddr) -> bool {
-        let address = address.to_canonical();
-        width(address) == width(self.address) && masked(address, self.length) == self.address
-    }
-
-    /// `192.0.2.0/24`, `2001:db8::/32`, or one address.
-    pub(super) fn parse(text: &str) -> Result<Prefix, PrefixError> {
-        let (address, length) = match text.split_once('/') {
-            Some((address, length)) => (address, Some(length)),
-            None => (text, None),
-        };
-        let address: IpAddr = address.parse().map_err(|_| PrefixError::Malformed)?;
-        let mut length = match length {
-            None => width(address),
-            Some(digits) if !digits.is_empty() && digits.bytes().all(|octet| octet.is_ascii_digit()) => {
-                digits.parse().map_err(|_| PrefixError::Malformed)?
-            }
-            Some(_) => return Err(PrefixError::Malformed),
-        };
-        if length > width(address) {
-            return Err(PrefixError::Malformed);
-        }
-        // RFC 4291 §2.5.5.2: an IPv4 client on an IPv6 socket appears as ::ffff:a.b.c.d; rules are kept in one form.
-        let canonical = address.to_canonical();
-        if canonical != address && length >= 96 {
-            length -= 96;
-        } else if canonical != address {
-            return Err(PrefixError::Malformed);
-        }
-        let prefix = Prefix { address: masked(canonical, length), length };
-        if prefix.address == canonical { Ok(prefix) } else { Err(PrefixError::HostBits(prefix)) }
-    }
-}
-
-impl fmt::Display for Prefix {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.address, self.length)
-    }
-}
-
-fn width(address: IpAddr) -> u8 {
-    if address.is_ipv4() { 32 } else { 128 }
-}
-
-fn masked(address: IpAddr, length: u8) -> IpAddr {
-    match address {
-        IpAddr::V4(v4) => {
-            let mask = u32::MAX.checked_shl(32 - u32::from(length.min(32))).unwrap_or(0);
-            IpAddr::V4((u32::from(v4) & mask).into())
-        }
-        IpAddr::V6(v6) => {
-            let mask = u128::MAX.checked_shl(128 - u32::from(length.min(128))).unwrap_or(0);
-            IpAddr::V6((u128::from(v6) & mask).into())
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -204,38 +106,5 @@ mod tests {
         {
             assert_eq!(shown(bad), None, "{bad}");
         }
-    }
-
-    #[test]
-    fn a_prefix_holds_what_shares_its_bits() {
-        let prefix = Prefix::parse("192.0.2.128/25").unwrap();
-        assert!(prefix.contains("192.0.2.129".parse().unwrap()));
-        assert!(prefix.contains("::ffff:192.0.2.129".parse().unwrap()));
-        assert!(!prefix.contains("192.0.2.1".parse().unwrap()));
-        assert!(!prefix.contains("2001:db8::1".parse().unwrap()));
-        assert!(Prefix::ANY_IPV6.contains("2001:db8::1".parse().unwrap()));
-        assert!(!Prefix::ANY_IPV6.contains("192.0.2.1".parse().unwrap()));
-        assert_eq!(Prefix::parse("::/0"), Ok(Prefix::ANY_IPV6));
-        assert_eq!(Prefix::parse("0.0.0.0/0"), Ok(Prefix::ANY_IPV4));
-        assert_eq!(Prefix::parse("::ffff:192.0.2.0/120").unwrap().to_string(), "192.0.2.0/24");
-        assert_eq!(Prefix::parse("2001:db8::1").unwrap().length(), 128);
-    }
-
-    #[test]
-    fn a_bad_prefix_is_refused() {
-        for bad in [
-            "",
-            "192.0.2.0/33",
-            "::/129",
-            "192.0.2.0/",
-            "192.0.2.0/+8",
-            "::ffff:0.0.0.0/8",
-            "any",
-            "192.0.2.0/-1",
-        ] {
-            assert_eq!(Prefix::parse(bad), Err(PrefixError::Malformed), "{bad}");
-        }
-        let Err(PrefixError::HostBits(meant)) = Prefix::parse("192.0.2.1/24") else { panic!("not refused") };
-        assert_eq!(meant.to_string(), "192.0.2.0/24");
     }
 }

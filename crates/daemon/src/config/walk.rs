@@ -247,6 +247,22 @@ pub(super) fn is_label(text: &str) -> bool {
         && text.bytes().all(|octet| octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'_' | b'.'))
 }
 
+/// What to say of a reference to nothing: the name that was probably meant, else what was `expected`.
+pub(super) fn undefined<'w>(
+    what: &str,
+    text: &str,
+    names: impl Iterator<Item = &'w str>,
+    expected: &str,
+    findings: &Findings,
+) -> String {
+    // A search through all names for each of very many references would take long.
+    let near = if findings.is_flood() { None } else { nearest(text, names) };
+    match near {
+        Some(near) => format!("undefined {what}, did you mean `{near}`?"),
+        None => format!("undefined {what}, expected {expected}"),
+    }
+}
+
 /// What [`is_label`] wants, for messages.
 pub(super) const LABEL: &str = "1 to 64 letters, digits, `-`, `_` or `.`";
 
@@ -260,7 +276,7 @@ pub(super) fn nearest<'w>(text: &str, candidates: impl Iterator<Item = &'w str>)
         .filter(|word| word.len().abs_diff(text.len()) <= limit)
         .map(|word| (distance(text, word), word))
         .filter(|(far, _)| *far <= limit)
-        .min_by_key(|(far, _)| *far)
+        .min()
         .map(|(_, word)| word)
 }
 

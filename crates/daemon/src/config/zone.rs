@@ -4,9 +4,10 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use secondo_answer::AccessList;
 use secondo_wire::Name;
 
-use super::access::{AccessList, NotifyTarget, access_list, everyone, notify_targets};
+use super::access::{NotifyTarget, access_list, everyone, notify_targets, senders};
 use super::keys::Keys;
 use super::primary::{Primaries, PrimaryConfig};
 use super::problem::{Findings, Mark, quoted};
@@ -84,11 +85,12 @@ pub struct ZoneSettings {
     /// Whether downstream gets differences; else whole zones only.
     pub serve_ixfr: bool,
     /// Who gets answers.
-    pub allow_query: AccessList,
-    /// Whose NOTIFY counts, these alone. `None`: the primaries' addresses, sealed with their key or unsigned.
-    pub allow_notify: Option<AccessList>,
+    pub allow_query: Arc<AccessList>,
+    /// Whose NOTIFY counts. When left out: the primaries' addresses, sealed or not (a NOTIFY is only a hint, and who
+    /// can seal could as well send it unsigned).
+    pub allow_notify: Arc<AccessList>,
     /// Who gets the zone.
-    pub allow_transfer: AccessList,
+    pub allow_transfer: Arc<AccessList>,
     /// Who is told of new versions.
     pub also_notify: Arc<[NotifyTarget]>,
     /// How long the state of a removed zone is kept.
@@ -106,9 +108,9 @@ pub(super) struct Layer {
     max_size: Option<u64>,
     max_records: Option<u64>,
     serve_ixfr: Option<bool>,
-    allow_query: Option<AccessList>,
-    allow_notify: Option<AccessList>,
-    allow_transfer: Option<AccessList>,
+    allow_query: Option<Arc<AccessList>>,
+    allow_notify: Option<Arc<AccessList>>,
+    allow_transfer: Option<Arc<AccessList>>,
     also_notify: Option<Arc<[NotifyTarget]>>,
     purge_after: Option<Duration>,
 }
@@ -154,7 +156,6 @@ impl Layer {
     /// The built-in defaults below everything.
     fn settings(self, primaries: Arc<[Arc<PrimaryConfig>]>) -> ZoneSettings {
         ZoneSettings {
-            primaries,
             refresh_bounds: self.refresh_bounds.unwrap_or(Bounds::of_seconds(MINUTE, DAY)),
             retry_bounds: self.retry_bounds.unwrap_or(Bounds::of_seconds(10, HOUR)),
             expire_bounds: self.expire_bounds.unwrap_or(Bounds::of_seconds(HOUR, 60 * DAY)),
@@ -162,12 +163,17 @@ impl Layer {
             max_records: self.max_records,
             serve_ixfr: self.serve_ixfr.unwrap_or(true),
             allow_query: self.allow_query.unwrap_or_else(everyone),
-            allow_notify: self.allow_notify,
+            allow_notify: self.allow_notify.unwrap_or_else(|| addresses_of(&primaries)),
+            primaries,
             allow_transfer: self.allow_transfer.unwrap_or_default(),
             also_notify: self.also_notify.unwrap_or_default(),
             purge_after: self.purge_after.unwrap_or(Duration::from_secs(7 * DAY)),
         }
     }
+}
+
+fn addresses_of(primaries: &[Arc<PrimaryConfig>]) -> Arc<AccessList> {
+    senders(primaries.iter().flat_map(|primary| &primary.addresses).map(|address| address.ip()))
 }
 
 /// `[min, max]`
@@ -310,12 +316,9 @@ impl<'k> Zones<'k> {
         let text = walk::text(node, expected, findings)?;
         let found = self.templates.get(text);
         if found.is_none() {
-            let mut names: Vec<&str> = self.templates.keys().map(String::as_str).collect();
-            names.sort_unstable();
-            let message = match walk::nearest(text, names.into_iter()) {
-                Some(near) => format!("undefined template {}, did you mean `{near}`?", quoted(text)),
-                None => format!("undefined template {}, expected {expected}", quoted(text)),
-            };
+            let names = self.templates.keys().map(String::as_str);
+            let what = format!("template {}", quoted(text));
+            let message = walk::undefined(&what, text, names, expected, findings);
             findings.error(node.mark, message);
         }
         found

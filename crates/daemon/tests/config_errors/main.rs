@@ -176,6 +176,10 @@ fn bad_names_are_refused() {
         &["c.yaml:8:15: nothing stands here, expected a domain name"],
     );
     body(
+        "zones: [{ name: \"\", primaries: [p] }]\n",
+        &["c.yaml:8:17: bad name ``: bad label, expected a domain name"],
+    );
+    body(
         "zones: [{ primaries: [p] }]\n",
         &["c.yaml:8:9: `name` is missing, expected a zone such as `- name: example.com`"],
     );
@@ -305,7 +309,11 @@ fn bad_addresses_are_refused() {
     zone("allow-query: [{ address: any }]", &[&format!("c.yaml:11:30: bad address `any`, {prefix}")]);
     zone(
         "allow-query: [{ address: 192.0.2.1/24 }]",
-        &["c.yaml:11:30: `192.0.2.1/24` has bits set beyond its length, expected `192.0.2.0/24`"],
+        &[&format!("c.yaml:11:30: `192.0.2.1/24` has bits set behind its length, {prefix}")],
+    );
+    zone(
+        "allow-query: [{ address: 192.0.2.0/33 }]",
+        &[&format!("c.yaml:11:30: bad prefix length in `192.0.2.0/33`, {prefix}")],
     );
     zone("allow-query: [{}]", &["c.yaml:11:19: the entry admits nobody, expected `address`, `key` or both"]);
     zone(
