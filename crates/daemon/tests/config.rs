@@ -331,6 +331,16 @@ fn a_secret_is_read_from_a_file_beside_the_configuration() {
 }
 
 #[test]
+fn a_loaded_configuration_shows_no_secret() {
+    let text = fs::read_to_string(example("secondo.yaml")).unwrap();
+    let shown = format!("{:#?}", config::load(&example("secondo.yaml")).unwrap());
+    let secrets: Vec<&str> = text.split('"').filter(|word| word.len() > 40 && word.ends_with('=')).collect();
+    assert_eq!(secrets.len(), 3);
+    assert!(secrets.iter().all(|secret| !shown.contains(secret)));
+    assert!(shown.contains("transfer-key.") && !shown.contains("secret key material"));
+}
+
+#[test]
 fn aliases_are_followed() {
     let config = load(
         "listen: [127.0.0.1]\nprimaries: { p: &p { addresses: &a [192.0.2.1] }, q: { addresses: *a } }\n\
