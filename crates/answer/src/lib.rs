@@ -30,8 +30,13 @@ mod respond;
 mod slot;
 mod table;
 #[cfg(test)]
+#[path = "../tests/common/mod.rs"]
 mod testing;
 mod transfer;
+
+// The tests inside and outside of the crate share their tools, which name the crate from outside.
+#[cfg(test)]
+extern crate self as secondo_answer;
 
 use std::net::SocketAddr;
 
