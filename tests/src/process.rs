@@ -178,17 +178,34 @@ pub fn run(program: &Path, arguments: &[&str]) -> String {
 
 /// Runs a tool to its end: whether it worked, and all that it printed.
 pub fn attempt(program: &Path, arguments: &[&str]) -> (bool, String) {
+    let outcome = outcome(program, arguments);
+    let worked = outcome.code == Some(0);
+    (worked, if worked { outcome.output } else { outcome.output + &outcome.errors })
+}
+
+/// How a tool ended.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// Its exit code; `None` when a signal ended it.
+    pub code: Option<i32>,
+    /// What it printed on standard output.
+    pub output: String,
+    /// What it printed on standard error.
+    pub errors: String,
+}
+
+/// Runs a tool to its end.
+pub fn outcome(program: &Path, arguments: &[&str]) -> Outcome {
     let output = Command::new(program)
         .args(arguments)
         .stdin(Stdio::null())
         .output()
         .unwrap_or_else(|error| panic!("cannot start {}: {error}", program.display()));
-    let worked = output.status.success();
-    let mut text = String::from_utf8_lossy(&output.stdout).into_owned();
-    if !worked {
-        text.push_str(&String::from_utf8_lossy(&output.stderr));
+    Outcome {
+        code: output.status.code(),
+        output: String::from_utf8_lossy(&output.stdout).into_owned(),
+        errors: String::from_utf8_lossy(&output.stderr).into_owned(),
     }
-    (worked, text)
 }
 
 #[cfg(test)]

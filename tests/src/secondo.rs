@@ -10,7 +10,7 @@ use nix::sys::signal::Signal;
 use serde_json::Value;
 
 use crate::events::{self, Event};
-use crate::process::{self, Process};
+use crate::process::{self, Outcome, Process};
 use crate::wait::{self, SOON};
 use crate::{Config, Folder, Port, dig};
 
@@ -175,20 +175,35 @@ impl Secondo {
         dig::until_serial(self.address(), zone, serial, limit, || self.tail());
     }
 
-    /// Runs a command of the binary against its control socket: whether it worked, and what it printed.
-    pub fn control(&self, arguments: &[&str]) -> (bool, String) {
+    /// Runs a command of the binary against its control socket.
+    pub fn order(&self, arguments: &[&str]) -> Outcome {
         let socket = self.folder.path().join("control.sock");
         let socket = socket.to_string_lossy();
         let mut all = arguments.to_vec();
         all.extend(["--socket", &socket]);
-        process::attempt(binary(), &all)
+        process::outcome(binary(), &all)
     }
 
-    /// `secondo status --json`.
+    /// The same: whether it worked, and all that it printed.
+    pub fn control(&self, arguments: &[&str]) -> (bool, String) {
+        let outcome = self.order(arguments);
+        (outcome.code == Some(0), outcome.output + &outcome.errors)
+    }
+
+    /// `secondo status --json`. It exits with 1 when a zone needs a person.
     pub fn status(&self) -> Value {
-        let (worked, output) = self.control(&["status", "--json"]);
-        assert!(worked, "status: {output}\n{}", self.tail());
+        let Outcome { code, output, errors } = self.order(&["status", "--json"]);
+        assert!(code == Some(0) || code == Some(1), "status: {code:?} {errors}\n{}", self.tail());
         serde_json::from_str(&output).unwrap_or_else(|error| panic!("status is not JSON ({error}): {output}"))
+    }
+
+    /// What `status` says of one zone.
+    pub fn zone_status(&self, zone: &str) -> Value {
+        let status = self.status();
+        let zones = status["zones"].as_array().unwrap_or_else(|| panic!("no list of zones in {status}"));
+        let found =
+            zones.iter().find(|z| z["zone"].as_str().is_some_and(|name| name.eq_ignore_ascii_case(zone)));
+        found.unwrap_or_else(|| panic!("no {zone} in {status}")).clone()
     }
 
     /// The end of its log.

@@ -265,16 +265,8 @@ fn a_disk_that_refuses_writes_does_not_keep_a_change_from_being_served() {
     // The disk is back: what was kept in memory is written, and survives a crash.
     pair.secondo.process().limit_files(u64::MAX);
     pair.primary.stop();
-    let status_is_durable = || {
-        let text = pair.secondo.status().to_string();
-        text.contains("durable").then_some(()).filter(|()| !text.contains("\"durable\":false"))
-    };
-    interop::wait::until(
-        "the disk to be used again",
-        interop::wait::SOON,
-        || pair.secondo.tail(),
-        status_is_durable,
-    );
+    let durable = || pair.secondo.zone_status(&zone.apex)["durable"].as_bool().filter(|durable| *durable);
+    interop::wait::until("the disk to be used again", interop::wait::SOON, || pair.secondo.tail(), durable);
     pair.secondo.crash();
     pair.secondo.start_again();
     assert_eq!(dig::serial(pair.secondo.address(), &next.apex), Some(next.serial), "{}", pair.secondo.tail());
