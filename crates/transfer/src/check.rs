@@ -179,3 +179,109 @@ fn find_oddities(candidate: &mut Candidate) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::candidate::Warnings;
+    use crate::testing::{self, Rr, a, ns, rr, soa};
+
+    fn candidate(zone: Zone, from: Option<&Zone>) -> Candidate {
+        Candidate {
+            zone,
+            difference: None,
+            kind: Kind::Axfr,
+            from: from.map(Zone::serial),
+            expire: None,
+            skew: None,
+            tally: Tally::default(),
+            warnings: Warnings::default(),
+            has_cname: true,
+        }
+    }
+
+    fn incremental(current: &Zone, new: &Zone) -> Candidate {
+        let difference = Some(Difference::between(current, new));
+        Candidate { difference, kind: Kind::Ixfr, ..candidate(new.clone(), Some(current)) }
+    }
+
+    fn reason(candidate: Candidate, current: Option<&Zone>, policy: Policy) -> Reason {
+        check(candidate, current, &policy).map(|_| ()).unwrap_err().reason
+    }
+
+    #[test]
+    fn a_newer_version_with_ns_passes() {
+        let (old, new) = (testing::zone(u32::MAX, &[]), testing::zone(3, &[a("www.example.", 1)]));
+        let checked = check(candidate(new.clone(), Some(&old)), Some(&old), &Policy::default()).unwrap();
+        assert_eq!(checked.zone().serial(), Serial(3));
+        assert!(checked.warnings().is_empty());
+        assert!(check(incremental(&old, &new), Some(&old), &Policy::default()).is_ok());
+        assert!(check(candidate(new, None), None, &Policy::default()).is_ok());
+    }
+
+    #[test]
+    fn a_version_without_apex_ns_is_rejected_unless_the_policy_lets_it_pass() {
+        let bare = || testing::build(&[soa(2), a("www.example.", 1)]);
+        let policy = Policy::default();
+        assert_eq!(reason(candidate(bare(), None), None, policy), Reason::NoApexNs);
+        // Differences that lead there: the copies may differ, the whole zone will tell.
+        let old = testing::zone(1, &[]);
+        assert_eq!(reason(incremental(&old, &bare()), Some(&old), policy), Reason::IxfrMalformed);
+        assert!(check(candidate(bare(), None), None, &Policy { apex_ns: false, ..policy }).is_ok());
+    }
+
+    #[test]
+    fn a_version_that_lost_all_is_held_but_one_that_never_had_more_is_not() {
+        let empty = |serial| testing::build(&[soa(serial), ns("example.", "ns.example.net.")]);
+        let full = testing::zone(1, &[]);
+        let policy = Policy::default();
+        assert_eq!(reason(candidate(empty(2), Some(&full)), Some(&full), policy), Reason::GuardEmpty);
+        assert_eq!(reason(incremental(&full, &empty(2)), Some(&full), policy), Reason::GuardEmpty);
+        let lenient = Policy { hold_emptied: false, ..policy };
+        assert!(check(candidate(empty(2), Some(&full)), Some(&full), &lenient).is_ok());
+        assert!(check(candidate(empty(2), None), Some(&empty(1)), &policy).is_ok());
+        assert!(check(candidate(empty(2), None), None, &policy).is_ok());
+    }
+
+    #[test]
+    fn the_serial_is_compared_again_with_what_is_served_now() {
+        let (now, policy) = (testing::zone(10, &[]), Policy::default());
+        for (serial, expected) in
+            [(9, Reason::SerialBehind), (10, Reason::Cancelled), (10 + (1 << 31), Reason::SerialIncomparable)]
+        {
+            let candidate = || candidate(testing::zone(serial, &[]), None);
+            assert_eq!(reason(candidate(), Some(&now), policy), expected);
+            assert!(check(candidate(), Some(&now), &Policy { forced: true, ..policy }).is_ok());
+        }
+    }
+
+    #[test]
+    fn differences_count_only_on_the_version_they_lead_on_from() {
+        let (base, new) = (testing::zone(1, &[]), testing::zone(3, &[]));
+        let moved = testing::zone(2, &[]);
+        let forced = Policy { forced: true, ..Policy::default() };
+        assert_eq!(reason(incremental(&base, &new), Some(&moved), forced), Reason::Cancelled);
+        assert_eq!(reason(incremental(&base, &new), None, forced), Reason::Cancelled);
+    }
+
+    #[test]
+    fn a_cname_beside_other_data_and_several_cnames_are_kept_and_said_once() {
+        let cname = |owner: &str, target: &str| rr(owner, RecordType::CNAME, testing::name(target).as_wire());
+        let odd: Vec<Rr> = vec![
+            cname("both.example.", "x."),
+            a("both.example.", 1),
+            cname("also.example.", "x."),
+            a("also.example.", 1),
+            cname("twice.example.", "x."),
+            cname("twice.example.", "y."),
+            cname("fine.example.", "x."),
+            rr("fine.example.", RecordType::NSEC, b"\0\0\x01\x40"),
+        ];
+        let (old, new) = (testing::zone(1, &[]), testing::zone(2, &odd));
+        for candidate in [candidate(new.clone(), Some(&old)), incremental(&old, &new)] {
+            let checked = check(candidate, Some(&old), &Policy::default()).unwrap();
+            let said: Vec<_> = checked.warnings().iter().map(|w| (w.what, w.count)).collect();
+            assert_eq!(said, [(CNAME_AND_OTHER, 2), (SEVERAL_CNAMES, 1)]);
+        }
+    }
+}

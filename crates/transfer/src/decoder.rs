@@ -33,16 +33,13 @@
 use std::mem;
 
 use secondo_wire::{Name, Reason, RecordType, Serial, SerialOrder, Soa, rdata};
-use secondo_zone::{BorderSecret, BuildError, Builder, Difference, Limits, Patch, PatchError, Zone};
+use secondo_zone::{BorderSecret, BuildError, Builder, Difference, Limits, Zone};
 
 use crate::candidate::{Tally, Warnings};
+use crate::chain::{After, Chain, Change, Opening};
 use crate::reader::{Clean, covered};
 use crate::{Fault, Kind};
 
-/// Difference sequences in one answer; more are had cheaper as a whole zone.
-pub(crate) const MAX_DIFFERENCES: u64 = 10_000;
-/// Octets of differences that are always taken, however small the zone.
-pub(crate) const DIFFERENCES_FLOOR: u64 = 1 << 20;
 /// Octets of a stream beyond the zone's limit: room for the closing SOA.
 const STREAM_SLACK: u64 = 1 << 16;
 
@@ -58,35 +55,10 @@ mod tolerated {
     pub(super) const MIXED_TTLS: &str = "RRsets came with more than one TTL (RFC 2181 §5.2)";
 }
 
-/// The SOA that a stream opens with, and must close with.
-#[derive(Debug)]
-struct Opening {
-    soa: Soa,
-    ttl: u32,
-    rdata: Vec<u8>,
-    canonical: Vec<u8>,
-}
-
-impl Opening {
-    fn equals(&self, canonical: &[u8]) -> bool {
-        self.canonical == canonical
-    }
-}
-
 /// A whole zone on its way in.
 struct Whole {
     opening: Opening,
     builder: Builder,
-}
-
-/// Differences on their way in.
-struct Chain {
-    opening: Opening,
-    patch: Patch,
-    /// The sequence being read leads on from here.
-    cur: Serial,
-    /// The SOA that the next sequence should delete, canonical.
-    old_soa: Vec<u8>,
 }
 
 /// What is awaited next. Each phase holds what it needs, and nothing else.
@@ -234,27 +206,22 @@ impl Decoder {
 
     /// A record of a difference sequence.
     fn change(&mut self, record: Clean<'_>) -> Result<(), Fault> {
-        self.check_size_of_differences()?;
+        let octets = self.octets;
+        let (chain, adding) = match &mut self.phase {
+            Phase::AwaitAddSoa(chain) => (chain, false),
+            Phase::AwaitNextSoa { chain, .. } => (chain, true),
+            _ => return Err(spent()),
+        };
+        chain.admit(octets)?;
         if covered(&record).is_some_and(RecordType::is_meta) {
             self.warnings.at(tolerated::SIGNED_META, record.owner, record.rtype);
             return Ok(());
         }
-        let done = match &mut self.phase {
-            // RFC 1995 §4: the RR is deleted as it stands, whatever its TTL.
-            Phase::AwaitAddSoa(chain) => {
-                chain.patch.delete(record.owner, record.rtype, record.rdata).map(|()| true)
-            }
-            Phase::AwaitNextSoa { chain, .. } => {
-                self.has_cname |= record.rtype == RecordType::CNAME;
-                chain.patch.add(record.owner, record.rtype, record.ttl, record.rdata)
-            }
-            _ => return Err(spent()),
-        };
-        match done {
-            Ok(true) => {}
-            Ok(false) => self.warnings.at(tolerated::ADDED_TWICE, record.owner, record.rtype),
-            Err(PatchError::Bad(BuildError::OutOfZone { .. })) => self.dropped(record),
-            Err(error) => return Err(error.into()),
+        self.has_cname |= adding && record.rtype == RecordType::CNAME;
+        match if adding { chain.add(record)? } else { chain.delete(record)? } {
+            Change::Made => {}
+            Change::Idle => self.warnings.at(tolerated::ADDED_TWICE, record.owner, record.rtype),
+            Change::OutOfZone => self.dropped(record),
         }
         Ok(())
     }
@@ -286,8 +253,18 @@ impl Decoder {
                 }
                 Phase::Ended(End::Whole(whole))
             }
-            Phase::AwaitAddSoa(chain) => self.add_soa(chain, serial, record)?,
-            Phase::AwaitNextSoa { chain, next } => self.next_soa(chain, next, serial)?,
+            Phase::AwaitAddSoa(mut chain) => {
+                chain.admit(self.octets)?;
+                chain.lead_to(serial, record, &self.canonical)?;
+                Phase::AwaitNextSoa { chain, next: serial }
+            }
+            Phase::AwaitNextSoa { mut chain, next } => {
+                chain.admit(self.octets)?;
+                match chain.after(next, serial, &self.canonical)? {
+                    After::Sequence => self.sequence(chain)?,
+                    After::End => Phase::Ended(End::Changed(chain)),
+                }
+            }
             ended @ Phase::Ended(End::UpToDate(_)) => ended,
             Phase::Ended(_) => return Err(behind_the_end(record)),
             Phase::Spent => return Err(spent()),
@@ -297,8 +274,7 @@ impl Decoder {
 
     fn open(&mut self, soa: Soa, record: Clean<'_>) -> Result<Phase, Fault> {
         let serial = soa.serial;
-        let opening =
-            Opening { soa, ttl: record.ttl, rdata: record.rdata.into(), canonical: self.canonical.clone() };
+        let opening = Opening::new(soa, record, &self.canonical);
         if let Some(ours) = self.current.as_ref().map(Zone::serial).filter(|_| !self.forced) {
             // RFC 1982 §3.2: "newer" on the circle of serials.
             match serial.compare(ours) {
@@ -334,12 +310,9 @@ impl Decoder {
         let ours = current.serial();
         if serial == ours {
             // RFC 1995 §4: differences begin with the SOA of the version they lead on from.
-            let mut old_soa = Vec::new();
-            rdata::canonical(RecordType::SOA, current.soa_rdata(), &mut old_soa);
-            let patch = Patch::new(current, self.limits);
+            let chain = Chain::new(current, opening, self.limits);
             self.form = Some(Kind::Ixfr);
-            let chain = Box::new(Chain { opening, patch, cur: ours, old_soa });
-            return self.sequence(chain);
+            return self.sequence(Box::new(chain));
         }
         if opening.equals(&self.canonical) {
             // The whole of an empty zone: SOA and SOA.
@@ -351,69 +324,13 @@ impl Decoder {
         Err(Fault::new(Reason::IxfrBrokenChain, detail))
     }
 
-    /// A sequence opens with the SOA at hand, whose serial is `chain.cur`.
-    fn sequence(&mut self, chain: Box<Chain>) -> Result<Phase, Fault> {
-        self.tally.differences += 1;
-        if self.tally.differences > MAX_DIFFERENCES {
-            let detail = format!("more than {MAX_DIFFERENCES} difference sequences");
-            return Err(Fault::new(Reason::IxfrTooLarge, detail));
-        }
-        if chain.old_soa != self.canonical {
+    /// A sequence opens with the SOA at hand.
+    fn sequence(&mut self, mut chain: Box<Chain>) -> Result<Phase, Fault> {
+        if !chain.begin_sequence(&self.canonical)? {
             self.warnings.at(tolerated::OTHER_OLD_SOA, self.apex.as_ref(), RecordType::SOA);
         }
+        self.tally.differences = chain.sequences();
         Ok(Phase::AwaitAddSoa(chain))
-    }
-
-    fn add_soa(&mut self, mut chain: Box<Chain>, next: Serial, record: Clean<'_>) -> Result<Phase, Fault> {
-        self.check_size_of_differences()?;
-        let (cur, target) = (chain.cur, chain.opening.soa.serial);
-        // RFC 1982 §3.2: each sequence leads forward, and none beyond the version that the answer announced.
-        if !next.newer_than(cur) || !(next == target || target.newer_than(next)) {
-            let detail =
-                format!("a sequence leads from {cur} to {next}, the target is {target} (RFC 1995 §4)");
-            return Err(Fault::new(Reason::IxfrBrokenChain, detail));
-        }
-        if next == target && !chain.opening.equals(&self.canonical) {
-            let detail = format!("two different SOAs of serial {target} (RFC 1995 §4)");
-            return Err(Fault::new(Reason::IxfrBrokenChain, detail));
-        }
-        // RFC 1995 §4: the new SOA stands in the place of the old one, whole.
-        chain.patch.replace_soa(record.ttl, record.rdata)?;
-        chain.old_soa.clone_from(&self.canonical);
-        Ok(Phase::AwaitNextSoa { chain, next })
-    }
-
-    fn next_soa(&mut self, mut chain: Box<Chain>, next: Serial, serial: Serial) -> Result<Phase, Fault> {
-        self.check_size_of_differences()?;
-        let target = chain.opening.soa.serial;
-        if next != target {
-            // A closing SOA alone does not prove that the chain reached it.
-            if serial != next {
-                let detail = format!(
-                    "after {next} the chain goes on at {serial}, the target is {target} (RFC 1995 §4)"
-                );
-                return Err(Fault::new(Reason::IxfrBrokenChain, detail));
-            }
-            chain.cur = next;
-            return self.sequence(chain);
-        }
-        // RFC 1995 §4: the answer ends with the SOA that it began with.
-        if !chain.opening.equals(&self.canonical) {
-            let detail =
-                format!("the differences to {target} close with another SOA of {serial} (RFC 1995 §4)");
-            return Err(Fault::new(Reason::IxfrBrokenChain, detail));
-        }
-        Ok(Phase::Ended(End::Changed(chain)))
-    }
-
-    /// Differences that outgrow the zone are had cheaper as a whole.
-    fn check_size_of_differences(&self) -> Result<(), Fault> {
-        let zone = self.current.as_ref().map_or(0, |zone| zone.counts().wire_bytes);
-        if self.octets <= zone.max(DIFFERENCES_FLOOR) {
-            return Ok(());
-        }
-        let detail = format!("{} octets of differences, the zone has {zone}", self.octets);
-        Err(Fault::new(Reason::IxfrTooLarge, detail))
     }
 
     fn dropped(&mut self, record: Clean<'_>) {
@@ -453,7 +370,7 @@ impl Decoder {
                 Ok(Outcome::Version { zone: built.zone, difference: None, kind })
             }
             Phase::Ended(End::Changed(chain)) => {
-                let patched = chain.patch.finish()?;
+                let patched = chain.into_patch().finish()?;
                 self.warnings.add(tolerated::MIXED_TTLS, patched.notes.mixed_ttls);
                 let (zone, difference) = (patched.zone, Some(patched.difference));
                 Ok(Outcome::Version { zone, difference, kind: Kind::Ixfr })
@@ -474,4 +391,198 @@ fn behind_the_end(record: Clean<'_>) -> Fault {
 
 fn spent() -> Fault {
     Fault::new(Reason::Internal, "a message after the end of the session")
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::testing::{self, Rr, a, ixfr, ns, rr, soa};
+
+    pub(crate) fn decoder(current: Option<&Zone>, incremental: bool, forced: bool) -> Decoder {
+        let apex = testing::name("example.");
+        let limits = Limits { max_bytes: 1 << 20, ..Limits::default() };
+        Decoder::new(apex, testing::secret(), limits, current.cloned(), incremental, forced)
+    }
+
+    pub(crate) fn feed(decoder: &mut Decoder, rrs: &[Rr]) -> Result<(), Fault> {
+        rrs.iter().try_for_each(|rr| {
+            let size = rr.owner.as_wire().len() + 10 + rr.rdata.len();
+            let clean = Clean { owner: rr.owner.as_ref(), rtype: rr.rtype, ttl: rr.ttl, rdata: &rr.rdata };
+            decoder.take(clean, size)
+        })
+    }
+
+    pub(crate) fn after(current: &Zone, rrs: &[Rr]) -> Result<Zone, Fault> {
+        let mut decoder = decoder(Some(current), true, false);
+        feed(&mut decoder, rrs)?;
+        match decoder.finish()? {
+            Outcome::Version { zone, .. } => Ok(zone),
+            Outcome::UpToDate(soa) => panic!("up to date at {}", soa.serial),
+        }
+    }
+
+    pub(crate) fn reason(current: &Zone, rrs: &[Rr]) -> Reason {
+        after(current, rrs).map(|zone| zone.serial()).unwrap_err().reason
+    }
+
+    pub(crate) fn whole(rrs: &[Rr]) -> Result<Outcome, Fault> {
+        let mut decoder = decoder(None, false, false);
+        feed(&mut decoder, rrs)?;
+        decoder.finish()
+    }
+
+    #[test]
+    fn a_whole_zone_ends_at_its_second_soa() {
+        let zone = testing::zone(1, &[a("www.example.", 2)]);
+        let mut decoder = decoder(None, false, false);
+        let records = testing::axfr(&zone);
+        feed(&mut decoder, &records[..records.len() - 1]).unwrap();
+        assert!(!decoder.has_ended());
+        feed(&mut decoder, &records[records.len() - 1..]).unwrap();
+        assert!(decoder.has_ended());
+        let Ok(Outcome::Version { zone: got, kind, .. }) = decoder.finish() else { panic!() };
+        assert_eq!((testing::content(&got), kind), (testing::content(&zone), Kind::Axfr));
+    }
+
+    #[test]
+    fn a_stream_that_does_not_begin_with_a_soa_is_refused() {
+        assert_eq!(whole(&[a("www.example.", 1)]).unwrap_err().reason, Reason::SoaMissing);
+    }
+
+    #[test]
+    fn the_closing_soa_equals_the_first_but_for_case_and_ttl() {
+        let data = [soa(1), ns("example.", "ns.example.")];
+        let mut other_case = soa(1);
+        other_case.rdata[1..3].make_ascii_uppercase();
+        other_case.ttl = 1;
+        assert!(whole(&[&data[..], &[other_case]].concat()).is_ok());
+        let mut other_minimum = soa(1);
+        *other_minimum.rdata.last_mut().unwrap() += 1;
+        for closing in [soa(2), other_minimum] {
+            let fault = whole(&[&data[..], &[closing]].concat()).unwrap_err();
+            assert_eq!(fault.reason, Reason::SoaMismatch);
+        }
+    }
+
+    #[test]
+    fn a_soa_elsewhere_than_at_the_apex_is_refused_at_once() {
+        for owner in ["www.example.", "com.", "."] {
+            let foreign = Rr { owner: testing::name(owner), ..soa(1) };
+            assert_eq!(whole(&[foreign.clone()]).unwrap_err().reason, Reason::SoaForeign);
+            assert_eq!(whole(&[soa(1), foreign.clone()]).unwrap_err().reason, Reason::SoaForeign);
+            let current = testing::zone(1, &[]);
+            assert_eq!(reason(&current, &[soa(2), foreign.clone()]), Reason::SoaForeign);
+            assert_eq!(reason(&current, &[soa(2), soa(1), foreign]), Reason::SoaForeign);
+        }
+    }
+
+    #[test]
+    fn a_record_behind_the_closing_soa_is_refused() {
+        let stream = [soa(1), ns("example.", "ns.example."), soa(1)];
+        for extra in [a("www.example.", 1), soa(1)] {
+            let fault = whole(&[&stream[..], &[extra]].concat()).unwrap_err();
+            assert_eq!(fault.reason, Reason::SoaMisplaced);
+        }
+        let current = testing::zone(1, &[]);
+        let stream = ixfr(&[current.clone(), testing::zone(2, &[])]);
+        assert_eq!(reason(&current, &[&stream[..], &[soa(2)]].concat()), Reason::SoaMisplaced);
+    }
+
+    #[test]
+    fn records_outside_of_the_zone_are_dropped_with_one_warning() {
+        let current = testing::zone(1, &[]);
+        let out = [a("www.example.org.", 1), a("badexample.", 2), a("com.", 3)];
+        let mut decoder = decoder(None, false, false);
+        feed(&mut decoder, &[&[soa(1), ns("example.", "ns.example.")][..], &out, &[soa(1)]].concat())
+            .unwrap();
+        let Ok(Outcome::Version { zone, .. }) = decoder.finish() else { panic!() };
+        assert_eq!(zone.counts().records, 2);
+        assert_eq!(decoder.tally.dropped_out_of_zone, 3);
+        let warnings = decoder.warnings.as_slice();
+        assert_eq!((warnings.len(), warnings[0].count), (1, 3));
+        assert_eq!(warnings[0].first, "www.example.org. A");
+        // In both parts of a difference too.
+        let stream = [&[soa(2), soa(1)][..], &out, &[soa(2)], &out, &[soa(2)]].concat();
+        assert_eq!(after(&current, &stream).unwrap().counts().records, current.counts().records);
+    }
+
+    #[test]
+    fn a_signature_over_a_type_that_is_no_data_is_dropped() {
+        let mut rdata = vec![0, 41, 8, 1, 0, 0, 1, 44, 0, 0, 0, 9, 0, 0, 0, 1, 0, 7];
+        rdata.extend_from_slice(b"\0sig");
+        let signature = rr("example.", RecordType::RRSIG, &rdata);
+        let Ok(Outcome::Version { zone, .. }) = whole(&[soa(1), signature, soa(1)]) else { panic!() };
+        assert_eq!(zone.counts().records, 1);
+    }
+
+    #[test]
+    fn our_serial_means_up_to_date_and_the_rest_is_ignored() {
+        let current = testing::zone(7, &[]);
+        for incremental in [true, false] {
+            let mut decoder = decoder(Some(&current), incremental, false);
+            feed(&mut decoder, &[soa(7)]).unwrap();
+            assert!(decoder.has_ended() && decoder.is_up_to_date());
+            feed(&mut decoder, &[a("www.example.", 1), soa(9)]).unwrap();
+            assert!(matches!(decoder.finish(), Ok(Outcome::UpToDate(soa)) if soa.serial == Serial(7)));
+        }
+    }
+
+    #[test]
+    fn an_older_or_incomparable_serial_is_said_unless_forced() {
+        let current = testing::zone(10, &[]);
+        for (serial, reason) in [
+            (9, Reason::SerialBehind),
+            (10 + (1 << 31), Reason::SerialIncomparable),
+            (11 + (1 << 31), Reason::SerialBehind),
+        ] {
+            for incremental in [true, false] {
+                let fault =
+                    feed(&mut decoder(Some(&current), incremental, false), &[soa(serial)]).unwrap_err();
+                assert_eq!(fault.reason, reason, "{serial}");
+            }
+            feed(&mut decoder(Some(&current), false, true), &[soa(serial)]).unwrap();
+        }
+        feed(&mut decoder(Some(&current), false, true), &[soa(10), a("x.example.", 1)]).unwrap();
+    }
+
+    #[test]
+    fn a_second_record_other_than_a_soa_means_the_whole_zone() {
+        let current = testing::zone(1, &[]);
+        let next = testing::zone(2, &[a("www.example.", 2)]);
+        let mut decoder = decoder(Some(&current), true, false);
+        feed(&mut decoder, &testing::axfr(&next)).unwrap();
+        assert!(!decoder.in_differences());
+        let Ok(Outcome::Version { zone, kind, difference }) = decoder.finish() else { panic!() };
+        assert_eq!((testing::content(&zone), kind), (testing::content(&next), Kind::AxfrStyle));
+        assert!(difference.is_none());
+    }
+
+    #[test]
+    fn two_equal_newer_soas_are_an_empty_zone_and_any_other_second_soa_is_refused() {
+        let current = testing::zone(1, &[]);
+        assert_eq!(after(&current, &[soa(2), soa(2)]).unwrap().counts().records, 1);
+        for second in [0, 3, 4_000_000_000] {
+            assert_eq!(reason(&current, &[soa(2), soa(second)]), Reason::IxfrBrokenChain);
+        }
+        let mut other = soa(2);
+        *other.rdata.last_mut().unwrap() += 1;
+        assert_eq!(reason(&current, &[soa(2), other]), Reason::IxfrBrokenChain);
+    }
+
+    #[test]
+    fn where_the_stream_is_cut_decides_what_is_said() {
+        let current = testing::zone(1, &[]);
+        let cut = |incremental, rrs: &[Rr]| {
+            let mut decoder = decoder(Some(&current), incremental, false);
+            feed(&mut decoder, rrs).unwrap();
+            decoder.cut().reason
+        };
+        assert_eq!(cut(true, &[]), Reason::TruncatedStream);
+        assert_eq!(cut(true, &[soa(2)]), Reason::IxfrCut);
+        assert_eq!(cut(true, &[soa(2), soa(1)]), Reason::IxfrCut);
+        assert_eq!(cut(true, &[soa(2), soa(1), soa(2)]), Reason::IxfrCut);
+        assert_eq!(cut(true, &[soa(2), a("www.example.", 1)]), Reason::TruncatedStream);
+        assert_eq!(cut(false, &[soa(2)]), Reason::TruncatedStream);
+        assert_eq!(cut(false, &[soa(2), a("www.example.", 1)]), Reason::TruncatedStream);
+    }
 }

@@ -1,8 +1,8 @@
 //! What holds for every message of a primary, whatever it carries: framing, identity, seal, question, EDNS.
 
-use secondo_tsig::{self as tsig, ClientStream};
+use secondo_tsig::{self as tsig, ClientStream, SealError};
 use secondo_wire::{
-    CLASS_IN, Header, Message, Name, Opcode, Rcode, Reason, Record, RecordType, edns::Opt, flags,
+    CLASS_IN, Header, Malformed, Message, Name, Opcode, Rcode, Reason, Record, RecordType, edns::Opt, flags,
 };
 
 use crate::Fault;
@@ -40,12 +40,31 @@ pub(crate) struct Opened<'m> {
     pub(crate) skew: Option<i64>,
 }
 
+/// A message whose seal does not hold.
+pub(crate) struct Unsealed {
+    pub(crate) fault: Fault,
+    /// Whether a MAC proved that the primary itself said so.
+    pub(crate) proven: bool,
+}
+
+impl From<SealError> for Unsealed {
+    fn from(error: SealError) -> Unsealed {
+        Unsealed { proven: error.proven, fault: error.into() }
+    }
+}
+
+impl From<Malformed> for Unsealed {
+    fn from(error: Malformed) -> Unsealed {
+        Unsealed { fault: error.into(), proven: false }
+    }
+}
+
 /// Verifies the seal and takes it off. With a key each message goes through here in its order, once.
 pub(crate) fn open<'m>(
     octets: &'m [u8],
     seal: Option<&mut ClientStream>,
     unix_now: u64,
-) -> Result<Opened<'m>, Fault> {
+) -> Result<Opened<'m>, Unsealed> {
     let Some(stream) = seal else {
         let message = Message::new(octets)?;
         if message.header.counts[3] > 0 {
@@ -122,5 +141,149 @@ impl Additional {
     /// The whole response code (RFC 6891 §6.1.3).
     pub(crate) fn rcode(&self, header: Header) -> Rcode {
         Rcode(self.extended_rcode | header.rcode().0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::session::tests::{ask, axfr, example, hear, reason};
+    use crate::session::{Arrived, Request, Session, Want};
+    use crate::testing::{self, ANSWER, ID, NOW, message, stream, with_opt};
+    use secondo_tsig::{Algorithm, Key};
+    use secondo_zone::Limits;
+
+    const AXFR: RecordType = RecordType::AXFR;
+    const IXFR: RecordType = RecordType::IXFR;
+
+    #[test]
+    fn every_message_must_carry_our_id_be_an_answer_and_have_no_error() {
+        let (_, records) = example();
+        let messages = stream(AXFR, &records, 2);
+        for at in [0, 1, messages.len() - 1] {
+            for (octet, value, expected) in [
+                (0, 0xFF, Reason::BadAnswer),
+                (2, 0x04, Reason::BadAnswer),
+                (2, 0xA4, Reason::BadAnswer),
+                (2, 0x86, Reason::BadAnswer),
+                (3, 2, Reason::ServerFailure),
+                (3, 5, Reason::Refused),
+            ] {
+                let mut messages = messages.clone();
+                messages[at][octet] = value;
+                assert_eq!(reason(&messages), expected, "message {at}, octet {octet}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_question_must_be_ours_and_stand_in_the_first_message() {
+        let (_, records) = example();
+        let first = |question| vec![message(ANSWER, question, &records)];
+        assert!(axfr(&first(Some(AXFR))).is_ok());
+        assert_eq!(reason(&first(None)), Reason::BadAnswer);
+        assert_eq!(reason(&first(Some(IXFR))), Reason::BadAnswer);
+        assert_eq!(reason(&first(Some(RecordType::SOA))), Reason::BadAnswer);
+        let mut shouted = first(Some(AXFR));
+        shouted[0][13] = b'E';
+        assert!(axfr(&shouted).is_ok());
+        shouted[0][13] = b'x';
+        assert_eq!(reason(&shouted), Reason::BadAnswer);
+        let later = |question| {
+            vec![message(ANSWER, Some(AXFR), &records[..2]), message(ANSWER, question, &records[2..])]
+        };
+        assert!(axfr(&later(Some(AXFR))).is_ok());
+        assert_eq!(reason(&later(Some(RecordType::A))), Reason::BadAnswer);
+    }
+
+    #[test]
+    fn octets_behind_the_last_record_and_short_messages_are_refused() {
+        let (_, records) = example();
+        let whole = message(ANSWER, Some(AXFR), &records);
+        assert_eq!(reason(&[[&whole[..], &[0]].concat()]), Reason::MalformedMessage);
+        for length in 0..whole.len() {
+            let cut = vec![whole[..length].to_vec()];
+            assert!(axfr(&cut).is_err(), "{length}");
+        }
+    }
+
+    #[test]
+    fn an_extended_error_code_is_seen_and_two_opts_are_refused() {
+        let badvers = with_opt(message(ANSWER, Some(AXFR), &[]), 1, &[]);
+        let fault = axfr(&[badvers]).unwrap_err();
+        assert_eq!((fault.reason, fault.without_edns), (Reason::OtherRcode, true));
+        let (_, records) = example();
+        let twice = with_opt(with_opt(message(ANSWER, Some(AXFR), &records), 0, &[]), 0, &[]);
+        assert_eq!(reason(&[twice]), Reason::MalformedMessage);
+    }
+
+    #[test]
+    fn sealed_streams_with_unsigned_runs_arrive_when_their_last_message_is_signed() {
+        let (zone, records) = example();
+        let key = testing::key();
+        let messages = stream(AXFR, &records, 1);
+        let last = messages.len() - 1;
+        let hear = |signed: &dyn Fn(usize) -> bool| {
+            let (session, request) = ask(Want::Axfr, None, Some(&key));
+            hear(session, &testing::sealed(&request, &messages, signed))
+        };
+        for signed in
+            [&(|_| true) as &dyn Fn(usize) -> bool, &|i| i == 0 || i == last, &|i| i == last || i % 2 == 0]
+        {
+            let Ok(Arrived::Candidate(candidate)) = hear(signed) else { panic!() };
+            assert_eq!(testing::content(candidate.zone()), testing::content(&zone));
+            assert_eq!(candidate.skew(), Some(0));
+        }
+        for signed in [&(|i| i != last) as &dyn Fn(usize) -> bool, &|i| i == 0, &|_| false] {
+            assert_eq!(hear(signed).map(|_| ()).unwrap_err().reason, Reason::TsigMissing);
+        }
+    }
+
+    #[test]
+    fn a_broken_or_foreign_seal_comes_before_all_meaning() {
+        let (_, records) = example();
+        let key = testing::key();
+        let mut refusal = message(ANSWER | 5, Some(AXFR), &[]);
+        let (session, request) = ask(Want::Axfr, None, Some(&key));
+        // The seal holds: the refusal is the primary's own.
+        let signed = testing::sealed(&request, &[refusal.clone()], |_| true);
+        assert_eq!(hear(session, &signed).map(|_| ()).unwrap_err().reason, Reason::Refused);
+        // It does not: nobody knows whose it is.
+        refusal[11] = 0;
+        let session = ask(Want::Axfr, None, Some(&key)).0;
+        assert_eq!(hear(session, &[refusal]).map(|_| ()).unwrap_err().reason, Reason::TsigMissing);
+        let other = Key::new(testing::name("transfer-key."), Algorithm::HmacSha256, &[6; 32]).unwrap();
+        let (session, _) = ask(Want::Axfr, None, Some(&other));
+        let messages = testing::sealed(&request, &stream(AXFR, &records, 9), |_| true);
+        assert_eq!(hear(session, &messages).map(|_| ()).unwrap_err().reason, Reason::TsigBadSig);
+        let session = ask(Want::Axfr, None, None).0;
+        assert_eq!(hear(session, &messages).map(|_| ()).unwrap_err().reason, Reason::TsigUnexpected);
+        let (mut session, request) = ask(Want::Axfr, None, Some(&key));
+        let messages = testing::sealed(&request, &stream(AXFR, &records, 9), |_| true);
+        let fault = session.receive(&messages[0], NOW + 1000).map(|_| ()).unwrap_err();
+        assert_eq!((fault.reason, fault.skew), (Reason::TsigBadTime, Some(-1000)));
+    }
+
+    #[test]
+    fn an_unsigned_refusal_of_edns_or_ixfr_is_followed_up_under_the_same_key_only() {
+        let (key, current) = (testing::key(), testing::zone(1, &[]));
+        let answer = |rcode: u16| [message(flags::QR | rcode, None, &[])];
+        let session = ask(Want::Ixfr, Some(&current), Some(&key)).0;
+        let fault = hear(session, &answer(4)).map(|_| ()).unwrap_err();
+        assert_eq!((fault.reason, fault.without_edns), (Reason::TsigMissing, true));
+        let session = Session::new(Request {
+            zone: &testing::name("example."),
+            want: Want::Ixfr,
+            current: Some(&current),
+            secret: &testing::secret(),
+            limits: Limits::default(),
+            key: Some(&key),
+            id: ID,
+            edns: false,
+            unix_now: NOW,
+            forced: false,
+        });
+        let fault = hear(session.0, &answer(4)).map(|_| ()).unwrap_err();
+        assert_eq!((fault.reason, fault.without_edns), (Reason::IxfrServerFailure, false));
     }
 }

@@ -19,6 +19,7 @@
 //! waited out (RFC 8945 §5.4 only demands that it is not taken for an answer).
 
 mod candidate;
+mod chain;
 mod check;
 mod decoder;
 mod envelope;

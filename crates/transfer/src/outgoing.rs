@@ -294,3 +294,158 @@ impl Page<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{self, ID, NOW, a, rr};
+    use secondo_wire::{Rcode, rdata};
+
+    fn asked(rtype: RecordType) -> Asked {
+        Asked {
+            id: ID,
+            recursion_desired: false,
+            zone: testing::name("example."),
+            rtype,
+            edns: false,
+            expire: None,
+            seal: None,
+        }
+    }
+
+    fn messages(mut outgoing: Outgoing) -> Vec<Vec<u8>> {
+        let mut all = Vec::new();
+        loop {
+            // The message is appended behind what is there.
+            let mut out = vec![0xFF; 2];
+            if !outgoing.next_message(&mut out, NOW).unwrap() {
+                assert_eq!(out, [0xFF; 2]);
+                return all;
+            }
+            all.push(out.split_off(2));
+        }
+    }
+
+    /// Owner as spelled, type and RDATA of all answers.
+    fn answers(messages: &[Vec<u8>]) -> Vec<(String, RecordType, Vec<u8>)> {
+        let mut all = Vec::new();
+        for octets in messages {
+            let message = Message::new(octets).unwrap();
+            let mut records = message.records().unwrap();
+            for record in records.by_ref() {
+                let record = record.unwrap();
+                if record.section == Section::Answer {
+                    let (mut owner, mut data) = (NameBuf::new(), Vec::new());
+                    secondo_wire::read_name(octets, record.owner, &mut owner).unwrap();
+                    rdata::expand(record.rtype, octets, record.rdata, record.end, &mut data).unwrap();
+                    all.push((owner.as_ref().to_string(), record.rtype, data));
+                }
+            }
+            records.finish().unwrap();
+        }
+        all
+    }
+
+    fn large() -> Zone {
+        let mut more: Vec<_> = (0..3000u32)
+            .map(|i| rr(&format!("Host{i}.Sub{}.example.", i % 7), RecordType::A, &i.to_be_bytes()))
+            .collect();
+        more.extend(
+            (0..200u32)
+                .map(|i| rr("text.example.", RecordType::TXT, &[&[255][..], &[i as u8; 255]].concat())),
+        );
+        more.push(rr("big.example.", RecordType(65_280), &[7; 60_000]));
+        testing::zone(5, &more)
+    }
+
+    #[test]
+    fn the_soa_stands_first_and_last_and_all_else_once_between() {
+        let zone = large();
+        let messages = messages(Outgoing::axfr(zone.clone(), asked(RecordType::AXFR)));
+        let sent = answers(&messages);
+        let wanted: Vec<_> =
+            testing::axfr(&zone).into_iter().map(|rr| (rr.owner.to_string(), rr.rtype, rr.rdata)).collect();
+        assert_eq!(sent, wanted);
+        assert!(messages.len() > 5);
+    }
+
+    #[test]
+    fn messages_are_closed_at_16_kib_but_a_large_record_has_its_own() {
+        let messages = messages(Outgoing::axfr(large(), asked(RecordType::AXFR)));
+        let over: Vec<_> = messages.iter().filter(|m| m.len() > MESSAGE_SIZE).collect();
+        assert_eq!(over.len(), 1);
+        assert_eq!(answers(&[over[0].clone()]).len(), 1);
+        // They are filled: no more of them than need be.
+        let total: usize = messages.iter().map(Vec::len).sum();
+        assert!(messages.len() <= total / MESSAGE_SIZE + 4, "{} of {total}", messages.len());
+    }
+
+    #[test]
+    fn the_question_and_edns_stand_in_the_first_message_and_the_flags_in_all() {
+        let more = Asked { edns: true, expire: Some(77), recursion_desired: true, ..asked(RecordType::AXFR) };
+        let messages = messages(Outgoing::axfr(large(), more));
+        for (i, octets) in messages.iter().enumerate() {
+            let header = Header::read(octets).unwrap();
+            assert_eq!((header.id, header.flags), (ID, flags::QR | flags::AA | flags::RD));
+            assert_eq!(header.rcode(), Rcode::NOERROR);
+            let first = u16::from(i == 0);
+            assert_eq!((header.counts[0], header.counts[2], header.counts[3]), (first, 0, first));
+            assert!(header.counts[1] > 0);
+        }
+        let message = Message::new(&messages[0]).unwrap();
+        let opt = message.records().unwrap().last().unwrap().unwrap();
+        let opt = Opt::new(opt.class, opt.ttl, &messages[0][opt.rdata..opt.end]).unwrap();
+        assert_eq!((opt.version, opt.expire()), (0, Some(77)));
+    }
+
+    #[test]
+    fn spelling_survives_compression() {
+        let zone = testing::zone(5, &[a("WWW.Example.", 1), a("mail.EXAMPLE.", 2), a("Mixed.eXample.", 3)]);
+        let sent = answers(&messages(Outgoing::axfr(zone, asked(RecordType::AXFR))));
+        for spelled in ["WWW.Example.", "mail.EXAMPLE.", "Mixed.eXample."] {
+            assert!(sent.iter().any(|(owner, ..)| owner == spelled), "{spelled}");
+        }
+    }
+
+    #[test]
+    fn an_ixfr_from_our_serial_or_a_newer_one_gets_the_soa_alone() {
+        let zone = testing::zone(5, &[]);
+        let sent = |from| {
+            answers(&messages(Outgoing::ixfr(zone.clone(), asked(RecordType::IXFR), Serial(from)))).len()
+        };
+        assert_eq!(sent(5), 1);
+        assert_eq!(sent(6), 1);
+        assert_eq!(sent(4), 4);
+        assert_eq!(sent(5 + (1 << 31)), 4);
+    }
+
+    #[test]
+    fn a_record_that_fits_no_message_ends_the_answer_without_its_closing_soa() {
+        let misfit = rr("misfit.example.", RecordType(65_280), &[7; 65_535]);
+        let mut outgoing = Outgoing::axfr(testing::zone(5, &[misfit]), asked(RecordType::AXFR));
+        let mut out = Vec::new();
+        assert!(outgoing.next_message(&mut out, NOW).unwrap());
+        let whole = out.len();
+        assert!(outgoing.next_message(&mut out, NOW).is_err());
+        assert_eq!(out.len(), whole);
+        assert!(!outgoing.next_message(&mut out, NOW).unwrap());
+        let soas = answers(&[out]).iter().filter(|(_, rtype, _)| *rtype == RecordType::SOA).count();
+        assert_eq!(soas, 1);
+    }
+
+    #[test]
+    fn a_request_is_read_with_its_flags_and_options() {
+        use secondo_wire::control;
+        let zone = testing::name("Example.");
+        let with = control::axfr_query(&zone, control::Request { id: 9, edns: true });
+        let read = Asked::read(&with, None, 0).unwrap();
+        assert_eq!((read.id, read.rtype, read.edns, read.expire), (9, RecordType::AXFR, true, Some(1)));
+        assert_eq!(read.zone.to_string(), "Example.");
+        let mut without = control::ixfr_query(&zone, Serial(1), control::Request { id: 9, edns: false });
+        without[2] |= 1;
+        let read = Asked::read(&without, None, 60).unwrap();
+        assert_eq!((read.rtype, read.edns, read.expire), (RecordType::IXFR, false, None));
+        assert!(read.recursion_desired);
+        assert!(Asked::read(&without[..20], None, 60).is_none());
+    }
+}

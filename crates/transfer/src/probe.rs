@@ -64,7 +64,7 @@ pub struct Probe {
 enum Flaw {
     /// It does not belong to the question.
     Foreign(Fault),
-    /// Its seal does not hold.
+    /// Its seal does not hold, and nothing proves that the primary sent it.
     Unsealed(Fault),
     /// It is truncated (RFC 2181 §9).
     Truncated,
@@ -97,10 +97,8 @@ impl Probe {
             (Flaw::Truncated, Transport::Tcp) => {
                 ProbeStep::Done(Err(Fault::new(Reason::BadAnswer, "TC is set over TCP (RFC 2181 §9)")))
             }
-            // RFC 8945 §5.4: no answer, whatever it says. A seal that holds but for the clocks is the primary's own.
-            (Flaw::Unsealed(fault), Transport::Udp) if fault.reason != Reason::TsigBadTime => {
-                ProbeStep::RetryTcp
-            }
+            // RFC 8945 §5.4: no answer, whatever it says.
+            (Flaw::Unsealed(_), Transport::Udp) => ProbeStep::RetryTcp,
             (Flaw::Unsealed(fault) | Flaw::Answer(fault), _) if fault.without_edns => {
                 ProbeStep::RetryWithoutEdns
             }
@@ -116,8 +114,13 @@ impl Probe {
         if header.has(flags::TC) {
             return Err(Flaw::Truncated);
         }
-        let opened = envelope::open(octets, self.stream.as_mut(), unix_now)
-            .map_err(|fault| Flaw::Unsealed(self.unsealed(header, fault)))?;
+        let opened =
+            envelope::open(octets, self.stream.as_mut(), unix_now).map_err(|unsealed| {
+                match unsealed.proven {
+                    true => Flaw::Answer(unsealed.fault),
+                    false => Flaw::Unsealed(self.unsealed(header, unsealed.fault)),
+                }
+            })?;
         self.sealed_answer(header, &opened.message, opened.skew).map_err(|flaw| match flaw {
             Flaw::Answer(fault) => Flaw::Answer(Fault { skew: opened.skew, ..fault }),
             other => other,
@@ -193,5 +196,207 @@ impl Probe {
             fault.without_edns = self.edns;
         }
         fault
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{self, ANSWER, ID, NOW, Rr, a, expire, key, message, ns, rr, sealed, soa, with_opt};
+    use secondo_wire::Serial;
+
+    const SOA: RecordType = RecordType::SOA;
+
+    fn probe(key: Option<&Key>, edns: bool) -> (Probe, Vec<u8>) {
+        Probe::new(&testing::name("example."), ID, key, edns, NOW)
+    }
+
+    fn hears(over: Transport, message: &[u8]) -> ProbeStep {
+        probe(None, true).0.receive(message, over, NOW)
+    }
+
+    fn reason(step: ProbeStep) -> Reason {
+        match step {
+            ProbeStep::Done(Err(fault)) => fault.reason,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// The verdict on an answer with these flags and records; the same over both transports.
+    fn verdict(flags: u16, answers: &[Rr]) -> Reason {
+        let message = message(flags, Some(SOA), answers);
+        let udp = reason(hears(Transport::Udp, &message));
+        assert_eq!(udp, reason(hears(Transport::Tcp, &message)));
+        udp
+    }
+
+    #[test]
+    fn the_question_has_all_flags_clear_and_asks_for_the_time_to_expiry() {
+        let header = Header::read(&probe(None, true).1).unwrap();
+        assert_eq!((header.id, header.flags, header.counts), (ID, 0, [1, 0, 0, 1]));
+        let header = Header::read(&probe(Some(&key()), false).1).unwrap();
+        assert_eq!(header.counts, [1, 0, 0, 1]);
+    }
+
+    #[test]
+    fn an_authoritative_soa_is_found_with_its_time_to_expiry() {
+        let answer = with_opt(message(ANSWER, Some(SOA), &[soa(7)]), 0, &expire(900));
+        for over in [Transport::Udp, Transport::Tcp] {
+            let ProbeStep::Done(Ok(found)) = hears(over, &answer) else { panic!() };
+            assert_eq!((found.soa.serial, found.expire, found.skew), (Serial(7), Some(900), None));
+        }
+        let plain = message(ANSWER, Some(SOA), &[soa(0)]);
+        let ProbeStep::Done(Ok(found)) = hears(Transport::Udp, &plain) else { panic!() };
+        assert_eq!((found.soa.serial, found.expire), (Serial(0), None));
+    }
+
+    #[test]
+    fn signatures_beside_the_soa_are_passed_over() {
+        let signature = rr("example.", RecordType::RRSIG, &[0; 20]);
+        let answer = message(ANSWER, Some(SOA), &[soa(7), signature]);
+        assert!(matches!(hears(Transport::Udp, &answer), ProbeStep::Done(Ok(_))));
+    }
+
+    #[test]
+    fn what_does_not_match_is_ignored_over_udp_and_asked_over_tcp_the_third_time() {
+        let good = message(ANSWER, Some(SOA), &[soa(7)]);
+        let mut foreign = vec![vec![], good[..11].to_vec(), message(ANSWER, None, &[soa(7)])];
+        for (octet, value) in [(0, 0), (1, 0), (2, 0x04), (2, 0xA4), (5, 2), (13, b'x'), (22, 1), (24, 3)] {
+            let mut message = good.clone();
+            message[octet] = value;
+            foreign.push(message);
+        }
+        for message in &foreign {
+            let mut probe = probe(None, false).0;
+            for _ in 1..MAX_FOREIGN {
+                assert_eq!(probe.receive(message, Transport::Udp, NOW), ProbeStep::Ignore, "{message:?}");
+            }
+            let mut patient =
+                Probe { foreign: 1, ..Probe::new(&testing::name("example."), ID, None, false, NOW).0 };
+            assert!(matches!(patient.receive(&good, Transport::Udp, NOW), ProbeStep::Done(Ok(_))));
+            assert_eq!(probe.receive(message, Transport::Udp, NOW), ProbeStep::RetryTcp);
+            assert!(matches!(
+                reason(hears(Transport::Tcp, message)),
+                Reason::BadAnswer | Reason::MalformedMessage
+            ));
+        }
+        // The case of the question may be any.
+        let mut shouted = good;
+        shouted[13] = b'E';
+        assert!(matches!(hears(Transport::Udp, &shouted), ProbeStep::Done(Ok(_))));
+    }
+
+    #[test]
+    fn a_truncated_answer_is_had_over_tcp_whatever_its_seal() {
+        let answer = message(ANSWER | flags::TC, Some(SOA), &[]);
+        assert_eq!(hears(Transport::Udp, &answer), ProbeStep::RetryTcp);
+        assert_eq!(reason(hears(Transport::Tcp, &answer)), Reason::BadAnswer);
+        assert_eq!(probe(Some(&key()), true).0.receive(&answer, Transport::Udp, NOW), ProbeStep::RetryTcp);
+    }
+
+    #[test]
+    fn error_codes_are_verdicts_and_a_bare_denial_is_none_of_ours() {
+        for (rcode, reason) in [
+            (2, Reason::ServerFailure),
+            (3, Reason::NoSuchZone),
+            (5, Reason::Refused),
+            (9, Reason::NotAuth),
+            (10, Reason::OtherRcode),
+        ] {
+            assert_eq!(verdict(ANSWER | rcode, &[]), reason);
+        }
+        let bare = message(flags::QR | 5, None, &[]);
+        assert_eq!(hears(Transport::Udp, &bare), ProbeStep::Ignore);
+    }
+
+    #[test]
+    fn who_does_not_know_edns_is_asked_without_once() {
+        for answer in [
+            message(flags::QR | 1, None, &[]),
+            message(flags::QR | 4, Some(SOA), &[]),
+            with_opt(message(flags::QR, Some(SOA), &[]), 1, &[]),
+        ] {
+            for over in [Transport::Udp, Transport::Tcp] {
+                assert_eq!(hears(over, &answer), ProbeStep::RetryWithoutEdns);
+                let step = probe(None, false).0.receive(&answer, over, NOW);
+                assert!(matches!(
+                    reason(step),
+                    Reason::FormatError | Reason::NotImplemented | Reason::OtherRcode
+                ));
+            }
+        }
+    }
+
+    #[test]
+    fn only_an_authoritative_answer_with_exactly_the_apex_soa_counts() {
+        assert_eq!(verdict(flags::QR, &[soa(7)]), Reason::NotAuthoritative);
+        assert_eq!(verdict(flags::QR, &[]), Reason::NotAuthoritative);
+        assert_eq!(verdict(ANSWER, &[]), Reason::NoSuchZone);
+        assert_eq!(verdict(ANSWER, &[soa(7), soa(8)]), Reason::BadAnswer);
+        assert_eq!(verdict(ANSWER, &[soa(7), a("example.", 1)]), Reason::BadAnswer);
+        assert_eq!(verdict(ANSWER, &[rr("example.", RecordType::CNAME, b"\0"), soa(7)]), Reason::BadAnswer);
+        assert_eq!(verdict(ANSWER, &[Rr { owner: testing::name("com."), ..soa(7) }]), Reason::BadAnswer);
+        assert_eq!(verdict(ANSWER, &[Rr { class: 3, ..soa(7) }]), Reason::BadAnswer);
+        assert_eq!(verdict(ANSWER, &[Rr { rdata: vec![0, 0, 1], ..soa(7) }]), Reason::BadRdata);
+        // A referral, and the SOA of a parent in the authority section.
+        let mut referral = message(ANSWER, Some(SOA), &[ns("example.", "ns.example.")]);
+        referral.swap(7, 9);
+        assert_eq!(reason(hears(Transport::Udp, &referral)), Reason::NoSuchZone);
+        let trailing = [&message(ANSWER, Some(SOA), &[soa(7)])[..], &[0]].concat();
+        assert_eq!(reason(hears(Transport::Udp, &trailing)), Reason::MalformedMessage);
+    }
+
+    #[test]
+    fn a_primary_at_the_end_of_its_own_time_vouches_for_nothing() {
+        for seconds in [0, 1] {
+            let answer = with_opt(message(ANSWER, Some(SOA), &[soa(7)]), 0, &expire(seconds));
+            assert_eq!(reason(hears(Transport::Udp, &answer)), Reason::PrimaryExpiring);
+        }
+    }
+
+    #[test]
+    fn with_a_key_only_a_sealed_answer_is_one() {
+        let key = key();
+        let answer = message(ANSWER, Some(SOA), &[soa(7)]);
+        let hears = |over, message: &dyn Fn(&[u8]) -> Vec<u8>| {
+            let (mut probe, request) = probe(Some(&key), true);
+            probe.receive(&message(&request), over, NOW)
+        };
+        let signed = |request: &[u8]| sealed(request, std::slice::from_ref(&answer), |_| true).remove(0);
+        let forged = |request: &[u8]| {
+            let mut message = signed(request);
+            message[40] ^= 1;
+            message
+        };
+        for over in [Transport::Udp, Transport::Tcp] {
+            let ProbeStep::Done(Ok(found)) = hears(over, &signed) else { panic!() };
+            assert_eq!(found.skew, Some(0));
+        }
+        // Over UDP anybody may have sent it; over TCP it is the primary's word.
+        for unsealed in [&(|_: &[u8]| answer.clone()) as &dyn Fn(&[u8]) -> Vec<u8>, &forged] {
+            assert_eq!(hears(Transport::Udp, unsealed), ProbeStep::RetryTcp);
+            assert!(matches!(
+                reason(hears(Transport::Tcp, unsealed)),
+                Reason::TsigMissing | Reason::TsigBadSig
+            ));
+        }
+        let refused =
+            |request: &[u8]| sealed(request, &[message(ANSWER | 5, Some(SOA), &[])], |_| true).remove(0);
+        assert_eq!(reason(hears(Transport::Udp, &refused)), Reason::Refused);
+        // Unsigned FORMERR: over TCP it leads to the same question without EDNS, sealed again.
+        let formerr = |_: &[u8]| message(flags::QR | 1, None, &[]);
+        assert_eq!(hears(Transport::Udp, &formerr), ProbeStep::RetryTcp);
+        assert_eq!(hears(Transport::Tcp, &formerr), ProbeStep::RetryWithoutEdns);
+        let (mut late, request) = probe(Some(&key), true);
+        let step = late.receive(&signed(&request), Transport::Udp, NOW + 1000);
+        assert!(matches!(step, ProbeStep::Done(Err(fault)) if fault.skew == Some(-1000)));
+    }
+
+    #[test]
+    fn without_a_key_a_sealed_answer_is_refused() {
+        let (_, request) = probe(Some(&key()), true);
+        let answer = sealed(&request, &[message(ANSWER, Some(SOA), &[soa(7)])], |_| true).remove(0);
+        assert_eq!(hears(Transport::Udp, &answer), ProbeStep::RetryTcp);
+        assert_eq!(reason(hears(Transport::Tcp, &answer)), Reason::TsigUnexpected);
     }
 }

@@ -103,3 +103,38 @@ pub(crate) fn covered(record: &Clean<'_>) -> Option<RecordType> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::session::tests::{axfr, example, reason};
+    use crate::testing::{self, ANSWER, Rr, a, message};
+
+    const AXFR: RecordType = RecordType::AXFR;
+
+    #[test]
+    fn what_cannot_be_data_refuses_the_whole_transfer() {
+        let (_, records) = example();
+        let with =
+            |rr: Rr| vec![message(ANSWER, Some(AXFR), &[&records[..2], &[rr], &records[2..]].concat())];
+        let x = || a("x.example.", 1);
+        assert_eq!(reason(&with(Rr { class: 3, ..x() })), Reason::WrongClass);
+        for meta in [0, 41, 128, 249, 250, 251, 252, 253, 254, 255] {
+            assert_eq!(reason(&with(Rr { rtype: RecordType(meta), ..x() })), Reason::MetaType, "{meta}");
+        }
+        let fault = axfr(&with(Rr { rdata: vec![1, 2, 3], ..x() })).unwrap_err();
+        assert_eq!(fault.reason, Reason::BadRdata);
+        assert!(fault.detail.contains("x.example. A") && fault.detail.contains("RFC 1035"), "{fault}");
+        // Opaque types carry anything, nothing too.
+        assert!(axfr(&with(Rr { rtype: RecordType(65_280), rdata: vec![], ..x() })).is_ok());
+    }
+
+    #[test]
+    fn a_ttl_with_its_top_bit_set_is_zero() {
+        let (_, records) = example();
+        let odd = Rr { ttl: 0x8000_0001, ..a("odd.example.", 1) };
+        let candidate =
+            axfr(&[message(ANSWER, Some(AXFR), &[&records[..2], &[odd], &records[2..]].concat())]).unwrap();
+        assert!(testing::content(candidate.zone()).iter().any(|rr| rr.ttl == 0));
+    }
+}

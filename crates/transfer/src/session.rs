@@ -167,7 +167,7 @@ impl Session {
         envelope::identity(header, self.id)?;
         let opened = match envelope::open(octets, self.stream.as_mut(), unix_now) {
             Ok(opened) => opened,
-            Err(fault) => return Err(self.unsealed(header, fault)),
+            Err(unsealed) => return Err(self.unsealed(header, unsealed.fault)),
         };
         self.skew = opened.skew.or(self.skew);
         let message = opened.message;
@@ -280,5 +280,244 @@ impl Session {
                 has_cname: self.decoder.has_cname,
             }),
         })
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::Kind;
+    use crate::testing::{self, ANSWER, ID, NOW, Rr, a, expire, message, soa, stream, with_opt};
+    use secondo_wire::Serial;
+
+    const AXFR: RecordType = RecordType::AXFR;
+    const IXFR: RecordType = RecordType::IXFR;
+
+    pub(crate) fn ask(want: Want, current: Option<&Zone>, key: Option<&Key>) -> (Session, Vec<u8>) {
+        Session::new(Request {
+            zone: &testing::name("example."),
+            want,
+            current,
+            secret: &testing::secret(),
+            limits: Limits::default(),
+            key,
+            id: ID,
+            edns: true,
+            unix_now: NOW,
+            forced: false,
+        })
+    }
+
+    /// Feeds all messages; a stream that does not end is cut.
+    pub(crate) fn hear(mut session: Session, messages: &[Vec<u8>]) -> Result<Arrived, Fault> {
+        for message in messages {
+            if let Step::Done(arrived) = session.receive(message, NOW)? {
+                return Ok(arrived);
+            }
+        }
+        Err(session.cut())
+    }
+
+    pub(crate) fn axfr(messages: &[Vec<u8>]) -> Result<Candidate, Fault> {
+        match hear(ask(Want::Axfr, None, None).0, messages)? {
+            Arrived::Candidate(candidate) => Ok(candidate),
+            Arrived::UpToDate { soa, .. } => panic!("up to date at {}", soa.serial),
+        }
+    }
+
+    pub(crate) fn reason(messages: &[Vec<u8>]) -> Reason {
+        axfr(messages).map(|candidate| candidate.zone().serial()).unwrap_err().reason
+    }
+
+    fn ixfr_reason(messages: &[Vec<u8>]) -> Reason {
+        let current = testing::zone(1, &[]);
+        hear(ask(Want::Ixfr, Some(&current), None).0, messages).map(|_| ()).unwrap_err().reason
+    }
+
+    pub(crate) fn example() -> (Zone, Vec<Rr>) {
+        let zone = testing::zone(2, &[a("www.example.", 1), a("www.example.", 2), a("Ftp.example.", 3)]);
+        let records = testing::axfr(&zone);
+        (zone, records)
+    }
+
+    #[test]
+    fn the_question_is_an_ixfr_only_from_a_version_that_we_have() {
+        let current = testing::zone(7, &[]);
+        let asks = |want, current, forced| {
+            let (zone, secret) = (testing::name("example."), testing::secret());
+            let request = Request {
+                zone: &zone,
+                want,
+                current,
+                secret: &secret,
+                limits: Limits::default(),
+                key: None,
+                id: ID,
+                edns: false,
+                unix_now: NOW,
+                forced,
+            };
+            let (_, message) = Session::new(request);
+            let header = Header::read(&message).unwrap();
+            assert_eq!((header.id, header.flags), (ID, 0));
+            (secondo_wire::Message::new(&message).unwrap().question().unwrap().unwrap().rtype, header.counts)
+        };
+        assert_eq!(asks(Want::Ixfr, Some(&current), false), (IXFR, [1, 0, 1, 0]));
+        assert_eq!(asks(Want::Ixfr, None, false), (AXFR, [1, 0, 0, 0]));
+        assert_eq!(asks(Want::Ixfr, Some(&current), true), (AXFR, [1, 0, 0, 0]));
+        assert_eq!(asks(Want::Axfr, Some(&current), false), (AXFR, [1, 0, 0, 0]));
+    }
+
+    #[test]
+    fn one_record_a_message_and_all_in_one_give_the_same_zone() {
+        let (zone, records) = example();
+        for per_message in 1..=records.len() {
+            let candidate = axfr(&stream(AXFR, &records, per_message)).unwrap();
+            assert_eq!(testing::content(candidate.zone()), testing::content(&zone));
+            assert_eq!((candidate.kind(), candidate.from()), (Kind::Axfr, None));
+            let tally = candidate.tally();
+            assert_eq!(tally.records, records.len() as u64);
+            assert_eq!(tally.messages, records.len().div_ceil(per_message) as u64);
+            assert!(candidate.warnings().is_empty());
+        }
+    }
+
+    #[test]
+    fn differences_arrive_at_any_split_of_messages() {
+        let more = [a("a.example.", 1), a("b.example.", 1), a("c.example.", 1)];
+        let versions = [1, 2, 3].map(|serial| testing::zone(serial, &more[serial as usize - 1..][..1]));
+        let records = testing::ixfr(&versions);
+        for per_message in 1..=records.len() {
+            let messages = stream(IXFR, &records, per_message);
+            let session = ask(Want::Ixfr, Some(&versions[0]), None).0;
+            let Ok(Arrived::Candidate(candidate)) = hear(session, &messages) else { panic!() };
+            assert_eq!(testing::content(candidate.zone()), testing::content(&versions[2]));
+            assert_eq!((candidate.kind(), candidate.from()), (Kind::Ixfr, Some(Serial(1))));
+            let difference = candidate.difference().unwrap();
+            assert_eq!((difference.from, difference.to), (Serial(1), Serial(3)));
+            assert_eq!(candidate.tally().differences, 2);
+        }
+    }
+
+    #[test]
+    fn a_clear_aa_is_tolerated_and_said() {
+        let (_, records) = example();
+        let messages: Vec<_> = stream(AXFR, &records, 2)
+            .into_iter()
+            .map(|mut message| {
+                message[2] &= !4;
+                message
+            })
+            .collect();
+        let candidate = axfr(&messages).unwrap();
+        assert_eq!(candidate.warnings()[0].count, messages.len() as u64);
+    }
+
+    #[test]
+    fn the_first_message_must_have_records_and_later_empty_ones_are_bounded() {
+        let (_, records) = example();
+        assert_eq!(reason(&[message(ANSWER, Some(AXFR), &[])]), Reason::SoaMissing);
+        assert_eq!(ixfr_reason(&[message(ANSWER, Some(IXFR), &[])]), Reason::IxfrEmpty);
+        for (empty, fine) in [(MAX_EMPTY_MESSAGES, true), (MAX_EMPTY_MESSAGES + 1, false)] {
+            let mut messages = vec![message(ANSWER, Some(AXFR), &records[..2])];
+            messages.extend((0..empty).map(|_| message(ANSWER, None, &[])));
+            messages.push(message(ANSWER, None, &records[2..]));
+            match axfr(&messages) {
+                Ok(_) => assert!(fine),
+                Err(fault) => assert_eq!((fault.reason, fine), (Reason::LimitEmptyMessages, false)),
+            }
+        }
+    }
+
+    #[test]
+    fn authority_and_additional_are_never_loaded() {
+        let (zone, records) = example();
+        for section in [8, 10] {
+            let mut whole =
+                message(ANSWER, Some(AXFR), &[&records[..], &[a("smuggled.example.", 1)]].concat());
+            let answers = u16::from_be_bytes([whole[6], whole[7]]) - 1;
+            whole[6..8].copy_from_slice(&answers.to_be_bytes());
+            whole[section + 1] = 1;
+            let candidate = axfr(&[whole]).unwrap();
+            assert_eq!(testing::content(candidate.zone()), testing::content(&zone));
+        }
+    }
+
+    #[test]
+    fn the_time_to_expiry_is_taken_from_the_first_message_alone() {
+        let (_, records) = example();
+        let mut messages = stream(AXFR, &records, 3);
+        messages[1] = with_opt(messages[1].clone(), 0, &expire(99));
+        assert_eq!(axfr(&messages).unwrap().expire(), None);
+        messages[0] = with_opt(messages[0].clone(), 0, &expire(7200));
+        assert_eq!(axfr(&messages).unwrap().expire(), Some(7200));
+        messages[0] = with_opt(stream(AXFR, &records, 3)[0].clone(), 0, &[0, 9, 0, 2, 1, 1]);
+        assert_eq!(axfr(&messages).unwrap().expire(), None);
+        messages[0] = with_opt(stream(AXFR, &records, 3)[0].clone(), 0, &expire(1));
+        assert_eq!(reason(&messages), Reason::PrimaryExpiring);
+    }
+
+    #[test]
+    fn an_error_code_to_an_ixfr_leaves_axfr_open_and_edns_is_dropped_first() {
+        for (rcode, expected, without_edns) in [
+            (1, Reason::IxfrFormatError, true),
+            (2, Reason::IxfrServerFailure, false),
+            (4, Reason::IxfrNotImplemented, true),
+            (5, Reason::Refused, false),
+            (9, Reason::NotAuth, false),
+        ] {
+            let current = testing::zone(1, &[]);
+            // Servers that do not understand need not repeat the question.
+            for question in [Some(IXFR), None] {
+                let session = ask(Want::Ixfr, Some(&current), None).0;
+                let fault =
+                    hear(session, &[message(flags::QR | rcode, question, &[])]).map(|_| ()).unwrap_err();
+                assert_eq!((fault.reason, fault.without_edns), (expected, without_edns), "{rcode}");
+            }
+        }
+    }
+
+    #[test]
+    fn malformed_differences_leave_axfr_open_but_a_whole_zone_keeps_its_reason() {
+        let bad = Rr { rdata: vec![1], ..a("bad.example.", 1) };
+        let ixfr = |rrs: &[Rr]| ixfr_reason(&[message(ANSWER, Some(IXFR), rrs)]);
+        assert_eq!(ixfr(&[soa(2), soa(1), bad.clone()]), Reason::IxfrMalformed);
+        assert_eq!(ixfr(&[soa(2), a("www.example.", 1), bad]), Reason::BadRdata);
+        assert_eq!(ixfr(&[a("www.example.", 1)]), Reason::IxfrMalformed);
+    }
+
+    #[test]
+    fn our_serial_is_a_confirmation_with_the_time_to_expiry() {
+        let current = testing::zone(7, &[]);
+        let answer = with_opt(message(ANSWER, Some(IXFR), &[soa(7), a("more.example.", 1)]), 0, &expire(500));
+        let session = ask(Want::Ixfr, Some(&current), None).0;
+        let Ok(Arrived::UpToDate { soa, expire }) = hear(session, &[answer]) else { panic!() };
+        assert_eq!((soa.serial, expire), (Serial(7), Some(500)));
+    }
+
+    #[test]
+    fn a_lone_newer_soa_is_no_answer_until_more_comes() {
+        let (zone, records) = example();
+        let current = testing::zone(1, &[]);
+        let mut session = ask(Want::Ixfr, Some(&current), None).0;
+        let first = message(ANSWER, Some(IXFR), &records[..1]);
+        assert!(matches!(session.receive(&first, NOW), Ok(Step::More)));
+        let rest = message(ANSWER, None, &records[1..]);
+        let Ok(Step::Done(Arrived::Candidate(candidate))) = session.receive(&rest, NOW) else { panic!() };
+        assert_eq!(testing::content(candidate.zone()), testing::content(&zone));
+        assert_eq!(candidate.kind(), Kind::AxfrStyle);
+        assert_eq!(ixfr_reason(&[first]), Reason::IxfrCut);
+    }
+
+    #[test]
+    fn a_session_that_is_over_takes_nothing_more() {
+        let (_, records) = example();
+        let whole = message(ANSWER, Some(AXFR), &records);
+        let mut session = ask(Want::Axfr, None, None).0;
+        assert!(matches!(session.receive(&whole, NOW), Ok(Step::Done(_))));
+        assert_eq!(session.receive(&whole, NOW).map(|_| ()).unwrap_err().reason, Reason::Internal);
+        let mut session = ask(Want::Axfr, None, None).0;
+        assert!(session.receive(&[], NOW).is_err());
+        assert_eq!(session.receive(&whole, NOW).map(|_| ()).unwrap_err().reason, Reason::Internal);
     }
 }
