@@ -24,6 +24,7 @@ pub mod primary;
 pub mod process;
 pub mod proxy;
 pub mod secondo;
+pub mod signer;
 pub mod types;
 pub mod wait;
 pub mod zonefile;

@@ -1,6 +1,7 @@
 //! Full transfers (RFC 5936).
 
 use interop::secondo::Mark;
+use interop::signer::{self, Denial};
 use interop::{Config, Pair, Plan, Port, Secondo, Software, Zone, dig, each_primary, peers, primary};
 
 fn the_whole_zone_arrives(software: Software) {
@@ -103,3 +104,21 @@ fn a_transfer_comes_from_the_source_address_that_is_configured() {
         "others are refused there"
     );
 }
+
+fn a_signed_zone_arrives_and_changes(software: Software) {
+    if let Some(missing) = signer::PROGRAMS.iter().find(|p| peers::find(p).is_none()) {
+        peers::skip(&format!("this machine has no {missing}"));
+        return;
+    }
+    for denial in [Denial::Nsec, Denial::Nsec3] {
+        let plain = Zone::ordinary("signed.test.").with_hosts(50);
+        let zone = signer::signed(&plain, denial);
+        let mut pair = Pair::start(software, &zone, None, &[]);
+        pair.assert_same(&zone);
+        // Other keys, so every signature changes.
+        let next = signer::signed(&plain.plus(&["new 60 IN A 192.0.2.140"]), denial);
+        pair.change(&next);
+        pair.assert_same(&next);
+    }
+}
+each_primary!(a_signed_zone_arrives_and_changes, bind Bind, knot Knot, nsd Nsd);

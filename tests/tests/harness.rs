@@ -6,6 +6,7 @@ use interop::knot::Knot;
 use interop::nsd::Nsd;
 use interop::primary::{self, Plan, Primary};
 use interop::proxy::{self, Act, Proxy, qtype};
+use interop::signer;
 use interop::wait::SOON;
 use interop::{Key, Port, Software, Zone, each_primary, peers};
 
@@ -75,4 +76,15 @@ fn the_proxy_changes_what_it_is_told_to() {
     assert_eq!(dig::ask(proxy.address(), &[&zone.apex, "SOA", "+tcp"]).status, "NOERROR");
     proxy.honest();
     assert_eq!(dig::ask(proxy.address(), &[&zone.apex, "SOA", "+notcp"]).status, "NOERROR");
+}
+
+#[test]
+fn signed_zones_are_loaded() {
+    if !peers::ready(&[Software::Bind]) || signer::PROGRAMS.iter().any(|p| peers::find(p).is_none()) {
+        return;
+    }
+    let zone = signer::signed(&Zone::ordinary("signed.test."), signer::Denial::Nsec3);
+    let primary = primary::start(Software::Bind, Plan::of(&zone));
+    let answer = dig::ask(primary.address(), &["nothing.signed.test.", "A", "+dnssec"]);
+    assert!(answer.status == "NXDOMAIN" && answer.text.contains("NSEC3"), "{}", answer.text);
 }
