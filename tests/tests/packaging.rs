@@ -124,6 +124,28 @@ fn the_same_sources_make_the_same_package() {
 }
 
 #[test]
+fn the_configurations_that_we_hand_out_are_accepted() {
+    let folder = Folder::fresh();
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    let block =
+        readme.split("```yaml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap_or_default();
+    assert!(
+        block.contains("zones:") && block.contains("secret-file: transfer-key"),
+        "README.md starts with {block:?}"
+    );
+    let from_readme = folder.path().join("secondo.yaml");
+    fs::write(&from_readme, block).unwrap();
+    let secret = folder.path().join("transfer-key");
+    fs::write(&secret, "c2VjcmV0IGtleSBtYXRlcmlhbCBvZiAzMiBieXRlcyE=\n").unwrap();
+    fs::set_permissions(&secret, Permissions::from_mode(0o640)).unwrap();
+
+    let ours = ["packaging/debian/secondo.yaml", "etc/secondo.yaml", "etc/secondo-minimal.yaml"];
+    for configuration in ours.map(|name| root().join(name)).iter().chain([&from_readme]) {
+        process::run(interop::secondo::binary(), &["check", "--config", utf8(configuration)]);
+    }
+}
+
+#[test]
 fn systemd_finds_the_unit_sound_and_tightly_closed() {
     let Some(analyze) = peers::find("systemd-analyze") else {
         return peers::skip("this machine has no systemd-analyze");
