@@ -234,15 +234,20 @@ fn redirect(
     Ok(Some(target))
 }
 
-/// ANY and RRSIG. Over TCP all RRsets that match, over UDP one (RFC 8482 §4.1): the lowest type, those of DNSSEC last.
+/// ANY and RRSIG. Over TCP all RRsets that match, over UDP one (RFC 8482 §4.1): the lowest type, those that only prove
+/// something last.
 fn several(reply: &mut Reply<'_>, name: NameRef<'_>, node: Node<'_>, qtype: RecordType) -> Result<(), Full> {
     let matching = || node.rrsets().filter(|rrset| qtype == RecordType::ANY || rrset.rtype() == qtype);
     match reply.transport() {
         Transport::Tcp => matching().try_for_each(|rrset| reply.rrset(Section::Answer, name, rrset, None)),
         Transport::Udp => {
             let rank = |rrset: &Rrset<'_>| {
-                let proof = matches!(rrset.rtype(), RecordType::RRSIG | RecordType::NSEC | RecordType::NSEC3);
-                (proof, rrset.rtype(), rrset.covered())
+                let last = match rrset.rtype() {
+                    RecordType::RRSIG => 2,
+                    RecordType::NSEC | RecordType::NSEC3 => 1,
+                    _ => 0,
+                };
+                (last, rrset.rtype(), rrset.covered())
             };
             match matching().min_by_key(rank) {
                 Some(rrset) if rrset.rtype() == RecordType::RRSIG => {

@@ -222,7 +222,7 @@ fn line(record: &Record) -> String {
     let data = match &record.data {
         // The library does not know the type; its name is never compressed (RFC 6672 §2.5).
         RData::Unknown { code, rdata } if u16::from(*code) == RecordType::DNAME.0 => {
-            Name::from_wire(rdata.anything()).unwrap().to_string()
+            Name::from_wire(&rdata.anything).unwrap().to_string()
         }
         data => data.to_string(),
     };
