@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use secondo_wire::Serial;
+use secondo_wire::{Serial, Soa};
 
-use crate::{BootId, Now};
+use crate::timers::Timing;
+use crate::{BootId, Now, Settings};
 
 /// A primary vouched for a version. Every deadline is derived from this and the version's SOA.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +41,25 @@ impl Standing {
 }
 
 impl Confirmation {
+    /// What goes to disk with a version that a primary sent just now, asked for `on_the_way` ago; `expire` is the EDNS
+    /// EXPIRE that came with it, seconds (RFC 7314 §4).
+    pub fn of_transfer(
+        soa: &Soa,
+        expire: Option<u32>,
+        on_the_way: Duration,
+        settings: &Settings,
+        now: Now,
+    ) -> Confirmation {
+        let life = Timing::from(soa).life(settings, expire, on_the_way);
+        Confirmation {
+            serial: soa.serial,
+            boot: now.boot,
+            boot_id: now.boot_id,
+            wall: now.wall,
+            expire_in: life.as_secs(),
+        }
+    }
+
     /// The moment at which the version expires, on the boot clock of the boot in which the confirmation was given:
     /// what the published version is compared with at every answer.
     pub fn until(&self) -> Duration {

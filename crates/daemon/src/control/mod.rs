@@ -1,0 +1,17 @@
+//! # control: the operator's side door
+//!
+//! **Job**: a unix socket on which programs and the `secondo` command ask and order, one JSON object a line each way.
+//! **In**: [`Request`]s, at most [`MAX_LINE`] octets each.
+//! **Out**: a [`Response`] to each, in order.
+//! **Never**: blocks the scheduler on a slow client; shows a secret.
+
+mod client;
+mod protocol;
+mod server;
+
+pub use client::{ClientError, ask};
+pub use protocol::{Command, Health, LastError, Refusal, Request, Response, ZoneOutcome, ZoneStatus};
+pub use server::{Ask, listen, serve};
+
+/// Longest line in either direction that is read of a request, octets.
+pub const MAX_LINE: usize = 1 << 20;

@@ -1,0 +1,177 @@
+//! The objects on the line. Field names are a contract.
+
+use serde::{Deserialize, Serialize};
+
+/// A request: `{"command":"status","zones":["example.com"]}`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Request {
+    /// What to do.
+    pub command: Command,
+    /// The zones it is about, in presentation format; empty with `all`, or where a command needs none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub zones: Vec<String>,
+    /// All zones.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub all: bool,
+    /// `status`: only zones that need a person.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub problems: bool,
+    /// `refresh`, `retransfer`: answer at once, not when it is done.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub no_wait: bool,
+    /// `reload`: tell what would change, change nothing.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub dry_run: bool,
+}
+
+/// What a request wants done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Command {
+    /// The state of zones.
+    Status,
+    /// Ask the primaries now.
+    Refresh,
+    /// Fetch whole zones now.
+    Retransfer,
+    /// Read the configuration again.
+    Reload,
+    /// End the daemon.
+    Stop,
+}
+
+impl Request {
+    /// A request without options.
+    pub fn new(command: Command, zones: Vec<String>) -> Request {
+        Request { command, zones, all: false, problems: false, no_wait: false, dry_run: false }
+    }
+}
+
+/// The answer to a request; which fields it has depends on the command.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Response {
+    /// Why it could not be done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<Refusal>,
+    /// `status`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub zones: Option<Vec<ZoneStatus>>,
+    /// `refresh`, `retransfer`: what came of it, for each zone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcomes: Option<Vec<ZoneOutcome>>,
+    /// `reload`: names of zones added.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub added: Option<Vec<String>>,
+    /// `reload`: names of zones removed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub removed: Option<Vec<String>>,
+    /// `reload`: names of zones whose settings changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub changed: Option<Vec<String>>,
+    /// `reload`: settings that hold only after a restart.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub after_restart: Vec<String>,
+}
+
+/// Why a request could not be done.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refusal {
+    /// `bad-request`, `no-such-zone` or `bad-configuration`.
+    pub code: String,
+    /// For people; one line a problem.
+    pub message: String,
+}
+
+impl Response {
+    /// A refusal.
+    pub fn refused(code: &str, message: impl Into<String>) -> Response {
+        let refusal = Refusal { code: code.into(), message: message.into() };
+        Response { error: Some(refusal), ..Response::default() }
+    }
+}
+
+/// The state of a zone. Times are seconds from now.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ZoneStatus {
+    /// Its name, absolute.
+    pub zone: String,
+    /// What it answers.
+    pub state: Health,
+    /// `waiting`, `probing`, `transferring` or `queued`.
+    pub activity: String,
+    /// The serial served, or last served when expired.
+    pub serial: Option<u32>,
+    /// Since a primary last vouched for it.
+    pub confirmed_ago: Option<f64>,
+    /// Until the zone acts again by itself.
+    pub next_in: Option<f64>,
+    /// Until it expires.
+    pub expires_in: Option<f64>,
+    /// The primary last heard from, or last asked.
+    pub primary: Option<String>,
+    /// Where the version comes from: `axfr`, `ixfr`, `axfr-style` or `disk`.
+    pub source: Option<String>,
+    /// The version is on disk; false: the disk refused it.
+    pub durable: bool,
+    /// Records in it.
+    pub records: Option<u64>,
+    /// What failed last, unless something worked since.
+    pub last_error: Option<LastError>,
+}
+
+impl ZoneStatus {
+    /// Whether a person should look at the zone.
+    pub fn is_problem(&self) -> bool {
+        self.state != Health::Current || !self.durable || self.last_error.is_some()
+    }
+}
+
+/// What a zone answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Health {
+    /// Its content.
+    Current,
+    /// SERVFAIL: no primary vouched for it in time.
+    Expired,
+    /// SERVFAIL: nothing was ever received.
+    NeverLoaded,
+}
+
+impl Health {
+    /// The word for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Health::Current => "current",
+            Health::Expired => "expired",
+            Health::NeverLoaded => "never-loaded",
+        }
+    }
+}
+
+/// A failure.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LastError {
+    /// The stable code.
+    pub reason: String,
+    /// What it means and what to do.
+    pub help: String,
+    /// More about this one.
+    pub detail: Option<String>,
+    /// Seconds ago.
+    pub ago: f64,
+}
+
+/// What came of asking the primaries of a zone.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ZoneOutcome {
+    /// Its name, absolute.
+    pub zone: String,
+    /// `current` (a primary vouched for what we have), `updated`, `failed` or `started` (not waited for).
+    pub outcome: String,
+    /// The serial served now.
+    pub serial: Option<u32>,
+    /// Why it failed.
+    pub reason: Option<String>,
+}

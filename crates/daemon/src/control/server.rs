@@ -1,0 +1,92 @@
+//! The listening end: each line becomes an [`Ask`] to the scheduler, each answer a line.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::sync::Arc;
+
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::{Semaphore, oneshot};
+
+use super::{MAX_LINE, Request, Response};
+
+/// Connections at once; more wait.
+const CLIENTS: usize = 32;
+
+/// A request on its way to the scheduler, with the way back.
+#[derive(Debug)]
+pub struct Ask {
+    /// What is asked.
+    pub request: Request,
+    /// Where the answer goes; dropped unanswered when the daemon stops.
+    pub answer: oneshot::Sender<Response>,
+}
+
+/// Binds the control socket at `path`, mode 0660, in place of one that nobody listens on any more.
+pub fn listen(path: &Path) -> io::Result<UnixListener> {
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    if std::os::unix::net::UnixStream::connect(path).is_ok() {
+        return Err(io::Error::new(io::ErrorKind::AddrInUse, "another daemon listens on it"));
+    }
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let listener = UnixListener::bind(path)?;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o660))?;
+    Ok(listener)
+}
+
+/// Serves clients for ever; `forward` hands a request to the scheduler.
+pub async fn serve(listener: UnixListener, forward: impl Fn(Ask) + Clone + Send + 'static) {
+    let places = Arc::new(Semaphore::new(CLIENTS));
+    loop {
+        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
+        let Ok((stream, _)) = listener.accept().await else {
+            // Out of descriptors: let others end first.
+            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+            continue;
+        };
+        let forward = forward.clone();
+        tokio::spawn(async move {
+            // A client that went away needs no answer.
+            let _ = converse(stream, forward).await;
+            drop(place);
+        });
+    }
+}
+
+async fn converse(stream: UnixStream, forward: impl Fn(Ask)) -> io::Result<()> {
+    let (reading, mut writing) = stream.into_split();
+    let mut reading = BufReader::new(reading);
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        let n = (&mut reading).take(MAX_LINE as u64 + 1).read_until(b'\n', &mut line).await?;
+        if n == 0 {
+            return Ok(());
+        }
+        let response = if n > MAX_LINE {
+            Response::refused("bad-request", format!("a request has at most {MAX_LINE} octets"))
+        } else {
+            match serde_json::from_slice(&line) {
+                Ok(request) => {
+                    let (answer, answered) = oneshot::channel();
+                    forward(Ask { request, answer });
+                    answered.await.unwrap_or_else(|_| Response::refused("stopping", "the daemon is stopping"))
+                }
+                Err(error) => Response::refused("bad-request", error.to_string()),
+            }
+        };
+        let mut out = serde_json::to_vec(&response)?;
+        out.push(b'\n');
+        writing.write_all(&out).await?;
+        if n > MAX_LINE {
+            return Ok(());
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! NOTIFY to one server: repeated until it is answered (RFC 1996 §3.6).
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
+
+use secondo_wire::{Header, Message, Name, Opcode, Soa, control, flags};
+use tokio::net::UdpSocket;
+use tokio::time::{Instant, timeout_at};
+
+use crate::clock;
+use crate::config::NotifyTarget;
+use crate::event::Event;
+
+/// How long each sending waits for an answer.
+const WAITS: [Duration; 5] = [
+    Duration::from_secs(3),
+    Duration::from_secs(6),
+    Duration::from_secs(12),
+    Duration::from_secs(24),
+    Duration::from_secs(48),
+];
+
+/// Tells `target` of the version that `soa` belongs to.
+pub async fn notify(zone: Name, soa: Soa, ttl: u32, target: NotifyTarget) {
+    let event = Event {
+        zone: Some(&zone),
+        serial: Some(soa.serial),
+        primary: Some(target.address),
+        key: target.key.as_ref().map(secondo_tsig::Key::name),
+        transport: Some("udp"),
+        ..Event::default()
+    };
+    match send(&zone, &soa, ttl, &target).await {
+        Ok(()) => Event { name: "downstream.notified", phrase: "NOTIFY was answered", ..event }.info(),
+        Err(why) => {
+            let (name, phrase) = ("downstream.notify_failed", "NOTIFY was not answered");
+            Event { name, phrase, detail: Some(&why), ..event }.warn();
+        }
+    }
+}
+
+async fn send(zone: &Name, soa: &Soa, ttl: u32, target: &NotifyTarget) -> Result<(), String> {
+    let mut why = String::from("no answer");
+    for wait in WAITS {
+        let until = Instant::now() + wait;
+        match once(zone, soa, ttl, target, until).await {
+            Ok(()) => return Ok(()),
+            Err(reason) => why = reason,
+        }
+        tokio::time::sleep_until(until).await;
+    }
+    Err(why)
+}
+
+/// One sending, and its answer if it comes in time.
+async fn once(zone: &Name, soa: &Soa, ttl: u32, target: &NotifyTarget, until: Instant) -> Result<(), String> {
+    let any: IpAddr =
+        if target.address.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+    let text = |error: std::io::Error| error.to_string();
+    // A fresh port and ID for each sending (RFC 5452 §9.2).
+    let socket = UdpSocket::bind(SocketAddr::new(any, 0)).await.map_err(text)?;
+    socket.connect(target.address).await.map_err(text)?;
+    let id: u16 = rand::random();
+    let mut question = control::notify(zone, soa, ttl, id);
+    let mut seal =
+        target.key.as_ref().map(|key| secondo_tsig::sign_request(&mut question, key, clock::unix()));
+    socket.send(&question).await.map_err(text)?;
+    let mut buffer = [0; 4096];
+    loop {
+        let received =
+            timeout_at(until, socket.recv(&mut buffer)).await.map_err(|_| String::from("no answer"))?;
+        let answer = buffer.get(..received.map_err(text)?).unwrap_or_default();
+        if !is_answer(answer, zone, id) {
+            continue;
+        }
+        if let Some(stream) = &mut seal
+            && let Err(error) = stream.verify(answer, clock::unix())
+        {
+            // RFC 8945 §5.4: what does not verify is no answer; the true one may still come.
+            if error.proven {
+                return Err(error.to_string());
+            }
+            continue;
+        }
+        return match Header::read(answer).map(|header| header.rcode().0) {
+            // RFC 1996 §3.12: NOTIMP ends it as well, for asking again would not help.
+            Some(0 | 4) => Ok(()),
+            Some(rcode) => Err(format!("answered with RCODE {rcode}")),
+            None => Err("a malformed answer".into()),
+        };
+    }
+}
+
+fn is_answer(answer: &[u8], zone: &Name, id: u16) -> bool {
+    let Ok(message) = Message::new(answer) else { return false };
+    let header = message.header;
+    let question = message.question().ok().flatten();
+    header.id == id
+        && header.has(flags::QR)
+        && header.opcode() == Opcode::NOTIFY
+        && question.is_none_or(|question| question.name.as_ref() == zone.as_ref())
+}

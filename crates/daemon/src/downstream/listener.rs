@@ -1,0 +1,64 @@
+//! Accepting TCP connections within limits.
+
+use std::net::TcpListener as StdListener;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+
+use super::connection;
+use crate::respond::Respond;
+
+/// Pause after an accept that failed for want of descriptors.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Limits of all TCP listeners together.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Connections at once.
+    pub clients: usize,
+    /// Silence after which a connection with nothing under way is closed.
+    pub idle: Duration,
+    /// Transfers out at once.
+    pub transfers: usize,
+}
+
+/// What connections share.
+pub(super) struct Shared {
+    pub(super) respond: Arc<Respond>,
+    pub(super) limits: Limits,
+    pub(super) transfers: Arc<Semaphore>,
+}
+
+/// All TCP listeners.
+pub struct TcpRoom {
+    shared: Arc<Shared>,
+    clients: Arc<Semaphore>,
+}
+
+impl TcpRoom {
+    /// Answers with `respond`.
+    pub fn new(respond: Arc<Respond>, limits: Limits) -> TcpRoom {
+        let transfers = Arc::new(Semaphore::new(limits.transfers.clamp(1, Semaphore::MAX_PERMITS)));
+        let clients = Arc::new(Semaphore::new(limits.clients.clamp(1, Semaphore::MAX_PERMITS)));
+        TcpRoom { shared: Arc::new(Shared { respond, limits, transfers }), clients }
+    }
+
+    /// Accepts connections for ever. When all places are taken, new ones wait in the kernel's queue.
+    pub async fn accept(&self, listener: StdListener) -> std::io::Result<()> {
+        let listener = TcpListener::from_std(listener)?;
+        loop {
+            let Ok(place) = Arc::clone(&self.clients).acquire_owned().await else { return Ok(()) };
+            let Ok((stream, peer)) = listener.accept().await else {
+                tokio::time::sleep(PAUSE).await;
+                continue;
+            };
+            let shared = Arc::clone(&self.shared);
+            tokio::spawn(async move {
+                connection::serve(stream, peer, shared).await;
+                drop(place);
+            });
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! One transfer out: a version as a stream of messages, at the pace at which the client reads.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use secondo_answer::{TransferRequest, Wanted};
+use secondo_transfer::{Asked, Outgoing};
+use secondo_wire::{Name, Rcode, RecordType, Serial};
+use tokio::sync::Semaphore;
+use tokio::sync::mpsc::Sender;
+use tokio::time::timeout;
+
+use super::connection::frame;
+use crate::clock;
+use crate::event::Event;
+
+/// How long a transfer waits for a free place before it is declined.
+const PLACE: Duration = Duration::from_secs(30);
+/// Longest whole transfer.
+const TOTAL: Duration = Duration::from_secs(2 * 3600);
+
+/// Sends what `request` asks for into `out`; ends early when the connection does. Over the limit of transfers at once
+/// the client is told SERVFAIL, so that it comes again.
+pub(super) async fn send(
+    request: TransferRequest,
+    peer: std::net::SocketAddr,
+    places: Arc<Semaphore>,
+    out: Sender<Vec<u8>>,
+) -> Result<(), ()> {
+    let Ok(Ok(_place)) = timeout(PLACE, places.acquire()).await else {
+        let message = frame(|message| request.decline(Rcode::SERVFAIL, clock::unix(), message));
+        return out.send(message).await.map_err(drop);
+    };
+    let told = Told::of(&request);
+    let mut outgoing = outgoing(request);
+    let began = Instant::now();
+    let result = stream(&mut outgoing, began, &out).await;
+    told.say(peer, &outgoing, began, result.as_ref().err());
+    result.map_err(drop)
+}
+
+async fn stream(outgoing: &mut Outgoing, began: Instant, out: &Sender<Vec<u8>>) -> Result<(), String> {
+    loop {
+        let mut more = Ok(false);
+        let message = frame(|message| more = outgoing.next_message(message, clock::unix()));
+        match more {
+            Ok(true) => out.send(message).await.map_err(|_| String::from("the client went away"))?,
+            Ok(false) => return Ok(()),
+            Err(fault) => return Err(fault.to_string()),
+        }
+        if began.elapsed() > TOTAL {
+            return Err(format!("not taken within {} s", TOTAL.as_secs()));
+        }
+    }
+}
+
+fn outgoing(request: TransferRequest) -> Outgoing {
+    let asked = Asked {
+        id: request.id,
+        recursion_desired: request.recursion_desired,
+        zone: request.name,
+        rtype: request.rtype,
+        edns: request.edns.is_some(),
+        expire: request.edns.and_then(|edns| edns.expire),
+        seal: request.seal,
+    };
+    match request.wanted {
+        Wanted::UpToDate => Outgoing::single_soa(request.zone, asked),
+        // RFC 1995 §4: without differences, the whole zone.
+        Wanted::Full | Wanted::Incremental { .. } => Outgoing::axfr(request.zone, asked),
+    }
+}
+
+/// What is told of a transfer when it is over.
+struct Told {
+    zone: Name,
+    serial: Serial,
+    from: Option<Serial>,
+    key: Option<Name>,
+    kind: &'static str,
+}
+
+impl Told {
+    fn of(request: &TransferRequest) -> Told {
+        let kind = match (request.rtype, request.wanted) {
+            (_, Wanted::UpToDate) => "ixfr",
+            (RecordType::IXFR, _) => "axfr-style",
+            _ => "axfr",
+        };
+        let from = match request.wanted {
+            Wanted::Incremental { from } => Some(from),
+            Wanted::Full | Wanted::UpToDate => None,
+        };
+        Told {
+            zone: request.entry.apex.clone(),
+            serial: request.zone.serial(),
+            from,
+            key: request.seal.as_ref().map(|seal| seal.key().name().clone()),
+            kind,
+        }
+    }
+
+    fn say(&self, peer: std::net::SocketAddr, outgoing: &Outgoing, began: Instant, failed: Option<&String>) {
+        let (_, records, bytes) = outgoing.sent();
+        let event = Event {
+            zone: Some(&self.zone),
+            serial: Some(self.serial),
+            from_serial: self.from,
+            primary: Some(peer),
+            key: self.key.as_ref(),
+            transport: Some("tcp"),
+            kind: Some(self.kind),
+            bytes: Some(bytes),
+            records: Some(records),
+            ms: Some(clock::millis(began.elapsed())),
+            detail: failed.map(String::as_str),
+            ..Event::default()
+        };
+        match failed {
+            None => Event { name: "downstream.transfer", phrase: "zone was sent", ..event }.info(),
+            Some(_) => {
+                Event { name: "downstream.transfer", phrase: "zone was not sent whole", ..event }.warn()
+            }
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! What the daemon says: one event a line, a fixed phrase and fields. Names and fields are a contract.
+
+use std::fmt::Display;
+use std::io::IsTerminal;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use secondo_wire::{Name, Reason, Serial};
+use tracing::Level;
+use tracing::field::display;
+use tracing_subscriber::filter::LevelFilter;
+
+use crate::config::{LogConfig, LogFormat, LogLevel};
+
+/// An event to be: name, phrase, and the fields that apply.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Event<'e> {
+    /// Stable name, as `zone.published`.
+    pub name: &'static str,
+    /// The same for people.
+    pub phrase: &'static str,
+    /// The zone.
+    pub zone: Option<&'e Name>,
+    /// The serial that it is about.
+    pub serial: Option<Serial>,
+    /// The serial before.
+    pub from_serial: Option<Serial>,
+    /// The primary's, or the other side's, address.
+    pub primary: Option<SocketAddr>,
+    /// The TSIG key.
+    pub key: Option<&'e Name>,
+    /// `udp`, `tcp`.
+    pub transport: Option<&'static str>,
+    /// `axfr`, `ixfr`, `axfr-style`.
+    pub kind: Option<&'static str>,
+    /// Octets received or sent.
+    pub bytes: Option<u64>,
+    /// Records received or sent.
+    pub records: Option<u64>,
+    /// Milliseconds that it took.
+    pub ms: Option<u64>,
+    /// Why.
+    pub reason: Option<Reason>,
+    /// More about it, in words.
+    pub detail: Option<&'e str>,
+    /// Seconds until the zone acts again by itself.
+    pub next_in: Option<Duration>,
+}
+
+impl<'e> Event<'e> {
+    /// An event without fields.
+    pub fn new(name: &'static str, phrase: &'static str) -> Event<'e> {
+        Event { name, phrase, ..Event::default() }
+    }
+
+    /// The outcome of something: one line each.
+    pub fn info(self) {
+        self.emit(Level::INFO);
+    }
+
+    /// Something that a person should know.
+    pub fn warn(self) {
+        self.emit(Level::WARN);
+    }
+
+    /// Something that a person should act on now.
+    pub fn error(self) {
+        self.emit(Level::ERROR);
+    }
+
+    /// A start, a schedule, a single step.
+    pub fn debug(self) {
+        self.emit(Level::DEBUG);
+    }
+
+    fn emit(self, level: Level) {
+        macro_rules! say {
+            ($level:ident) => {
+                tracing::$level!(
+                    event = self.name,
+                    zone = self.zone.map(display),
+                    serial = self.serial.map(|s| s.0),
+                    from_serial = self.from_serial.map(|s| s.0),
+                    primary = self.primary.map(display),
+                    key = self.key.map(display),
+                    transport = self.transport,
+                    kind = self.kind,
+                    bytes = self.bytes,
+                    records = self.records,
+                    ms = self.ms,
+                    reason = self.reason.map(display),
+                    detail = self.detail,
+                    next_in = self.next_in.map(|wait| display(Seconds(wait))),
+                    "{}",
+                    self.phrase
+                )
+            };
+        }
+        match level {
+            Level::ERROR => say!(error),
+            Level::WARN => say!(warn),
+            Level::INFO => say!(info),
+            _ => say!(debug),
+        }
+    }
+}
+
+/// Seconds with at most three decimals: `90`, `0.25`.
+struct Seconds(Duration);
+
+impl Display for Seconds {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let millis = self.0.as_millis();
+        match millis % 1000 {
+            0 => write!(f, "{}", millis / 1000),
+            part => write!(f, "{}.{part:03}", millis / 1000),
+        }
+    }
+}
+
+/// Starts logging to standard error. A second call in one process is ignored.
+pub fn start(log: &LogConfig) {
+    let level = match log.level {
+        LogLevel::Error => LevelFilter::ERROR,
+        LogLevel::Warn => LevelFilter::WARN,
+        LogLevel::Info => LevelFilter::INFO,
+        LogLevel::Debug => LevelFilter::DEBUG,
+        LogLevel::Trace => LevelFilter::TRACE,
+    };
+    let lines = tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_max_level(level)
+        .with_target(false)
+        .with_ansi(std::io::stderr().is_terminal());
+    // Only a subscriber set before makes it fail, and then that one stays.
+    let _ = match log.format {
+        LogFormat::Text => tracing::subscriber::set_global_default(lines.finish()),
+        LogFormat::Json => tracing::subscriber::set_global_default(lines.json().flatten_event(true).finish()),
+    };
+}

@@ -1,0 +1,122 @@
+//! Asks a primary for its SOA: over UDP, and over TCP where UDP does not tell.
+
+use std::time::Duration;
+
+use secondo_transfer::{Fault, Found, Probe, ProbeStep, Transport};
+use secondo_tsig::Key;
+use secondo_wire::Reason;
+use tokio::io::AsyncWriteExt;
+use tokio::time::{Instant, timeout_at};
+
+use super::frames::Frames;
+use super::{Way, connect, is_seal};
+use crate::clock;
+
+/// How long each sending over UDP waits for an answer.
+const UDP_WAITS: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(4)];
+/// How long the answer over TCP may take, connected.
+const TCP_WAIT: Duration = Duration::from_secs(10);
+/// Datagrams that are not the answer: then TCP, where nobody can inject any (RFC 5452 §9.1).
+const STRANGERS: usize = 3;
+
+/// What the primary has, or why it cannot be told.
+pub async fn probe(way: &Way) -> Result<Found, Fault> {
+    let mut verdict = Err(Fault::new(Reason::Internal, "no key to ask with"));
+    for key in way.seals() {
+        verdict = with_key(way, key.as_ref()).await;
+        match &verdict {
+            Err(fault) if is_seal(fault) => {}
+            _ => break,
+        }
+    }
+    verdict
+}
+
+/// One exchange's end.
+enum Heard {
+    Verdict(Result<Found, Fault>),
+    AskTcp,
+    AskWithoutEdns,
+}
+
+async fn with_key(way: &Way, key: Option<&Key>) -> Result<Found, Fault> {
+    let (mut edns, mut tcp) = (true, false);
+    // At most: UDP, TCP, and both without EDNS.
+    for _ in 0..4 {
+        let heard = if tcp { over_tcp(way, key, edns).await } else { over_udp(way, key, edns).await };
+        match heard {
+            Heard::Verdict(verdict) => return verdict,
+            Heard::AskTcp => tcp = true,
+            Heard::AskWithoutEdns => edns = false,
+        }
+    }
+    Err(Fault::new(Reason::BadAnswer, "the primary wants the SOA asked for otherwise again and again"))
+}
+
+async fn over_udp(way: &Way, key: Option<&Key>, edns: bool) -> Heard {
+    let socket = match connect::udp(way).await {
+        Ok(socket) => socket,
+        Err(fault) => return Heard::Verdict(Err(fault)),
+    };
+    let (mut probe, question) = Probe::new(&way.zone, rand::random(), key, edns, clock::unix());
+    let mut buffer = [0; 4096];
+    let mut strangers = 0;
+    for wait in UDP_WAITS {
+        // An error here is that of an earlier datagram: nobody listens. TCP will tell for sure.
+        if socket.send(&question).await.is_err() {
+            return Heard::AskTcp;
+        }
+        let until = Instant::now() + wait;
+        while let Ok(received) = timeout_at(until, socket.recv(&mut buffer)).await {
+            let Ok(length) = received else { return Heard::AskTcp };
+            let message = buffer.get(..length).unwrap_or_default();
+            match probe.receive(message, Transport::Udp, clock::unix()) {
+                ProbeStep::Ignore if strangers < STRANGERS => strangers += 1,
+                ProbeStep::Ignore | ProbeStep::RetryTcp => return Heard::AskTcp,
+                ProbeStep::RetryWithoutEdns => return Heard::AskWithoutEdns,
+                ProbeStep::Done(verdict) => return Heard::Verdict(verdict),
+            }
+        }
+    }
+    Heard::AskTcp
+}
+
+async fn over_tcp(way: &Way, key: Option<&Key>, edns: bool) -> Heard {
+    let asked = async {
+        let mut stream = connect::tcp(way).await?;
+        let (mut probe, question) = Probe::new(&way.zone, rand::random(), key, edns, clock::unix());
+        send(&mut stream, &question).await?;
+        let mut frames = Frames::default();
+        loop {
+            if let Some(message) = frames.next() {
+                return Ok(probe.receive(message, Transport::Tcp, clock::unix()));
+            }
+            let read = frames.fill(&mut stream).await.map_err(|error| connect::fault(&error, "reading"))?;
+            if read == 0 {
+                return Err(Fault::new(
+                    Reason::ConnectionReset,
+                    "the connection was closed before the answer",
+                ));
+            }
+        }
+    };
+    match timeout_at(Instant::now() + TCP_WAIT, asked).await {
+        Err(_) => {
+            Heard::Verdict(Err(Fault::new(Reason::Timeout, "no answer to the SOA question, UDP and TCP")))
+        }
+        Ok(Err(fault)) => Heard::Verdict(Err(fault)),
+        Ok(Ok(ProbeStep::RetryWithoutEdns)) => Heard::AskWithoutEdns,
+        Ok(Ok(ProbeStep::Done(verdict))) => Heard::Verdict(verdict),
+        Ok(Ok(ProbeStep::Ignore | ProbeStep::RetryTcp)) => {
+            Heard::Verdict(Err(Fault::new(Reason::BadAnswer, "a truncated or foreign answer over TCP")))
+        }
+    }
+}
+
+/// Length and message in one write (RFC 7766 §8).
+pub(super) async fn send(stream: &mut tokio::net::TcpStream, message: &[u8]) -> Result<(), Fault> {
+    let length =
+        u16::try_from(message.len()).map_err(|_| Fault::new(Reason::Internal, "question too long"))?;
+    let framed = [&length.to_be_bytes(), message].concat();
+    stream.write_all(&framed).await.map_err(|error| connect::fault(&error, "sending"))
+}

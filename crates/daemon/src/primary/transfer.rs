@@ -1,0 +1,206 @@
+//! Fetches a zone from a primary over TCP, within bounds of time and rate.
+
+use std::time::Duration;
+
+use secondo_lifecycle::{Accept, Judgement, Question};
+use secondo_transfer::{Arrived, Candidate, Fault, Request, Session, Step, Want};
+use secondo_tsig::Key;
+use secondo_wire::{Name, Reason};
+use secondo_zone::{BorderSecret, Limits, Zone};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout_at};
+
+use super::frames::Frames;
+use super::probe::send;
+use super::{Way, connect, is_seal};
+use crate::clock;
+
+/// The minimum rate holds from this minute of a transfer on.
+const RATE_FROM_MINUTE: u64 = 6;
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// A transfer to be made.
+#[derive(Clone, Debug)]
+pub struct TransferJob {
+    /// From where.
+    pub way: Way,
+    /// In which form.
+    pub question: Question,
+    /// Which version may be taken.
+    pub accept: Accept,
+    /// The version that we have.
+    pub current: Option<Zone>,
+    /// For a zone built from nothing.
+    pub secret: BorderSecret,
+    /// Bounds of the zone.
+    pub limits: Limits,
+}
+
+/// How a transfer ended well.
+#[derive(Debug)]
+pub enum Fetched {
+    /// The primary has what we have.
+    UpToDate {
+        /// Its EDNS EXPIRE, seconds.
+        expire: Option<u32>,
+    },
+    /// A version arrived.
+    Version {
+        /// It.
+        candidate: Box<Candidate>,
+        /// The key that sealed it.
+        key: Option<Name>,
+        /// How long it took.
+        took: Duration,
+    },
+}
+
+/// Fetches the zone; the transfer arrives whole, or not at all.
+pub async fn transfer(job: &TransferJob) -> Result<Fetched, Fault> {
+    let mut verdict = Err(Fault::new(Reason::Internal, "no key to ask with"));
+    for key in job.way.seals() {
+        verdict = with_key(job, key.as_ref(), true).await;
+        if verdict.as_ref().is_err_and(|fault| fault.without_edns) {
+            verdict = with_key(job, key.as_ref(), false).await;
+        }
+        match &verdict {
+            Err(fault) if is_seal(fault) => {}
+            _ => break,
+        }
+    }
+    verdict
+}
+
+async fn with_key(job: &TransferJob, key: Option<&Key>, edns: bool) -> Result<Fetched, Fault> {
+    let began = Instant::now();
+    let mut stream = connect::tcp(&job.way).await?;
+    let (session, question) = Session::new(Request {
+        zone: &job.way.zone,
+        want: if matches!(job.question, Question::Ixfr { .. }) { Want::Ixfr } else { Want::Axfr },
+        current: job.current.as_ref(),
+        secret: &job.secret,
+        limits: job.limits,
+        key,
+        id: rand::random(),
+        edns,
+        unix_now: clock::unix(),
+        forced: job.accept == Accept::Any,
+    });
+    send(&mut stream, &question).await?;
+    match receive(job, &mut stream, session, began).await? {
+        Arrived::UpToDate { expire, .. } => Ok(Fetched::UpToDate { expire }),
+        Arrived::Candidate(candidate) => {
+            match job.accept.judge(candidate.zone().serial(), candidate.expire()) {
+                Judgement::Publish => Ok(Fetched::Version {
+                    candidate: Box::new(candidate),
+                    key: key.map(|key| key.name().clone()),
+                    took: began.elapsed(),
+                }),
+                Judgement::UpToDate => Ok(Fetched::UpToDate { expire: candidate.expire() }),
+                Judgement::Refuse(reason) => {
+                    let detail = format!("the transfer brought serial {}", candidate.zone().serial());
+                    Err(Fault::new(reason, detail))
+                }
+            }
+        }
+    }
+}
+
+async fn receive(
+    job: &TransferJob,
+    stream: &mut TcpStream,
+    mut session: Session,
+    began: Instant,
+) -> Result<Arrived, Fault> {
+    let limits = &job.way.primary;
+    let end = began + limits.transfer_timeout;
+    let mut frames = Frames::default();
+    let mut rate = Rate { minute: 0, bytes: 0 };
+    loop {
+        let idle = Instant::now() + limits.idle_timeout;
+        let read = match timeout_at(idle.min(end), frames.fill(stream)).await {
+            Err(_) if Instant::now() >= end => {
+                return Err(too_slow(format!("not whole after {} s", limits.transfer_timeout.as_secs())));
+            }
+            Err(_) => {
+                let silence = format!("silent for {} s", limits.idle_timeout.as_secs());
+                return Err(told(session.cut(), &silence, Reason::Timeout));
+            }
+            Ok(Err(error)) => {
+                let network = connect::fault(&error, "reading");
+                return Err(told(session.cut(), &network.detail, network.reason));
+            }
+            Ok(Ok(0)) => return Err(session.cut()),
+            Ok(Ok(read)) => read,
+        };
+        if !rate.holds(began.elapsed(), read as u64, limits.minimum_rate) {
+            return Err(too_slow(format!("less than {} octets in a minute", limits.minimum_rate)));
+        }
+        // Decoding is work: other tasks of this thread go on elsewhere meanwhile.
+        let step = tokio::task::block_in_place(|| {
+            while let Some(message) = frames.next() {
+                match session.receive(message, clock::unix())? {
+                    Step::More => {}
+                    done => return Ok(done),
+                }
+            }
+            Ok::<Step, Fault>(Step::More)
+        })?;
+        if let Step::Done(arrived) = step {
+            return Ok(arrived);
+        }
+    }
+}
+
+fn too_slow(detail: String) -> Fault {
+    Fault::new(Reason::TooSlow, detail)
+}
+
+/// The network failed before the answer was whole. A broken IXFR stream keeps its own reason, for AXFR may still do;
+/// for all else the way it failed tells more.
+fn told(cut: Fault, how: &str, network: Reason) -> Fault {
+    let reason = if cut.reason == Reason::TruncatedStream { network } else { cut.reason };
+    Fault { reason, detail: format!("{}; {how}", cut.detail), ..cut }
+}
+
+/// Octets of the running minute.
+struct Rate {
+    minute: u64,
+    bytes: u64,
+}
+
+impl Rate {
+    /// Counts what came; false when a minute before it brought less than `minimum`.
+    fn holds(&mut self, elapsed: Duration, bytes: u64, minimum: u64) -> bool {
+        let minute = elapsed.as_secs() / MINUTE.as_secs();
+        let mut holds = true;
+        if minute > self.minute {
+            // Minutes are counted from one; whole minutes between the last octet and this one brought nothing.
+            let empty = minute > self.minute + 1;
+            let judged = minute >= RATE_FROM_MINUTE;
+            holds = !judged || (self.bytes >= minimum && !(empty && minimum > 0));
+            (self.minute, self.bytes) = (minute, 0);
+        }
+        self.bytes += bytes;
+        holds
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_minimum_rate_holds_from_the_sixth_minute_on() {
+        let mut rate = Rate { minute: 0, bytes: 0 };
+        for minute in 0..6 {
+            assert!(rate.holds(MINUTE * minute, 1, 100), "{minute}");
+        }
+        let mut slow = Rate { minute: 5, bytes: 99 };
+        assert!(!slow.holds(MINUTE * 6, 1000, 100));
+        let mut fast = Rate { minute: 5, bytes: 100 };
+        assert!(fast.holds(MINUTE * 6, 1, 100));
+        let mut silent = Rate { minute: 5, bytes: 1000 };
+        assert!(!silent.holds(MINUTE * 7, 1, 100));
+    }
+}

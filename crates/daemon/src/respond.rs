@@ -1,0 +1,83 @@
+//! What the listeners share: the zone table, the clocks, and the way of NOTIFYs to the scheduler.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use arc_swap::Guard;
+use secondo_answer::{Client, Clock, Outcome, Scratch, Table, TableCell, respond};
+
+use crate::clock;
+use crate::notices::{Notice, Notices};
+use crate::refusals::Refusals;
+
+/// Shared by all listeners.
+pub struct Respond {
+    /// The zones that we serve.
+    pub table: TableCell,
+    /// NOTIFYs for the scheduler.
+    pub notices: Notices,
+    refusals: Refusals,
+    stopping: AtomicBool,
+}
+
+/// The table and the time, held for a batch of requests.
+pub struct Batch<'r> {
+    notices: &'r Notices,
+    refusals: &'r Refusals,
+    table: Guard<Arc<Table>>,
+    clock: Clock,
+}
+
+impl Respond {
+    /// Answers from `table`.
+    pub fn new(table: Table) -> Respond {
+        Respond {
+            table: TableCell::new(table),
+            notices: Notices::default(),
+            refusals: Refusals::default(),
+            stopping: AtomicBool::new(false),
+        }
+    }
+
+    /// Holds the table for a batch.
+    pub fn batch(&self) -> Batch<'_> {
+        let clock = Clock { boot_ms: clock::boot_ms(), unix: clock::unix() };
+        Batch { notices: &self.notices, refusals: &self.refusals, table: self.table.load(), clock }
+    }
+
+    /// Tells listeners to end.
+    pub fn stop(&self) {
+        self.stopping.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether to end.
+    pub fn stopping(&self) -> bool {
+        self.stopping.load(Ordering::Relaxed)
+    }
+}
+
+impl Batch<'_> {
+    /// Answers a datagram; whether `out` holds a reply.
+    pub fn udp(&self, request: &[u8], client: Client, scratch: &mut Scratch, out: &mut Vec<u8>) -> bool {
+        match self.any(request, client, scratch, out) {
+            Outcome::Silence => false,
+            Outcome::Transfer(_) => {
+                debug_assert!(false, "transfers go over TCP");
+                false
+            }
+            _ => true,
+        }
+    }
+
+    /// Answers a request; NOTIFYs are pinned for the scheduler on the way.
+    pub fn any(&self, request: &[u8], client: Client, scratch: &mut Scratch, out: &mut Vec<u8>) -> Outcome {
+        let outcome = respond(request, client, &self.table, self.clock, scratch, out);
+        if let Outcome::Notify { entry, hint, .. } = &outcome {
+            self.notices.pin(Notice { apex: entry.apex.clone(), from: client.addr.ip(), hint: *hint });
+        }
+        if matches!(outcome, Outcome::Reply) {
+            self.refusals.note(request, client.addr, out);
+        }
+        outcome
+    }
+}

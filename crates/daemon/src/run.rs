@@ -1,0 +1,198 @@
+//! `secondo run`: from a configuration to a daemon that is ready, and back to nothing.
+
+use std::collections::HashSet;
+use std::io;
+use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::thread;
+
+use secondo_store::{Opened, Store};
+use secondo_wire::Name;
+use tokio::net::UnixListener;
+use tokio::sync::mpsc::unbounded_channel;
+
+use crate::clock::Clock;
+use crate::config::{self, Config};
+use crate::control;
+use crate::downstream::{Limits, TcpRoom};
+use crate::event::{self, Event};
+use crate::publish::Publisher;
+use crate::respond::Respond;
+use crate::scheduler::{self, Message, Parts, Scheduler};
+use crate::udp::UdpListener;
+use crate::{signals, socket, user};
+
+/// How long what is not configured any more is kept, when its own setting is not known any more.
+const KEEP_UNKNOWN_SECONDS: u64 = 7 * 86_400;
+
+/// Runs the daemon with the configuration at `path` until it is told to stop. Exit code 0 after a clean stop; 1 when
+/// it cannot start, with the reasons on standard error.
+pub fn run(path: &Path) -> ExitCode {
+    let config = match config::load(path) {
+        Ok(config) => config,
+        Err(problems) => {
+            for problem in problems {
+                eprintln!("{problem}");
+            }
+            return ExitCode::FAILURE;
+        }
+    };
+    event::start(&config.server.log);
+    for warning in &config.warnings {
+        let text = warning.to_string();
+        Event {
+            detail: Some(&text),
+            ..Event::new("daemon.started", "the configuration gives cause for concern")
+        }
+        .warn();
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("secondo").build();
+    let ended = runtime.map_err(|error| format!("no threads: {error}")).and_then(|runtime| {
+        let ended = runtime.block_on(serve(path, config));
+        // Jobs under way are of no use any more; what was committed is on disk.
+        runtime.shutdown_background();
+        ended
+    });
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            Event { detail: Some(&why), ..Event::new("daemon.stopping", "the daemon cannot run") }.error();
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// All sockets, bound before root is given up.
+struct Sockets {
+    udp: Vec<(SocketAddr, UdpSocket)>,
+    tcp: Vec<TcpListener>,
+    control: UnixListener,
+}
+
+impl Sockets {
+    fn bind(config: &Config) -> Result<Sockets, String> {
+        let server = &config.server;
+        let named = |address: SocketAddr| move |error: io::Error| format!("listen {address}: {error}");
+        let (mut udp, mut tcp) = (Vec::new(), Vec::new());
+        for &address in &server.listen {
+            // TCP first: it is what tells that another daemon has the port.
+            tcp.push(socket::tcp_listener(address).map_err(named(address))?);
+            for _ in 0..server.limits.udp_threads.max(1) {
+                udp.push((address, socket::udp_listener(address).map_err(named(address))?));
+            }
+        }
+        let control = control::listen(&server.control)
+            .map_err(|error| format!("control socket {}: {error}", server.control.display()))?;
+        Ok(Sockets { udp, tcp, control })
+    }
+}
+
+async fn serve(path: &Path, config: Config) -> Result<(), String> {
+    let server = &config.server;
+    let sockets = Sockets::bind(&config)?;
+    if let Some(name) = &server.user {
+        user::become_user(name, &[&server.state_dir, &server.control])
+            .map_err(|why| format!("user: {why}"))?;
+    }
+    let (sender, inbox) = unbounded_channel();
+    let (store, opened) = open_store(&config, &sender)?;
+    let empty = scheduler::table([], &config.keys, server, rand::random());
+    let respond = Arc::new(Respond::new(empty));
+    let publisher = Publisher::start().map_err(|error| format!("no thread: {error}"))?;
+    let control_path = server.control.clone();
+    let limits = Limits {
+        clients: server.limits.tcp_clients,
+        idle: server.limits.tcp_idle,
+        transfers: server.limits.transfers_out,
+    };
+    Event::new("daemon.started", concat!("secondo ", env!("CARGO_PKG_VERSION"), " started")).info();
+    let store = Arc::new(store);
+    let mut scheduler = Scheduler::new(Parts {
+        path: path.into(),
+        respond: Arc::clone(&respond),
+        store: Arc::clone(&store),
+        secret: opened.secret,
+        hash_secret: rand::random(),
+        clock: Clock::new(),
+        publisher,
+        sender: sender.clone(),
+        config,
+    });
+    signals::listen(&sender).map_err(|error| format!("signals: {error}"))?;
+    // From here on: zones that the disk kept are answered with the first packet that is taken.
+    scheduler.populate(opened.restored);
+    listen(sockets, &respond, limits, &sender)?;
+    Event::new("daemon.ready", "ready").info();
+    tell_systemd(&[sd_notify::NotifyState::Ready]);
+    scheduler.run(inbox).await;
+    Event::new("daemon.stopping", "stopping").info();
+    tell_systemd(&[sd_notify::NotifyState::Stopping]);
+    respond.stop();
+    // A socket file that stays is replaced at the next start.
+    let _ = std::fs::remove_file(control_path);
+    // The store's writer ends with its last holder, after all that was asked of it.
+    drop(store);
+    Ok(())
+}
+
+fn open_store(
+    config: &Config,
+    sender: &tokio::sync::mpsc::UnboundedSender<Message>,
+) -> Result<(Store, Opened), String> {
+    let configured: HashSet<&Name> = config.zones.iter().map(|zone| &zone.name).collect();
+    let recovered = {
+        let sender = sender.clone();
+        // The scheduler is gone only when the daemon stops.
+        move |recovered| drop(sender.send(Message::Recovered(recovered)))
+    };
+    let folder = &config.server.state_dir;
+    let (store, mut opened) =
+        Store::open(folder, rand::random(), |name| configured.contains(name), recovered)
+            .map_err(|error| error.to_string())?;
+    for damage in &opened.damages {
+        let event = Event::new("store.damaged", "damage on disk: set aside, to be fetched again");
+        Event { zone: damage.zone.as_ref(), detail: Some(&damage.what), ..event }.error();
+    }
+    if let Some(refused) = &opened.refused {
+        let detail = format!("{}: {refused}", folder.display());
+        let event =
+            Event::new("zone.volatile", "the state directory cannot be written: zones live in memory alone");
+        Event { detail: Some(&detail), ..event }.error();
+    }
+    let others = std::mem::take(&mut opened.others);
+    store.unretire(configured.into_iter().cloned().collect());
+    store.retire(others, crate::clock::unix().saturating_add(KEEP_UNKNOWN_SECONDS));
+    Ok((store, opened))
+}
+
+fn listen(
+    sockets: Sockets,
+    respond: &Arc<Respond>,
+    limits: Limits,
+    sender: &tokio::sync::mpsc::UnboundedSender<Message>,
+) -> Result<(), String> {
+    for (address, socket) in sockets.udp {
+        let listener = UdpListener { socket, address, respond: Arc::clone(respond) };
+        let thread = thread::Builder::new().name("udp".into());
+        thread.spawn(move || listener.run()).map_err(|error| format!("no thread: {error}"))?;
+    }
+    let room = Arc::new(TcpRoom::new(Arc::clone(respond), limits));
+    for listener in sockets.tcp {
+        let room = Arc::clone(&room);
+        tokio::spawn(async move { room.accept(listener).await });
+    }
+    let sender = sender.clone();
+    let forward = move |ask| {
+        // The scheduler is gone only when the daemon stops.
+        let _ = sender.send(Message::Ask(ask));
+    };
+    tokio::spawn(control::serve(sockets.control, forward));
+    Ok(())
+}
+
+/// Without a service manager nobody listens, and that is no error.
+fn tell_systemd(states: &[sd_notify::NotifyState<'_>]) {
+    let _ = sd_notify::notify(states);
+}

@@ -1,0 +1,203 @@
+//! Telling machines what happened, and doing what they say.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use secondo_lifecycle::{Action, Event as Happened, Failure, Now, Permit, Ticket, Validity, ZoneId};
+use secondo_store::Confirmation;
+use secondo_wire::Reason;
+
+use super::zones::Errand;
+use super::{Message, Scheduler, jobs};
+use crate::clock::millis;
+use crate::event::Event;
+
+impl Scheduler {
+    /// Tells a zone's machine something, does all that follows, and lets go whom admission lets go.
+    pub(super) fn tell(&mut self, id: ZoneId, event: Happened, now: Now) {
+        self.tell_all([(id, event)], now);
+    }
+
+    /// The same for several zones at once.
+    pub(super) fn tell_all(&mut self, events: impl IntoIterator<Item = (ZoneId, Happened)>, now: Now) {
+        let mut todo: VecDeque<(ZoneId, Happened)> = events.into_iter().collect();
+        loop {
+            while let Some((id, event)) = todo.pop_front() {
+                if let Some(zone) = self.zones.get_mut(&id) {
+                    zone.machine.handle(event, now);
+                    self.follow(id, now);
+                }
+            }
+            self.admit(&mut todo, now);
+            if todo.is_empty() {
+                return;
+            }
+        }
+    }
+
+    /// Does what a machine says, and notes its next deadline.
+    pub(super) fn follow(&mut self, id: ZoneId, now: Now) {
+        while let Some(action) = self.zones.get_mut(&id).and_then(|zone| zone.machine.poll_action()) {
+            self.act(id, action, now);
+        }
+        if let Some(zone) = self.zones.get(&id) {
+            self.wheel.schedule(id, zone.machine.next_deadline());
+        }
+    }
+
+    fn act(&mut self, id: ZoneId, action: Action, now: Now) {
+        let Some(zone) = self.zones.get_mut(&id) else { return };
+        match action {
+            Action::Probe { attempt, target, urgency } => {
+                zone.errand = Some(Errand { attempt, target, transfer: None, job: None });
+                let ticket = Ticket { zone: id, attempt };
+                self.admission.request(ticket, secondo_lifecycle::Errand::Probe, target.address, urgency);
+            }
+            Action::Transfer { attempt, target, question, accept, urgency } => {
+                zone.errand = Some(Errand { attempt, target, transfer: Some((question, accept)), job: None });
+                let ticket = Ticket { zone: id, attempt };
+                self.admission.request(ticket, secondo_lifecycle::Errand::Transfer, target.address, urgency);
+            }
+            Action::Cancel { attempt } => {
+                self.admission.release(Ticket { zone: id, attempt });
+                if let Some(errand) = zone.errand.take_if(|errand| errand.attempt == attempt) {
+                    // A commit that has begun goes on in the store, and is reported as a fact.
+                    if let Some(job) = errand.job {
+                        job.abort();
+                        self.health.abandoned(errand.target.address);
+                    }
+                }
+            }
+            Action::Confirm(confirmation) => self.confirm(id, confirmation),
+            Action::Expire { confirmed_ago } => self.expire(id, confirmed_ago),
+            Action::Revive { serial } => Event {
+                zone: Some(&zone.config.name),
+                serial: Some(serial),
+                ..Event::new("zone.revived", "zone is valid again")
+            }
+            .info(),
+            Action::Report(outcome) => self.report(id, outcome, now),
+        }
+    }
+
+    /// A primary vouched for the version served: extends what the query path compares with, and writes it down.
+    fn confirm(&mut self, id: ZoneId, confirmed: secondo_lifecycle::Confirmation) {
+        let Some(zone) = self.zones.get_mut(&id) else { return };
+        zone.facts.confirmed = Some(confirmed);
+        let until = confirmed.boot.saturating_add(Duration::from_secs(confirmed.expire_in));
+        zone.slot.renew(millis(until), millis(confirmed.boot));
+        let record = to_record(confirmed);
+        // The version just published brought its own confirmation to disk.
+        let written = zone.committed.take();
+        if written.is_some_and(|w| (w.serial, w.expire_in) == (record.serial, record.expire_in)) {
+            return;
+        }
+        let sender = self.parts.sender.clone();
+        self.parts.store.confirm(&zone.config.name, record, move |result| {
+            // The scheduler is gone only when the daemon stops.
+            let _ = sender.send(Message::Confirmed(id, result));
+        });
+    }
+
+    fn expire(&mut self, id: ZoneId, confirmed_ago: Duration) {
+        let Some(zone) = self.zones.get(&id) else { return };
+        let detail = format!("last confirmed {} s ago", confirmed_ago.as_secs());
+        Event {
+            zone: Some(&zone.config.name),
+            serial: zone.machine.serial(),
+            detail: Some(&detail),
+            reason: zone.machine.last_failure().map(|(reason, _)| reason),
+            ..Event::new("zone.expired", "zone expired: it is no longer answered from")
+        }
+        .error();
+    }
+
+    /// Starts the attempts whose turn has come; those that are not worth making are answered at once.
+    fn admit(&mut self, todo: &mut VecDeque<(ZoneId, Happened)>, now: Now) {
+        while let Some((ticket, errand, address)) = self.admission.admit() {
+            match self.health.ask(address, now.boot) {
+                Permit::Go => {
+                    if !self.start(ticket) {
+                        self.admission.release(ticket);
+                        self.health.abandoned(address);
+                    }
+                }
+                Permit::Down { again } => {
+                    self.admission.release(ticket);
+                    if let Some(zone) = self.zones.get_mut(&ticket.zone) {
+                        zone.errand.take_if(|errand| errand.attempt == ticket.attempt);
+                    }
+                    let failure = Failure::from(Reason::PrimaryDown).until(again);
+                    todo.push_back((ticket.zone, jobs::ended(ticket.attempt, errand, failure)));
+                }
+            }
+        }
+    }
+
+    /// Whether the disk took a confirmation; the expiry was extended in memory in any case.
+    pub(super) fn confirmed(&mut self, id: ZoneId, result: Result<(), String>) {
+        let (Some(zone), Err(refused)) = (self.zones.get(&id), result) else { return };
+        let detail =
+            format!("a confirmation could not be written: {refused}; the expiry is extended in memory");
+        Event {
+            zone: Some(&zone.config.name),
+            serial: zone.machine.serial(),
+            reason: Some(Reason::Disk),
+            detail: Some(&detail),
+            ..Event::new("zone.volatile", "the disk refused the zone")
+        }
+        .warn();
+    }
+
+    /// A version that the disk had refused is on it now.
+    pub(super) fn recovered(&mut self, recovered: &secondo_store::Recovered) {
+        let id = self.names.get(&recovered.apex);
+        if let Some(zone) = id.and_then(|id| self.zones.get_mut(id)) {
+            zone.facts.volatile = false;
+        }
+        Event {
+            zone: Some(&recovered.apex),
+            serial: Some(recovered.serial),
+            ..Event::new("zone.volatile", "the zone is on disk now")
+        }
+        .info();
+    }
+
+    /// Takes over what a restored zone's machine says of its validity.
+    pub(super) fn show_validity(&mut self, id: ZoneId, now: Now) {
+        let Some(zone) = self.zones.get_mut(&id) else { return };
+        match zone.machine.validity() {
+            Validity::Current { until, .. } => {
+                let ago = zone.facts.confirmed.map(|c| c.restore(now, Duration::MAX).ago).unwrap_or_default();
+                zone.slot.renew(millis(until), millis(now.boot.saturating_sub(ago)));
+            }
+            Validity::Expired { since, age } => {
+                let confirmed_at = since.saturating_sub(age.unwrap_or_default());
+                zone.slot.renew(millis(since.min(now.boot)), millis(confirmed_at));
+            }
+            Validity::Empty => {}
+        }
+    }
+}
+
+/// The form in which the store keeps a confirmation.
+pub(super) fn to_record(confirmed: secondo_lifecycle::Confirmation) -> Confirmation {
+    Confirmation {
+        serial: confirmed.serial,
+        wall: confirmed.wall,
+        boot_ms: millis(confirmed.boot),
+        boot_id: confirmed.boot_id.0,
+        expire_in: confirmed.expire_in,
+    }
+}
+
+/// A confirmation that the store kept.
+pub(super) fn from_record(record: Confirmation) -> secondo_lifecycle::Confirmation {
+    secondo_lifecycle::Confirmation {
+        serial: record.serial,
+        boot: Duration::from_millis(record.boot_ms),
+        boot_id: secondo_lifecycle::BootId(record.boot_id),
+        wall: record.wall,
+        expire_in: record.expire_in,
+    }
+}

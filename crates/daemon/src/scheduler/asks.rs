@@ -1,0 +1,121 @@
+//! Requests of the control socket.
+
+use secondo_lifecycle::{Activity, Event as Happened, Now, ZoneId};
+use secondo_wire::Name;
+use tokio::sync::oneshot;
+
+use super::zones::Waiter;
+use super::{Message, Scheduler};
+use crate::control::{Ask, Command, Request, Response, ZoneOutcome};
+use crate::event::Event;
+
+impl Scheduler {
+    /// Answers a request, now or when what it asks for is done.
+    pub(super) fn asked(&mut self, ask: Ask, now: Now) {
+        let Ask { request, answer } = ask;
+        let response = match request.command {
+            Command::Reload => return self.reload(Some(answer), request.dry_run),
+            Command::Stop => {
+                self.stopping = true;
+                Response::default()
+            }
+            Command::Status => match self.chosen(&request, true) {
+                Ok(chosen) => self.status(&chosen, request.problems, now),
+                Err(refused) => *refused,
+            },
+            Command::Refresh | Command::Retransfer => match self.chosen(&request, false) {
+                Ok(chosen) => return self.ask_primaries(&request, &chosen, answer, now),
+                Err(refused) => *refused,
+            },
+        };
+        // One who went away needs no answer.
+        let _ = answer.send(response);
+    }
+
+    /// The zones of a request, in the order of their names; `all_by_default`: none named means all.
+    fn chosen(&self, request: &Request, all_by_default: bool) -> Result<Vec<ZoneId>, Box<Response>> {
+        let refused = |code: &str, message: String| Box::new(Response::refused(code, message));
+        if request.zones.is_empty() {
+            if !request.all && !all_by_default {
+                return Err(refused("bad-request", "name zones, or say that all are meant".into()));
+            }
+            let mut all: Vec<(&Name, ZoneId)> = self.names.iter().map(|(name, &id)| (name, id)).collect();
+            all.sort_unstable();
+            return Ok(all.into_iter().map(|(_, id)| id).collect());
+        }
+        let find = |text: &String| {
+            let name =
+                Name::parse(text).map_err(|error| refused("bad-request", format!("{text}: {error}")))?;
+            let found = self.names.get(&name).copied();
+            found.ok_or_else(|| refused("no-such-zone", format!("no zone {name}")))
+        };
+        request.zones.iter().map(find).collect()
+    }
+
+    fn status(&self, chosen: &[ZoneId], problems: bool, now: Now) -> Response {
+        let zones = chosen.iter().filter_map(|id| self.zones.get(id)).map(|zone| zone.status(now));
+        let zones = zones.filter(|zone| !problems || zone.is_problem()).collect();
+        Response { zones: Some(zones), ..Response::default() }
+    }
+
+    fn ask_primaries(
+        &mut self,
+        request: &Request,
+        chosen: &[ZoneId],
+        answer: oneshot::Sender<Response>,
+        now: Now,
+    ) {
+        let event = match request.command {
+            Command::Retransfer => Happened::Retransfer,
+            _ => Happened::Refresh,
+        };
+        let mut outcomes = Vec::new();
+        let mut awaited = Vec::new();
+        for id in chosen {
+            let Some(zone) = self.zones.get_mut(id) else { continue };
+            if request.no_wait {
+                let serial = zone.machine.serial().map(|serial| serial.0);
+                let zone = zone.config.name.to_string();
+                outcomes.push(ZoneOutcome { zone, outcome: "started".into(), serial, reason: None });
+            } else {
+                let (tell, told) = oneshot::channel();
+                let skip =
+                    matches!(zone.machine.activity(), Activity::Probing(_) | Activity::Transferring(_));
+                zone.waiters.push(Waiter { tell, skip });
+                awaited.push(told);
+            }
+        }
+        self.tell_all(chosen.iter().map(|&id| (id, event.clone())), now);
+        tokio::spawn(async move {
+            for told in awaited {
+                // A zone that was removed meanwhile has no outcome.
+                outcomes.extend(told.await.ok());
+            }
+            let _ = answer.send(Response { outcomes: Some(outcomes), ..Response::default() });
+        });
+    }
+
+    /// SIGUSR1: one line a zone.
+    pub(super) fn dump(&self, now: Now) {
+        for zone in self.zones.values() {
+            let status = zone.status(now);
+            let detail = serde_json::to_string(&status).unwrap_or_default();
+            let reason = zone.facts.failure.as_ref().map(|failed| failed.reason);
+            Event {
+                zone: Some(&zone.config.name),
+                serial: zone.machine.serial(),
+                primary: zone.facts.primary,
+                reason,
+                detail: Some(&detail),
+                next_in: status.next_in.map(std::time::Duration::from_secs_f64),
+                ..Event::new("zone.state", status.state.word())
+            }
+            .info();
+        }
+    }
+
+    /// Tells the scheduler, from a task or a thread.
+    pub(super) fn sender(&self) -> tokio::sync::mpsc::UnboundedSender<Message> {
+        self.parts.sender.clone()
+    }
+}

@@ -1,0 +1,67 @@
+//! Primaries of the configuration by number, and what their zones' machines are given.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use secondo_lifecycle::{Bounds, Primary, PrimaryId, Settings, SettingsError};
+
+use crate::config::{self, PrimaryConfig, ZoneSettings};
+
+/// All primaries; a definition keeps its number as long as it stays the same.
+#[derive(Debug, Default)]
+pub(super) struct PrimaryBook {
+    primaries: BTreeMap<PrimaryId, Arc<PrimaryConfig>>,
+    next: u32,
+    /// Settings made for the configuration being applied, by the identity of what they were made from.
+    made: HashMap<usize, Arc<Settings>>,
+}
+
+impl PrimaryBook {
+    /// The primary with that number.
+    pub(super) fn find(&self, id: PrimaryId) -> Option<&Arc<PrimaryConfig>> {
+        self.primaries.get(&id)
+    }
+
+    /// What a machine is given for these settings of a zone; shared by all zones that share them.
+    pub(super) fn settings(&mut self, zone: &Arc<ZoneSettings>) -> Result<Arc<Settings>, SettingsError> {
+        // The configuration that the identities belong to is alive until `forget_identities`.
+        let identity = Arc::as_ptr(zone) as usize;
+        if let Some(made) = self.made.get(&identity) {
+            return Ok(Arc::clone(made));
+        }
+        let bounds = |b: config::Bounds| Bounds::new(b.min, b.max);
+        let primary = |primary: &Arc<PrimaryConfig>| Primary {
+            id: self.number(primary),
+            addresses: primary.addresses.clone(),
+            ixfr: primary.ixfr,
+        };
+        let primaries = zone.primaries.iter().map(primary).collect();
+        let settings = Settings::new(
+            bounds(zone.refresh_bounds)?,
+            bounds(zone.retry_bounds)?,
+            bounds(zone.expire_bounds)?,
+            primaries,
+        )?;
+        // A transfer has its own timeout; the machine's patience lies well behind the longest.
+        let longest = zone.primaries.iter().map(|primary| primary.transfer_timeout).max().unwrap_or_default();
+        let settings = Arc::new(settings.with_patience(Settings::PATIENCE.max(longest * 2)));
+        self.made.insert(identity, Arc::clone(&settings));
+        Ok(settings)
+    }
+
+    /// The configuration is applied: identities may be used again by another.
+    pub(super) fn forget_identities(&mut self) {
+        self.made = HashMap::new();
+    }
+
+    fn number(&mut self, config: &Arc<PrimaryConfig>) -> PrimaryId {
+        let same = |known: &Arc<PrimaryConfig>| Arc::ptr_eq(known, config) || known == config;
+        if let Some((id, _)) = self.primaries.iter().find(|(_, known)| same(known)) {
+            return *id;
+        }
+        let id = PrimaryId(self.next);
+        self.next += 1;
+        self.primaries.insert(id, Arc::clone(config));
+        id
+    }
+}

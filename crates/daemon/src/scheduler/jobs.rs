@@ -1,0 +1,346 @@
+//! Jobs: started when admission lets them go, each ends in exactly one message.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use secondo_lifecycle::{
+    Accept, AttemptId, Confirmation as Vouched, Errand, Event as Happened, Failure, Kind as Form, Now,
+    ProbeAnswer, Question, Ticket, Transferred, Turn, ZoneId,
+};
+use secondo_store::{Committed, Confirmation, Durability, Store};
+use secondo_transfer::{Fault, Found, Kind, Policy, Tally, check};
+use secondo_wire::{Name, Reason, Serial, Soa};
+use tokio::sync::mpsc::UnboundedSender;
+
+use super::actions::to_record;
+use super::zones::{Failed, Source};
+use super::{Message, Scheduler, UpToDate};
+use crate::clock::Clock;
+use crate::event::Event;
+use crate::primary::{Fetched, TransferJob, Way, probe, transfer};
+
+/// A version on its way from the store to publication.
+#[derive(Debug)]
+pub struct Arrival {
+    ticket: Ticket,
+    committed: Committed,
+    confirmation: Confirmation,
+    report: Report,
+}
+
+/// What is told of a transfer.
+#[derive(Debug)]
+struct Report {
+    kind: Kind,
+    from: Option<Serial>,
+    expire: Option<u32>,
+    tally: Tally,
+    warnings: Vec<String>,
+    key: Option<Name>,
+    took: Duration,
+}
+
+/// Sends the end of a job; a job that dies without one has failed by our own fault.
+struct Ending {
+    sender: UnboundedSender<Message>,
+    ticket: Ticket,
+    errand: Errand,
+    told: bool,
+}
+
+impl Ending {
+    fn tell(mut self, message: Message) {
+        self.told = true;
+        // The scheduler is gone only when the daemon stops.
+        let _ = self.sender.send(message);
+    }
+}
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        if !self.told {
+            let fault = Fault::new(Reason::Internal, "the job ended without a verdict");
+            let message = match self.errand {
+                Errand::Probe => Message::Probed(self.ticket, Err(fault)),
+                Errand::Transfer => Message::Fetched(self.ticket, Err(fault)),
+            };
+            let _ = self.sender.send(message);
+        }
+    }
+}
+
+/// What a machine is told when an attempt of that kind failed.
+pub(super) fn ended(attempt: AttemptId, errand: Errand, failure: Failure) -> Happened {
+    match errand {
+        Errand::Probe => Happened::Probed { attempt, result: Err(failure) },
+        Errand::Transfer => Happened::Transferred { attempt, result: Err(failure) },
+    }
+}
+
+impl Scheduler {
+    /// Starts the job of a ticket; false when nobody wants it any more.
+    pub(super) fn start(&mut self, ticket: Ticket) -> bool {
+        let clock = self.parts.clock;
+        let limits = &self.parts.config.server.limits;
+        let Some(zone) = self.zones.get_mut(&ticket.zone) else { return false };
+        let Some(errand) = zone.errand.as_mut().filter(|errand| errand.attempt == ticket.attempt) else {
+            return false;
+        };
+        let Some(primary) = self.book.find(errand.target.primary) else { return false };
+        let way = Way {
+            zone: zone.config.name.clone(),
+            address: errand.target.address,
+            primary: Arc::clone(primary),
+        };
+        let sender = self.parts.sender.clone();
+        let job = match errand.transfer {
+            None => {
+                let ending = Ending { sender, ticket, errand: Errand::Probe, told: false };
+                let about = Event { zone: Some(&way.zone), primary: Some(way.address), ..Event::default() };
+                Event { name: "refresh.started", phrase: "asking for the SOA", ..about }.debug();
+                tokio::spawn(async move {
+                    let result = probe(&way).await;
+                    ending.tell(Message::Probed(ticket, result));
+                })
+            }
+            Some((question, accept)) => {
+                let settings = &zone.config.settings;
+                let limits = secondo_zone::Limits {
+                    max_bytes: settings.max_size,
+                    max_records: settings.max_records.unwrap_or(u64::MAX),
+                    rrset_records: u32::try_from(limits.rrset_records).unwrap_or(u32::MAX),
+                };
+                let current = zone.slot.published().map(|zone| (*zone).clone());
+                let kind = if matches!(question, Question::Ixfr { .. }) { "ixfr" } else { "axfr" };
+                let about = Event { zone: Some(&way.zone), primary: Some(way.address), ..Event::default() };
+                Event { name: "transfer.started", phrase: "asking for the zone", kind: Some(kind), ..about }
+                    .debug();
+                let secret = self.parts.secret.clone();
+                let job = TransferJob { way, question, accept, current, secret, limits };
+                let lifecycle = Arc::clone(zone.machine.settings());
+                let store = Arc::clone(&self.parts.store);
+                let ending = Ending { sender, ticket, errand: Errand::Transfer, told: false };
+                tokio::spawn(fetch(job, lifecycle, clock, store, ending))
+            }
+        };
+        errand.job = Some(job.abort_handle());
+        true
+    }
+
+    /// A probe ended.
+    pub(super) fn probed(&mut self, ticket: Ticket, result: Result<Found, Fault>, now: Now) {
+        let verdict = result.as_ref().err().cloned();
+        let Some(mut events) = self.end(ticket, verdict, now) else { return };
+        let result = result
+            .map(|found| ProbeAnswer { soa: found.soa, expire: found.expire })
+            .map_err(|fault| Failure::from(fault.reason));
+        events.push((ticket.zone, Happened::Probed { attempt: ticket.attempt, result }));
+        self.tell_all(events, now);
+    }
+
+    /// A transfer ended without a version to publish.
+    pub(super) fn fetched(&mut self, ticket: Ticket, result: Result<UpToDate, Fault>, now: Now) {
+        let verdict = result.as_ref().err().cloned();
+        let Some(mut events) = self.end(ticket, verdict, now) else { return };
+        let result = result
+            .map(|up_to_date| Transferred::UpToDate { expire: up_to_date.expire })
+            .map_err(|fault| Failure::from(fault.reason));
+        events.push((ticket.zone, Happened::Transferred { attempt: ticket.attempt, result }));
+        self.tell_all(events, now);
+    }
+
+    /// Frees what the attempt held and notes how its primary fared; `None` when the attempt was cancelled. The events
+    /// returned are for other zones.
+    fn end(&mut self, ticket: Ticket, fault: Option<Fault>, now: Now) -> Option<Vec<(ZoneId, Happened)>> {
+        self.admission.release(ticket);
+        let zone = self.zones.get_mut(&ticket.zone)?;
+        let errand = zone.errand.take_if(|errand| errand.attempt == ticket.attempt)?;
+        let address = errand.target.address;
+        zone.facts.primary = Some(address);
+        let hold = zone.machine.hold_down();
+        let turn = match &fault {
+            None => self.health.answered(address, now.boot),
+            Some(fault) if is_silence(fault.reason) => self.health.failed(address, now.boot, hold),
+            Some(fault) if fault.reason.class() == secondo_wire::Class::Local => {
+                self.health.abandoned(address);
+                None
+            }
+            Some(_) => self.health.answered(address, now.boot),
+        };
+        match fault {
+            Some(fault) => {
+                let kind = errand.transfer.map(|(question, _)| match question {
+                    Question::Axfr => "axfr",
+                    Question::Ixfr { .. } => "ixfr",
+                });
+                let event = Event {
+                    zone: Some(&zone.config.name),
+                    primary: Some(address),
+                    serial: zone.machine.serial(),
+                    kind,
+                    reason: Some(fault.reason),
+                    detail: Some(&fault.detail),
+                    ..Event::default()
+                };
+                match kind {
+                    Some(_) => Event { name: "transfer.failed", phrase: "transfer failed", ..event }.warn(),
+                    None => {
+                        Event { name: "refresh.failed", phrase: "the SOA cannot be had", ..event }.debug()
+                    }
+                }
+                zone.facts.failure =
+                    Some(Failed { reason: fault.reason, detail: fault.detail, at: now.boot });
+            }
+            None => zone.facts.failure = None,
+        }
+        Some(self.turned(address, turn, now))
+    }
+
+    /// An address went down or came up: says so, and in the latter case calls all zones that have a primary there.
+    fn turned(
+        &mut self,
+        address: std::net::SocketAddr,
+        turn: Option<Turn>,
+        now: Now,
+    ) -> Vec<(ZoneId, Happened)> {
+        match turn {
+            None => Vec::new(),
+            Some(Turn::Down { until }) => {
+                let next_in = Some(until.saturating_sub(now.boot));
+                let primary = Some(address);
+                Event { primary, next_in, ..Event::new("primary.down", "primary gives no sign of life") }
+                    .warn();
+                Vec::new()
+            }
+            Some(Turn::Up { after }) => {
+                let detail = format!("after {} s", after.as_secs());
+                let event = Event::new("primary.up", "primary answers again");
+                Event { primary: Some(address), detail: Some(&detail), ..event }.info();
+                let has_it = |zone: &super::zones::Zone| {
+                    let primaries = zone.machine.settings().primaries();
+                    primaries.iter().any(|primary| primary.addresses.contains(&address))
+                };
+                let zones = self.zones.iter().filter(|(_, zone)| has_it(zone));
+                zones.map(|(&id, _)| (id, Happened::PrimaryUp(address))).collect()
+            }
+        }
+    }
+
+    /// A version went through the store: it is published, whether or not its attempt is still awaited, unless the
+    /// zone is gone.
+    pub(super) fn committed(&mut self, arrival: Arrival, now: Now) {
+        let Arrival { ticket, committed, confirmation, report } = arrival;
+        let others = self.end(ticket, None, now).unwrap_or_default();
+        let Some(zone) = self.zones.get_mut(&ticket.zone) else { return };
+        let (soa, name) = (committed.zone().soa().clone(), zone.config.name.clone());
+        Event {
+            zone: Some(&name),
+            serial: Some(soa.serial),
+            from_serial: report.from,
+            primary: zone.facts.primary,
+            key: report.key.as_ref(),
+            transport: Some("tcp"),
+            kind: Some(kind_word(report.kind)),
+            bytes: Some(report.tally.bytes),
+            records: Some(report.tally.records),
+            ms: Some(crate::clock::millis(report.took)),
+            ..Event::new("transfer.finished", "transfer finished")
+        }
+        .info();
+        for warning in &report.warnings {
+            let event = Event::new("transfer.finished", "tolerated in the transfer");
+            Event { zone: Some(&name), serial: Some(soa.serial), detail: Some(warning), ..event }.warn();
+        }
+        let volatile = match committed.durability() {
+            Durability::Durable => false,
+            Durability::Volatile(refused) => {
+                let event =
+                    Event::new("zone.volatile", "the disk refused the zone: it is served from memory");
+                let reason = Some(Reason::Disk);
+                Event { zone: Some(&name), serial: Some(soa.serial), reason, detail: Some(refused), ..event }
+                    .warn();
+                true
+            }
+        };
+        zone.facts.volatile = volatile;
+        zone.facts.source = Some(Source::Transfer(report.kind));
+        zone.committed = (!volatile).then_some(confirmation);
+        self.parts.publisher.publish(&zone.slot, &committed);
+        let form = if report.kind == Kind::Ixfr { Form::Ixfr } else { Form::Axfr };
+        let result = Ok(Transferred::Published { soa: soa.clone(), expire: report.expire, kind: form });
+        let published = Happened::Transferred { attempt: ticket.attempt, result };
+        self.tell_all(std::iter::once((ticket.zone, published)).chain(others), now);
+        // RFC 1996 §4.3: first the new version is served, then it is told.
+        self.notify_downstream(ticket.zone, &soa, committed.zone().soa_ttl());
+    }
+
+    fn notify_downstream(&mut self, id: ZoneId, soa: &Soa, ttl: u32) {
+        let Some(zone) = self.zones.get_mut(&id) else { return };
+        // A newer version replaces the NOTIFY of the one before (RFC 1996 §4.4).
+        zone.heralds.drain(..).for_each(|herald| herald.abort());
+        for target in zone.config.settings.also_notify.iter() {
+            let herald =
+                crate::downstream::notify(zone.config.name.clone(), soa.clone(), ttl, target.clone());
+            zone.heralds.push(tokio::spawn(herald).abort_handle());
+        }
+    }
+}
+
+/// No sign of life: as opposed to a refusal, or a stream that broke.
+fn is_silence(reason: Reason) -> bool {
+    matches!(
+        reason,
+        Reason::Timeout
+            | Reason::ConnectionRefused
+            | Reason::ConnectionReset
+            | Reason::Unreachable
+            | Reason::NetworkError
+    )
+}
+
+/// The word for it in the log.
+pub(super) fn kind_word(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Axfr => "axfr",
+        Kind::Ixfr => "ixfr",
+        Kind::AxfrStyle => "axfr-style",
+    }
+}
+
+/// Fetches, checks and commits; the store's answer is the end of a job that brought a version.
+async fn fetch(
+    job: TransferJob,
+    settings: Arc<secondo_lifecycle::Settings>,
+    clock: Clock,
+    store: Arc<Store>,
+    ending: Ending,
+) {
+    let ticket = ending.ticket;
+    let (candidate, key, took) = match transfer(&job).await {
+        Ok(Fetched::Version { candidate, key, took }) => (candidate, key, took),
+        Ok(Fetched::UpToDate { expire }) => {
+            return ending.tell(Message::Fetched(ticket, Ok(UpToDate { expire })));
+        }
+        Err(fault) => return ending.tell(Message::Fetched(ticket, Err(fault))),
+    };
+    let policy = Policy { forced: job.accept == Accept::Any, ..Policy::default() };
+    let checked = tokio::task::block_in_place(|| check(*candidate, job.current.as_ref(), &policy));
+    let checked = match checked {
+        Ok(checked) => checked,
+        Err(fault) => return ending.tell(Message::Fetched(ticket, Err(fault))),
+    };
+    let report = Report {
+        kind: checked.kind(),
+        from: checked.from(),
+        expire: checked.expire(),
+        tally: checked.tally(),
+        warnings: checked.warnings().iter().map(ToString::to_string).collect(),
+        key,
+        took,
+    };
+    let (soa, expire) = (checked.zone().soa(), checked.expire());
+    let confirmation = to_record(Vouched::of_transfer(soa, expire, took, &settings, clock.now()));
+    store.commit(checked, confirmation, move |committed| {
+        ending.tell(Message::Committed(Box::new(Arrival { ticket, committed, confirmation, report })));
+    });
+}

@@ -1,0 +1,215 @@
+//! # scheduler: the circle of control
+//!
+//! **Job**: one loop that drives every zone's machine: takes what happened, does what the machine says, waits for the
+//! next deadline.
+//! **In**: [`Message`]s (verdicts of jobs, commits, requests of the control socket), NOTIFYs off the board, the clock.
+//! **Out**: jobs, commits, publications, log events, answers to the control socket.
+//! **Never**: waits for a socket or the disk; decides policy (the lifecycle does).
+//! **Source**: ARCHITECTURE.md, "The lifecycle".
+
+mod actions;
+mod asks;
+mod book;
+mod jobs;
+mod reload;
+mod say;
+mod zones;
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use secondo_lifecycle::{Admission, AdmissionLimits, Health, Now, Ticket, Wheel, ZoneId};
+use secondo_store::{Recovered, Store};
+use secondo_transfer::{Fault, Found};
+use secondo_wire::Name;
+use secondo_zone::BorderSecret;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
+use tokio::sync::oneshot;
+
+use crate::clock::{self, Clock};
+use crate::config::{Config, ServerConfig};
+use crate::control::{Ask, Response};
+use crate::publish::Publisher;
+use crate::respond::Respond;
+
+use book::PrimaryBook;
+use jobs::Arrival;
+use zones::Zone;
+
+pub use reload::Prepared;
+pub(crate) use zones::table;
+
+/// The longest wait between two looks at the boot clock: the waiting itself stands still in suspend.
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
+/// How often retired zones are looked through.
+const PURGE_EVERY: Duration = Duration::from_secs(3600);
+
+/// Something that the scheduler is told.
+#[derive(Debug)]
+pub enum Message {
+    /// A probe ended.
+    Probed(Ticket, Result<Found, Fault>),
+    /// A transfer ended without a version to publish.
+    Fetched(Ticket, Result<UpToDate, Fault>),
+    /// A version went through the store.
+    Committed(Box<Arrival>),
+    /// The disk said whether it took a confirmation.
+    Confirmed(ZoneId, Result<(), String>),
+    /// A volatile version is durable now.
+    Recovered(Recovered),
+    /// A request of the control socket.
+    Ask(Ask),
+    /// Read the configuration again (SIGHUP).
+    Reload,
+    /// The configuration that was read is not in order; the running one stays.
+    ReloadFailed,
+    /// A configuration was read; apply it, and answer where someone waits.
+    Apply(Box<Prepared>, Option<oneshot::Sender<Response>>),
+    /// Log the state of every zone (SIGUSR1).
+    Dump,
+    /// End (SIGTERM, SIGINT).
+    Stop,
+}
+
+/// The primary has what we have.
+#[derive(Debug)]
+pub struct UpToDate {
+    /// Its EDNS EXPIRE, seconds.
+    pub expire: Option<u32>,
+}
+
+/// What the scheduler is built from.
+pub struct Parts {
+    /// Where the configuration was read from.
+    pub path: PathBuf,
+    /// It.
+    pub config: Config,
+    /// What the listeners share.
+    pub respond: Arc<Respond>,
+    /// The disk.
+    pub store: Arc<Store>,
+    /// Of page borders.
+    pub secret: BorderSecret,
+    /// Of the zone table.
+    pub hash_secret: [u8; 16],
+    /// The clocks.
+    pub clock: Clock,
+    /// Publishes versions.
+    pub publisher: Publisher,
+    /// The other end of the inbox.
+    pub sender: UnboundedSender<Message>,
+}
+
+/// The loop's state.
+pub struct Scheduler {
+    parts: Parts,
+    zones: BTreeMap<ZoneId, Zone>,
+    names: HashMap<Name, ZoneId>,
+    next_zone: u32,
+    book: PrimaryBook,
+    wheel: Wheel,
+    admission: Admission,
+    health: Health,
+    next_purge: Duration,
+    /// A configuration is being read.
+    reloading: bool,
+    stopping: bool,
+}
+
+impl Scheduler {
+    /// A scheduler without zones.
+    pub fn new(parts: Parts) -> Scheduler {
+        let limits = &parts.config.server.limits;
+        let admission = Admission::new(AdmissionLimits {
+            transfers: limits.transfers,
+            transfers_per_primary: limits.transfers_per_primary,
+            probes_per_primary: limits.probes_per_primary,
+            ..AdmissionLimits::default()
+        });
+        Scheduler {
+            zones: BTreeMap::new(),
+            names: HashMap::new(),
+            next_zone: 0,
+            book: PrimaryBook::default(),
+            wheel: Wheel::new(),
+            admission,
+            health: Health::new(),
+            next_purge: Duration::ZERO,
+            reloading: false,
+            stopping: false,
+            parts,
+        }
+    }
+
+    /// Runs until told to stop.
+    pub async fn run(mut self, mut inbox: UnboundedReceiver<Message>) {
+        let respond = Arc::clone(&self.parts.respond);
+        while !self.stopping {
+            let wait = self.turn_wheel();
+            tokio::select! {
+                biased;
+                message = inbox.recv() => match message {
+                    Some(message) => self.take(message),
+                    None => return,
+                },
+                () = respond.notices.rung() => self.take_notices(),
+                () = tokio::time::sleep(wait) => {}
+            }
+        }
+    }
+
+    /// Handles all deadlines that have come; how long until the next.
+    fn turn_wheel(&mut self) -> Duration {
+        let now = self.now();
+        while let Some(id) = self.wheel.pop_due(now.boot) {
+            self.tell(id, secondo_lifecycle::Event::Timeout, now);
+        }
+        if now.boot >= self.next_purge {
+            self.next_purge = now.boot.saturating_add(PURGE_EVERY);
+            self.parts.store.purge(now.wall);
+        }
+        let next = self.wheel.next().map_or(LONGEST_WAIT, |at| at.saturating_sub(clock::boot()));
+        next.min(LONGEST_WAIT)
+    }
+
+    fn take(&mut self, message: Message) {
+        let now = self.now();
+        match message {
+            Message::Probed(ticket, result) => self.probed(ticket, result, now),
+            Message::Fetched(ticket, result) => self.fetched(ticket, result, now),
+            Message::Committed(arrival) => self.committed(*arrival, now),
+            Message::Confirmed(id, result) => self.confirmed(id, result),
+            Message::Recovered(recovered) => self.recovered(&recovered),
+            Message::Ask(ask) => self.asked(ask, now),
+            Message::Reload => self.reload(None, false),
+            Message::Apply(prepared, answer) => self.apply(*prepared, answer, now),
+            Message::ReloadFailed => self.reloading = false,
+            Message::Dump => self.dump(now),
+            Message::Stop => self.stopping = true,
+        }
+    }
+
+    fn take_notices(&mut self) {
+        let now = self.now();
+        for notice in self.parts.respond.notices.take() {
+            let Some(&id) = self.names.get(&notice.apex) else { continue };
+            if let Some(zone) = self.zones.get(&id) {
+                for address in zone.primary_addresses(notice.from) {
+                    self.health.notified(address, now.boot);
+                }
+            }
+            let event = secondo_lifecycle::Event::Notify { from: notice.from, hint: notice.hint };
+            self.tell(id, event, now);
+        }
+    }
+
+    fn now(&self) -> Now {
+        self.parts.clock.now()
+    }
+
+    fn server(&self) -> &ServerConfig {
+        &self.parts.config.server
+    }
+}

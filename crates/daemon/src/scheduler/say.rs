@@ -1,0 +1,124 @@
+//! A machine's reports, in the words of the contract.
+
+use secondo_lifecycle::{NotifyIgnored, Now, Outcome, PrimaryId, Target, ZoneId};
+
+use super::Scheduler;
+use super::zones::Source;
+use crate::event::Event;
+
+impl Scheduler {
+    /// Logs a report, keeps what `status` wants of it, and tells those who wait for the end of a round.
+    pub(super) fn report(&mut self, id: ZoneId, outcome: Outcome, now: Now) {
+        let address_of =
+            |primary: PrimaryId| self.book.find(primary).and_then(|p| p.addresses.first().copied());
+        let Some(zone) = self.zones.get_mut(&id) else { return };
+        let name = zone.config.name.clone();
+        let event = Event { zone: Some(&name), serial: zone.machine.serial(), ..Event::default() };
+        let at = |target: Target| Some(target.address);
+        match outcome {
+            Outcome::RefreshCurrent { target, serial, next_in } => {
+                let (name, phrase) = ("refresh.current", "primary confirms the serial");
+                let (primary, serial) = (at(target), Some(serial));
+                Event { name, phrase, primary, serial, next_in: Some(next_in), ..event }.info();
+                zone.tell_waiters("current", serial, None);
+            }
+            Outcome::Published { target, serial, from, next_in, .. } => {
+                let (name, phrase) = ("zone.published", "new version is served");
+                let kind = match zone.facts.source {
+                    Some(Source::Transfer(kind)) => Some(super::jobs::kind_word(kind)),
+                    _ => None,
+                };
+                let next_in = Some(next_in);
+                Event {
+                    name,
+                    phrase,
+                    kind,
+                    primary: at(target),
+                    serial: Some(serial),
+                    from_serial: from,
+                    next_in,
+                    ..event
+                }
+                .info();
+                zone.tell_waiters("updated", Some(serial), None);
+            }
+            Outcome::RefreshFailed { reason, primary, next_in } => {
+                let (name, phrase) = ("refresh.failed", "no primary confirms the zone");
+                let detail = zone.facts.failure.as_ref().map(|failed| failed.detail.clone());
+                let primary = zone.facts.primary.or_else(|| address_of(primary));
+                let (reason, next_in) = (Some(reason), Some(next_in));
+                Event { name, phrase, primary, reason, next_in, detail: detail.as_deref(), ..event }.warn();
+                let serial = zone.machine.serial();
+                zone.tell_waiters("failed", serial, reason);
+            }
+            Outcome::AttemptFailed { target, reason, serial, .. } => {
+                // Faults of jobs are logged with their detail when the job ends; what the machine itself finds
+                // wrong with an answer is kept here.
+                let serials = serial.map(|theirs| format!("the primary has serial {theirs}"));
+                if zone.facts.failure.is_none() {
+                    let detail = serials.unwrap_or_default();
+                    zone.facts.failure = Some(super::zones::Failed { reason, detail, at: now.boot });
+                    zone.facts.primary = at(target);
+                }
+            }
+            Outcome::Fallback { target, reason } => {
+                let (name, phrase) = ("transfer.fallback", "IXFR cannot be had: AXFR at the same primary");
+                Event {
+                    name,
+                    phrase,
+                    primary: at(target),
+                    reason: Some(reason),
+                    kind: Some("axfr"),
+                    ..event
+                }
+                .info();
+            }
+            Outcome::NotifyAccepted { from, hint, later } => {
+                let phrase =
+                    if later { "NOTIFY accepted, for after the running attempt" } else { "NOTIFY accepted" };
+                let detail = format!("from {from}");
+                Event { name: "notify.accepted", phrase, serial: hint, detail: Some(&detail), ..event }
+                    .info();
+            }
+            Outcome::NotifyIgnored { from, hint, why } => {
+                let detail = format!("from {from}");
+                let (phrase, reason) = match why {
+                    NotifyIgnored::AlreadyServed => ("NOTIFY ignored: the serial is served already", None),
+                    NotifyIgnored::Rejected(reason) => {
+                        ("NOTIFY ignored: the version was found unfit", Some(reason))
+                    }
+                };
+                Event {
+                    name: "notify.ignored",
+                    phrase,
+                    serial: hint,
+                    reason,
+                    detail: Some(&detail),
+                    ..event
+                }
+                .info();
+            }
+            Outcome::HintForgotten { hint, serial } => {
+                let detail = format!("no primary has serial {hint}, of which a NOTIFY spoke");
+                let (name, phrase) = ("notify.ignored", "the serial that a NOTIFY hinted at is forgotten");
+                Event { name, phrase, serial: Some(serial), detail: Some(&detail), ..event }.info();
+            }
+            Outcome::Expiring { percent, expires_in, reason } => {
+                let detail =
+                    format!("{percent} % of its life are over; it expires in {} s", expires_in.as_secs());
+                let (name, phrase) = ("zone.expiring", "zone is on its way to expiry");
+                Event { name, phrase, reason: Some(reason), detail: Some(&detail), ..event }.warn();
+            }
+            Outcome::TimersBounded { refresh, retry, expire } => {
+                let timers = [("REFRESH", refresh), ("RETRY", retry), ("EXPIRE", expire)];
+                let overridden = timers.iter().filter(|(_, (soa, holds))| holds.as_secs() != u64::from(*soa));
+                let texts: Vec<String> = overridden
+                    .map(|(timer, (soa, holds))| format!("{timer} {soa} holds as {}", holds.as_secs()))
+                    .collect();
+                let detail = texts.join(", ");
+                let (name, phrase) = ("refresh.scheduled", "bounds override the SOA's timers");
+                Event { name, phrase, detail: Some(&detail), ..event }.warn();
+            }
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! What the scheduler keeps of a zone, and the zone table that is made of it.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use secondo_answer::{Entry, Settings as TableSettings, Slot, Table};
+use secondo_lifecycle::{Accept, Activity, AttemptId, Machine, Now, Question, Target, Validity};
+use secondo_store::Confirmation;
+use secondo_transfer::Kind;
+use secondo_tsig::{Key, KeyRing};
+use secondo_wire::{Name, Reason, Serial};
+use tokio::sync::oneshot;
+use tokio::task::AbortHandle;
+
+use crate::config::{ServerConfig, ZoneConfig};
+use crate::control::{Health, LastError, ZoneOutcome, ZoneStatus};
+
+/// A zone.
+pub(super) struct Zone {
+    pub(super) config: ZoneConfig,
+    pub(super) slot: Arc<Slot>,
+    pub(super) machine: Machine,
+    /// What the machine wants and admission has not let go yet, or what runs.
+    pub(super) errand: Option<Errand>,
+    /// The confirmation that went to disk with the version published last.
+    pub(super) committed: Option<Confirmation>,
+    pub(super) facts: Facts,
+    pub(super) waiters: Vec<Waiter>,
+    /// NOTIFYs on their way downstream.
+    pub(super) heralds: Vec<AbortHandle>,
+}
+
+/// An attempt of the machine.
+pub(super) struct Errand {
+    pub(super) attempt: AttemptId,
+    pub(super) target: Target,
+    /// `None`: the SOA.
+    pub(super) transfer: Option<(Question, Accept)>,
+    /// The job, once it runs.
+    pub(super) job: Option<AbortHandle>,
+}
+
+/// For `status`.
+#[derive(Default)]
+pub(super) struct Facts {
+    pub(super) primary: Option<SocketAddr>,
+    pub(super) source: Option<Source>,
+    pub(super) volatile: bool,
+    pub(super) confirmed: Option<secondo_lifecycle::Confirmation>,
+    pub(super) failure: Option<Failed>,
+}
+
+/// Where the version served comes from.
+#[derive(Clone, Copy)]
+pub(super) enum Source {
+    Disk,
+    Transfer(Kind),
+}
+
+/// What failed last.
+pub(super) struct Failed {
+    pub(super) reason: Reason,
+    pub(super) detail: String,
+    pub(super) at: Duration,
+}
+
+/// Someone waits for the outcome of a round.
+pub(super) struct Waiter {
+    pub(super) tell: oneshot::Sender<ZoneOutcome>,
+    /// A round was running already: its outcome is not the one waited for.
+    pub(super) skip: bool,
+}
+
+impl Zone {
+    /// The addresses of its primaries on the host `from`.
+    pub(super) fn primary_addresses(&self, from: IpAddr) -> Vec<SocketAddr> {
+        let wanted = from.to_canonical();
+        let all = self.machine.settings().primaries().iter().flat_map(|primary| &primary.addresses);
+        all.filter(|address| address.ip().to_canonical() == wanted).copied().collect()
+    }
+
+    /// Its row of the zone table.
+    pub(super) fn entry(&self) -> Entry {
+        let settings = &self.config.settings;
+        Entry {
+            apex: self.config.name.clone(),
+            query: Arc::clone(&settings.allow_query),
+            notify: Arc::clone(&settings.allow_notify),
+            transfer: Arc::clone(&settings.allow_transfer),
+            slot: Arc::clone(&self.slot),
+        }
+    }
+
+    /// Tells all who wait for the outcome of a round.
+    pub(super) fn tell_waiters(&mut self, outcome: &str, serial: Option<Serial>, reason: Option<Reason>) {
+        for mut waiter in std::mem::take(&mut self.waiters) {
+            if std::mem::take(&mut waiter.skip) {
+                self.waiters.push(waiter);
+                continue;
+            }
+            // One that went away needs no answer.
+            let _ = waiter.tell.send(ZoneOutcome {
+                zone: self.config.name.to_string(),
+                outcome: outcome.into(),
+                serial: serial.map(|serial| serial.0),
+                reason: reason.map(|reason| reason.to_string()),
+            });
+        }
+    }
+
+    /// Its state.
+    pub(super) fn status(&self, clocks: Now) -> ZoneStatus {
+        let now = clocks.boot;
+        let (state, expires_in) = match self.machine.validity() {
+            Validity::Empty => (Health::NeverLoaded, None),
+            Validity::Current { until, .. } if until > now => (Health::Current, Some(until - now)),
+            Validity::Current { .. } | Validity::Expired { .. } => (Health::Expired, None),
+        };
+        let (activity, next) = match self.machine.activity() {
+            Activity::Waiting { until, .. } => ("waiting", Some(*until)),
+            Activity::Suspended(suspended) => ("queued", Some(suspended.until)),
+            _ if self.errand.as_ref().is_some_and(|errand| errand.job.is_none()) => ("queued", None),
+            Activity::Probing(_) => ("probing", None),
+            Activity::Transferring(_) => ("transferring", None),
+        };
+        let seconds = |time: Duration| (time.as_secs_f64() * 1000.0).round() / 1000.0;
+        let published = self.slot.published();
+        ZoneStatus {
+            zone: self.config.name.to_string(),
+            state,
+            activity: activity.into(),
+            serial: self.machine.serial().map(|serial| serial.0),
+            confirmed_ago: self.facts.confirmed.map(|c| seconds(c.restore(clocks, Duration::MAX).ago)),
+            next_in: next.map(|at| seconds(at.saturating_sub(now))),
+            expires_in: expires_in.map(seconds),
+            primary: self.facts.primary.map(|address| address.to_string()),
+            source: self.facts.source.map(|source| match source {
+                Source::Disk => "disk".into(),
+                Source::Transfer(kind) => kind.to_string(),
+            }),
+            durable: !self.facts.volatile,
+            records: published.map(|zone| zone.counts().records),
+            last_error: self.facts.failure.as_ref().map(|failed| LastError {
+                reason: failed.reason.to_string(),
+                help: failed.reason.help().into(),
+                detail: (!failed.detail.is_empty()).then(|| failed.detail.clone()),
+                ago: seconds(now.saturating_sub(failed.at)),
+            }),
+        }
+    }
+}
+
+/// The zone table of these entries.
+pub(crate) fn table(
+    entries: impl IntoIterator<Item = Entry>,
+    keys: &BTreeMap<Name, Key>,
+    server: &ServerConfig,
+    hash_secret: [u8; 16],
+) -> Table {
+    let settings = TableSettings { udp_payload: server.limits.udp_payload, hash_secret };
+    let keys = KeyRing::new(keys.values().cloned());
+    Table::new(entries, keys, &settings).expect("a configuration has no two zones of one name")
+}

@@ -1,0 +1,51 @@
+//! Sockets as the listeners need them: many on one port, IPv6 apart from IPv4, the address asked known.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::time::Duration;
+
+use nix::sys::socket::{setsockopt, sockopt};
+use socket2::{Domain, Protocol, Socket, Type};
+
+/// Connections waiting to be accepted.
+const BACKLOG: i32 = 1024;
+/// Octets of datagrams that the kernel keeps for a listener: bursts of NOTIFY wait rather than get lost.
+const RECEIVE_BUFFER: usize = 4 << 20;
+/// How long a thread waits for a datagram before it looks whether it should end.
+const LOOK_UP: Duration = Duration::from_secs(1);
+
+/// A UDP listener, one of several on its port; on a wildcard address it is told where each datagram was sent to.
+pub fn udp_listener(address: SocketAddr) -> io::Result<UdpSocket> {
+    let socket = listener(address, Type::DGRAM, Protocol::UDP)?;
+    // The kernel caps what it does not permit; a smaller buffer is no reason not to start.
+    let _ = socket.set_recv_buffer_size(RECEIVE_BUFFER);
+    if address.ip().is_unspecified() {
+        match address {
+            SocketAddr::V4(_) => setsockopt(&socket, sockopt::Ipv4PacketInfo, &true)?,
+            SocketAddr::V6(_) => setsockopt(&socket, sockopt::Ipv6RecvPacketInfo, &true)?,
+        }
+    }
+    socket.set_read_timeout(Some(LOOK_UP))?;
+    socket.bind(&address.into())?;
+    Ok(socket.into())
+}
+
+/// A TCP listener, for tokio.
+pub fn tcp_listener(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = listener(address, Type::STREAM, Protocol::TCP)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+fn listener(address: SocketAddr, kind: Type, protocol: Protocol) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(address), kind, Some(protocol))?;
+    if address.is_ipv6() {
+        // So that `[::]` and `0.0.0.0` can stand side by side.
+        socket.set_only_v6(true)?;
+    }
+    socket.set_reuse_address(kind == Type::STREAM)?;
+    socket.set_reuse_port(kind == Type::DGRAM)?;
+    Ok(socket)
+}

@@ -1,0 +1,71 @@
+//! The table that `secondo status` prints.
+
+use crate::control::{Health, ZoneStatus};
+
+/// Its columns.
+pub const HEAD: [&str; 9] =
+    ["ZONE", "STATE", "SERIAL", "CONFIRMED", "NEXT", "EXPIRES", "PRIMARY", "FROM", "LAST ERROR"];
+
+/// A zone's row.
+pub fn row(zone: &ZoneStatus) -> [String; 9] {
+    let or_dash = |value: Option<String>| value.unwrap_or_else(|| "-".into());
+    let mut state = zone.state.word().to_string();
+    if zone.activity != "waiting" {
+        state = format!("{state}, {}", zone.activity);
+    }
+    if !zone.durable && zone.state == Health::Current {
+        state += ", not durable";
+    }
+    [
+        zone.zone.clone(),
+        state,
+        or_dash(zone.serial.map(|serial| serial.to_string())),
+        or_dash(zone.confirmed_ago.map(|ago| format!("{} ago", span(ago)))),
+        or_dash(zone.next_in.map(|wait| format!("in {}", span(wait)))),
+        or_dash(zone.expires_in.map(|left| format!("in {}", span(left)))),
+        or_dash(zone.primary.clone()),
+        or_dash(zone.source.clone()),
+        or_dash(zone.last_error.as_ref().map(|error| format!("{} ({} ago)", error.reason, span(error.ago)))),
+    ]
+}
+
+/// Columns padded to their widest cell, the last one not.
+pub fn render<const N: usize>(head: &[&str; N], rows: impl Iterator<Item = [String; N]>) -> String {
+    let rows: Vec<[String; N]> = std::iter::once(head.map(String::from)).chain(rows).collect();
+    let widths: [usize; N] =
+        std::array::from_fn(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0));
+    let mut out = String::new();
+    for row in &rows {
+        let cells: Vec<String> =
+            row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect();
+        out += cells.join("  ").trim_end();
+        out.push('\n');
+    }
+    out
+}
+
+/// Seconds in the two largest units: `45s`, `2h 5m`, `3d`.
+fn span(seconds: f64) -> String {
+    let whole = seconds.max(0.0) as u64;
+    let parts = [(whole / 86_400, "d"), (whole / 3600 % 24, "h"), (whole / 60 % 60, "m"), (whole % 60, "s")];
+    let Some(first) = parts.iter().position(|(n, _)| *n > 0) else { return "0s".into() };
+    let shown = parts[first..].iter().take(2).filter(|(n, _)| *n > 0);
+    shown.map(|(n, unit)| format!("{n}{unit}")).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_have_two_units() {
+        let texts: Vec<_> = [0.4, 45.0, 7500.0, 259_200.0, 90_061.0].into_iter().map(span).collect();
+        assert_eq!(texts, ["0s", "45s", "2h 5m", "3d", "1d 1h"]);
+    }
+
+    #[test]
+    fn columns_line_up() {
+        let table = render(&["A", "B"], [["long".into(), "x".into()], ["s".into(), "y".into()]].into_iter());
+        assert_eq!(table, "A     B\nlong  x\ns     y\n");
+    }
+}
