@@ -110,6 +110,15 @@ impl Machine {
         }
     }
 
+    /// The question leaves.
+    pub(crate) fn sent(&mut self, id: AttemptId, now: Now) {
+        if let Activity::Probing(attempt) | Activity::Transferring(attempt) = &mut self.activity
+            && attempt.id == id
+        {
+            attempt.asked = now.boot;
+        }
+    }
+
     /// A probe ended.
     pub(crate) fn probed(&mut self, id: AttemptId, result: Result<ProbeAnswer, Failure>, now: Now) {
         let Some(attempt) = self.take(id, |s| s == Step::Probe, now) else { return };

@@ -51,13 +51,13 @@ impl Confirmation {
         now: Now,
     ) -> Confirmation {
         let life = Timing::from(soa).life(settings, expire, on_the_way);
-        Confirmation {
-            serial: soa.serial,
-            boot: now.boot,
-            boot_id: now.boot_id,
-            wall: now.wall,
-            expire_in: life.as_secs(),
-        }
+        Confirmation::given(soa.serial, life, now)
+    }
+
+    /// A confirmation given now. Whole seconds, so that what is written down and what holds are the same.
+    pub(crate) fn given(serial: Serial, life: Duration, now: Now) -> Confirmation {
+        let expire_in = life.as_secs();
+        Confirmation { serial, boot: now.boot, boot_id: now.boot_id, wall: now.wall, expire_in }
     }
 
     /// The moment at which the version expires, on the boot clock of the boot in which the confirmation was given:

@@ -20,6 +20,12 @@ pub enum Event {
         /// The serial in its answer section, when there was one.
         hint: Option<Serial>,
     },
+    /// The question of an attempt leaves now, after its wait for admission: from here the time on the way counts
+    /// (RFC 7314 §4), and the patience. Without this event both count from the action.
+    Sent {
+        /// Which.
+        attempt: AttemptId,
+    },
     /// A probe ended. Ignored when the attempt is no longer awaited.
     Probed {
         /// Which.

@@ -108,16 +108,10 @@ impl Machine {
         if matches!(self.validity, Validity::Expired { .. }) {
             self.actions.push_back(Action::Revive { serial: served.serial });
         }
-        // Whole seconds, so that what is written down and what holds here are the same.
-        let life = Duration::from_secs(until.saturating_sub(now.boot).as_secs());
-        self.validity = Validity::Current { until: now.boot.saturating_add(life), life };
-        self.actions.push_back(Action::Confirm(Confirmation {
-            serial: served.serial,
-            boot: now.boot,
-            boot_id: now.boot_id,
-            wall: now.wall,
-            expire_in: life.as_secs(),
-        }));
+        let confirmation = Confirmation::given(served.serial, until.saturating_sub(now.boot), now);
+        let life = Duration::from_secs(confirmation.expire_in);
+        self.validity = Validity::Current { until: confirmation.until(), life };
+        self.actions.push_back(Action::Confirm(confirmation));
         (self.warned, self.last_failure, self.local_failures) = (0, None, 0);
         self.demand = self.demand.filter(|d| *d >= Demand::Refresh);
     }
@@ -126,13 +120,8 @@ impl Machine {
     pub(crate) fn expire_now(&mut self, now: Now) {
         let (Validity::Current { until, life }, Some(served)) = (self.validity, self.served) else { return };
         let confirmed_ago = life.saturating_sub(until.saturating_sub(now.boot));
-        self.actions.push_back(Action::Confirm(Confirmation {
-            serial: served.serial,
-            boot: now.boot,
-            boot_id: now.boot_id,
-            wall: now.wall,
-            expire_in: 0,
-        }));
+        let over = Confirmation::given(served.serial, Duration::ZERO, now);
+        self.actions.push_back(Action::Confirm(over));
         self.validity = Validity::Expired { since: now.boot, age: Some(confirmed_ago) };
         self.actions.push_back(Action::Expire { confirmed_ago });
         if let Activity::Waiting { .. } = self.activity {

@@ -86,7 +86,7 @@ pub struct Attempt {
     pub target: Target,
     /// What it asks; `None` is the SOA.
     pub question: Option<Question>,
-    /// When it was asked for, on the boot clock: the wait for admission counts.
+    /// When it was asked for, on the boot clock; once it was sent, that moment.
     pub asked: Duration,
     /// The serial that the primary's probe showed.
     pub(crate) probed: Option<Serial>,
@@ -166,6 +166,7 @@ impl Machine {
         match event {
             Event::Timeout => self.give_up_late_attempt(now),
             Event::Notify { from, hint } => self.notified(from, hint, now),
+            Event::Sent { attempt } => self.sent(attempt, now),
             Event::Probed { attempt, result } => self.probed(attempt, result, now),
             Event::Transferred { attempt, result } => self.transferred(attempt, result, now),
             Event::Refresh => self.demand(Demand::Refresh),
