@@ -233,6 +233,10 @@ fn a_version_found_unfit_is_not_fetched_again_until_its_time_is_over() {
     stage.notify(1, None);
     stage.show(2);
     assert_eq!(stage.asks(), None);
+    stage.tell(Event::Refresh);
+    stage.show(2);
+    assert_eq!(stage.asks(), axfr(1, 1), "an operator may insist");
+    stage.fail(Reason::GuardEmpty);
     stage.notify(1, Some(3));
     stage.show(3);
     assert_eq!(stage.asks(), axfr(1, 1), "a whole zone heals a copy that drifted");

@@ -52,12 +52,12 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (1_u8..4).prop_map(Step::Reconfigure),
         1 => Just(Step::Restart),
         1 => (-100_000_i64..100_000).prop_map(Step::Reboot),
-        1 => any::<u64>().prop_map(Step::StepWallClock),
+        1 => any::<u64>().prop_map(Step::WallClock),
     ]
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
 
     /// Never current after the deadline that the contacts give, never renewed by anything else, never two attempts in
     /// flight, never idle without a deadline, never faster than the bounds: all asserted at every step of the world.

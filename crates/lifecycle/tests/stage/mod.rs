@@ -1,5 +1,5 @@
 //! A machine on a stage: the test plays clock and primaries, the stage keeps what the machine wants and says.
-#![allow(dead_code, unreachable_pub, reason = "each test file plays its own scenes")]
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used, reason = "each test file plays its own scenes")]
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
