@@ -234,7 +234,7 @@ fn signatures_are_data_when_asked_for_and_go_along_when_wanted() {
         |lines: &[String]| lines.iter().map(|l| l.split(' ').nth(2).unwrap().to_string()).collect::<Vec<_>>();
     let reply = world.ask(Query::new("c.example.", A).dnssec());
     assert_eq!(types(&reply.answer), ["CNAME", "RRSIG", "A", "RRSIG"]);
-    assert_eq!(reply.opt.as_ref().unwrap().1, 0x8000);
+    assert_eq!(reply.opt.as_ref().unwrap().flags, 0x8000);
     // RFC 2308 §5: the signature of a negative SOA has its lower TTL.
     let reply = world.ask(Query::new("none.example.", A).dnssec());
     assert_eq!(types(&reply.authority), ["SOA", "RRSIG"]);

@@ -2,7 +2,7 @@
 //! and replies read by hickory-proto.
 
 // Each test takes what it needs.
-#![allow(dead_code, unreachable_pub)]
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -230,6 +230,15 @@ fn line(record: &Record) -> String {
     format!("{} {} {rtype} {data}", record.name, record.ttl)
 }
 
+/// The OPT record of a reply.
+#[derive(Debug)]
+pub struct SeenOpt {
+    pub payload: u16,
+    pub flags: u16,
+    /// Code and value.
+    pub options: Vec<(u16, Vec<u8>)>,
+}
+
 /// A reply, read by hickory-proto; records as lines of owner, TTL, type and data.
 #[derive(Debug)]
 pub struct Reply {
@@ -240,8 +249,7 @@ pub struct Reply {
     pub answer: Vec<String>,
     pub authority: Vec<String>,
     pub additional: Vec<String>,
-    /// Payload, flags and options of the OPT record.
-    pub opt: Option<(u16, u16, Vec<(u16, Vec<u8>)>)>,
+    pub opt: Option<SeenOpt>,
 }
 
 impl Reply {
@@ -257,11 +265,15 @@ impl Reply {
             rcode.0 |= u16::from(read.extended_rcode) << 4;
             assert_eq!(read.version, 0);
             let options = read.options().map(|(code, value)| (code, value.to_vec())).collect();
-            assert!(opt.replace((read.payload, read.flags, options)).is_none(), "two OPT records");
+            let seen = SeenOpt { payload: read.payload, flags: read.flags, options };
+            assert!(opt.replace(seen).is_none(), "two OPT records");
         }
         records.finish().unwrap();
         let read = Read::from_vec(&octets).unwrap();
-        let lines = |records: &[Record]| records.iter().map(line).collect::<Vec<_>>();
+        let lines = |records: &[Record]| {
+            let data = records.iter().filter(|r| u16::from(r.record_type()) != RecordType::TSIG.0);
+            data.map(line).collect::<Vec<_>>()
+        };
         let reply = Reply {
             rcode,
             aa: header.has(flags::AA),
@@ -288,8 +300,8 @@ impl Reply {
 
     /// The value of an option of the OPT record.
     pub fn option(&self, code: u16) -> Option<&[u8]> {
-        let (_, _, options) = self.opt.as_ref()?;
-        options.iter().find(|option| option.0 == code).map(|option| &option.1[..])
+        let opt = self.opt.as_ref()?;
+        opt.options.iter().find(|option| option.0 == code).map(|option| &option.1[..])
     }
 
     /// The code of the extended DNS error.
