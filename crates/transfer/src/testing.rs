@@ -119,12 +119,21 @@ pub(crate) fn expire(seconds: u32) -> Vec<u8> {
     [&[0, 9, 0, 4][..], &seconds.to_be_bytes()].concat()
 }
 
-/// A stream of messages of so many records each; the question in the first.
+/// A stream of messages of so many records each, or as many as fit; the question in the first.
 pub(crate) fn stream(question: RecordType, rrs: &[Rr], per_message: usize) -> Vec<Vec<u8>> {
-    rrs.chunks(per_message)
-        .enumerate()
-        .map(|(i, chunk)| message(ANSWER, (i == 0).then_some(question), chunk))
-        .collect()
+    let mut chunks: Vec<Vec<Rr>> = Vec::new();
+    let (mut count, mut size) = (per_message, 0);
+    for rr in rrs {
+        let octets = rr.owner.as_wire().len() + 10 + rr.rdata.len();
+        if count == per_message || size + octets > 60_000 {
+            chunks.push(Vec::new());
+            (count, size) = (0, 0);
+        }
+        (count, size) = (count + 1, size + octets);
+        chunks.last_mut().unwrap().push(rr.clone());
+    }
+    let questions = std::iter::once(Some(question)).chain(std::iter::repeat(None));
+    questions.zip(&chunks).map(|(question, chunk)| message(ANSWER, question, chunk)).collect()
 }
 
 /// The records of an AXFR: the SOA again at the end.

@@ -95,7 +95,7 @@ fn answer(zone: &Zone, request: &[u8], sealed: bool) -> Vec<Vec<u8>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(128))]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(128) })]
 
     #[test]
     fn what_goes_out_comes_in_equal(more in records(), sealed: bool) {
@@ -236,7 +236,7 @@ mod probes {
     use testing::{ANSWER, message, soa};
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(512))]
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(512) })]
 
         #[test]
         fn a_sealed_answer_that_was_changed_is_no_answer(serial: u32, octet: prop::sample::Index, bits in 1..=255u8) {
