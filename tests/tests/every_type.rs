@@ -50,8 +50,10 @@ fn a_zone_named_as_rfc_2317_says(software: Software) {
     let secondo = Secondo::start(Port::free(), &config);
     secondo.until_serving(&zone.apex, zone.serial, interop::wait::SOON);
     dig::assert_same_zone(&zone.apex, primary.address(), None, secondo.address(), None);
-    let answer = dig::ask(secondo.address(), &["2.0/25.2.0.192.in-addr.arpa.", "PTR"]);
-    assert_eq!(answer.answer, ["2.0/25.2.0.192.in-addr.arpa. 300 IN PTR Host2.test."], "{}", answer.text);
+    let question = ["2.0/25.2.0.192.in-addr.arpa.", "PTR"];
+    let (theirs, ours) = (dig::ask(primary.address(), &question), dig::ask(secondo.address(), &question));
+    assert_eq!(ours.answer.len(), 1, "{}", ours.text);
+    assert_eq!(ours.substance(), theirs.substance(), "{}", ours.text);
 }
 each_primary!(a_zone_named_as_rfc_2317_says);
 
