@@ -25,10 +25,11 @@ enum Next {
 }
 
 /// The second column of the failure table, in the one place where it is decided.
-fn next(class: Class, step: Step, fell_back: bool) -> Next {
+fn next(class: Class, step: Step) -> Next {
     match (class, step) {
-        // RFC 1995 §4: a broken difference is no reason to doubt the primary, only the difference.
-        (Class::IxfrUnavailable | Class::Malformed, Step::Ixfr) if !fell_back => Next::Axfr,
+        // RFC 1995 §4: a broken difference is no reason to doubt the primary, only the difference. Once for a change:
+        // the primary is not asked for IXFR again before another version is served.
+        (Class::IxfrUnavailable | Class::Malformed, Step::Ixfr) => Next::Axfr,
         (Class::IxfrUnavailable | Class::Refused | Class::Seal | Class::Network, _) => Next::Address,
         (Class::Malformed | Class::Serial | Class::Rejected, _) => Next::Primary,
         (Class::Local, _) => Next::Later,
@@ -243,11 +244,10 @@ impl Machine {
         let failure = Failure { serial: failure.serial.or(attempt.probed), ..failure };
         let reason = failure.reason;
         self.report(Outcome::AttemptFailed { target, step, reason, serial: failure.serial });
-        match next(reason.class(), step, round.fell_back) {
+        match next(reason.class(), step) {
             Next::Axfr => {
                 self.report(Outcome::Fallback { target, reason });
                 self.memory.bar_ixfr(round.primary(), reason, now.boot, &self.settings);
-                round.fell_back = true;
                 let accept = match self.validity {
                     Validity::Current { .. } => self.serial().map_or(Accept::Any, Accept::NewerThan),
                     Validity::Empty | Validity::Expired { .. } => Accept::Any,

@@ -15,8 +15,10 @@
 //! 3. drain [`Machine::poll_action`] and do what it says;
 //! 4. put the new [`Machine::next_deadline`] into the wheel, wait, go to 2.
 //!
-//! A [`Action::Probe`] or [`Action::Transfer`] goes through [`Admission`] and, once admitted, [`Health::ask`]; each is
-//! answered by exactly one [`Event::Probed`] or [`Event::Transferred`], unless [`Action::Cancel`] took it back.
+//! A [`Action::Probe`] or [`Action::Transfer`] goes through [`Admission`] and, once admitted, [`Health::ask`]; with a
+//! permit the caller tells [`Event::Sent`] and sends. Each is answered by exactly one [`Event::Probed`] or
+//! [`Event::Transferred`], unless [`Action::Cancel`] took it back. An accepted NOTIFY goes to [`Health::notified`]
+//! first, then to the machine. `tests/many.rs` is such a caller in a page.
 
 mod accept;
 mod action;

@@ -56,8 +56,6 @@ pub(crate) struct Round {
     primary: u8,
     /// The present address of it.
     address: u8,
-    /// AXFR was asked after IXFR at the present primary: once in a round.
-    pub(crate) fell_back: bool,
     /// A primary vouched for the zone.
     pub(crate) contact: Option<Contact>,
     /// The last failure.
@@ -82,7 +80,6 @@ impl Round {
             tried: 0,
             primary: 0,
             address: 0,
-            fell_back: false,
             contact: None,
             failure: None,
         }
@@ -122,7 +119,6 @@ impl Round {
         self.tried |= 1 << next;
         self.primary = u8::try_from(next).expect("a zone has at most 64 primaries");
         self.address = 0;
-        self.fell_back = false;
         true
     }
 }

@@ -76,6 +76,7 @@ fn a_transfer_under_way_does_not_put_expiry_off() {
     assert_eq!((stage.expired, stage.is_current()), (1, false));
     stage.publish(soa(2), None);
     assert_eq!((stage.revived, stage.left()), (1, seconds(EXPIRE)));
+    assert_eq!(stage.asks(), None, "what expiry asked for has been done");
 }
 
 #[test]
@@ -119,6 +120,36 @@ fn a_primary_behind_us_does_not_renew_and_serves_when_we_have_expired() {
     assert_eq!(stage.now.boot, until.unwrap(), "expiry itself begins a round");
     stage.show(0);
     assert_eq!(stage.asks(), axfr(1, 1));
+}
+
+#[test]
+fn what_an_expired_zone_waited_for_while_it_was_served_binds_it_no_more() {
+    let mut stage = one();
+    stage.pass(seconds(EXPIRE - 100_000));
+    while stage.is_current() {
+        if stage.ask.is_some() {
+            stage.show(0);
+        }
+        stage.pass(seconds(100_000));
+    }
+    stage.show(0);
+    stage.fail(Reason::Timeout);
+    assert!(
+        stage.pass_until_asked() <= seconds(RETRY / 4),
+        "a refresh is too long to wait when nothing is served"
+    );
+}
+
+#[test]
+fn bounds_that_override_the_owner_are_told_once_for_a_set_of_timers() {
+    let mut stage = Stage::empty(settings(vec![primary(1, 1)]));
+    for serial in 1..5 {
+        stage.publish(soa_with(serial, [1, 1, 1]), None);
+        stage.notify(1, Some(serial + 1));
+        stage.show(serial + 1);
+    }
+    let told = stage.outcomes.iter().filter(|o| matches!(o, Outcome::TimersBounded { .. }));
+    assert_eq!(told.count(), 1);
 }
 
 #[test]
@@ -193,6 +224,9 @@ fn a_primary_at_the_end_of_its_own_life_does_not_renew() {
         stage.notify(1, None);
         stage.show_with(1, Some(left));
         assert_eq!((stage.asks(), stage.until()), (probe(2, 1), until));
+        stage.show(2);
+        stage.up_to_date(Some(left));
+        assert_eq!((stage.asks(), stage.until()), (None, until));
     }
 }
 
@@ -209,6 +243,22 @@ fn early_warnings_come_at_half_three_quarters_and_nine_tenths_of_the_life() {
         })
         .collect();
     assert_eq!(warned, [(50, EXPIRE / 2), (75, EXPIRE / 4), (90, EXPIRE / 10)]);
+}
+
+#[test]
+fn a_success_takes_back_the_failure_and_the_warnings() {
+    let mut stage = one();
+    dead_for(&mut stage, EXPIRE / 2 + 10_000);
+    assert!(stage.machine.last_failure().is_some());
+    if stage.ask.is_none() {
+        stage.pass_until_asked();
+    }
+    stage.show(1);
+    assert_eq!(stage.machine.last_failure(), None);
+    stage.outcomes.clear();
+    dead_for(&mut stage, EXPIRE / 2 + 10_000);
+    let warned = stage.outcomes.iter().filter(|o| matches!(o, Outcome::Expiring { percent: 50, .. }));
+    assert_eq!(warned.count(), 1, "a new life has its own warnings");
 }
 
 #[test]

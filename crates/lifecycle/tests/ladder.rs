@@ -270,6 +270,30 @@ fn our_own_failure_stays_in_the_queue_at_the_same_primary() {
 }
 
 #[test]
+fn a_success_ends_the_backoff() {
+    let mut stage = one();
+    stage.pass_until_asked();
+    for _ in 0..4 {
+        stage.fail(Reason::Refused);
+        stage.pass_until_asked();
+    }
+    stage.show(1);
+    stage.pass_until_asked();
+    stage.fail(Reason::Refused);
+    assert_between(stage.pass_until_asked(), RETRY / 4 * 3, RETRY);
+}
+
+#[test]
+fn after_a_fallback_the_second_address_is_not_asked_for_ixfr_either() {
+    let mut stage = two_transferring();
+    stage.fail(Reason::IxfrCut);
+    stage.fail(Reason::Timeout);
+    assert_eq!(stage.asks(), probe(1, 2));
+    stage.show(2);
+    assert_eq!(stage.asks(), axfr(1, 2));
+}
+
+#[test]
 fn a_transfer_that_brings_what_we_have_renews() {
     let mut stage = two_transferring();
     stage.up_to_date(None);

@@ -1,6 +1,8 @@
 //! Many zones of one dead primary beside one of a living primary: machines, wheel, admission and health together, as
 //! a daemon drives them.
 
+#![allow(clippy::unwrap_used, reason = "a test")]
+
 mod stage;
 
 use std::collections::BTreeMap;
@@ -172,8 +174,8 @@ fn a_dead_primary_costs_one_attempt_a_hold_and_delays_nobody_else() {
 
 #[test]
 fn all_zones_come_back_within_seconds_once_one_has_found_the_primary_alive() {
-    let zones = vec![Arc::new(settings(vec![primary(1, 1)])); 500];
-    let mut house = House::new(&zones, vec![address(1, 1)]);
+    let shared = Arc::new(settings(vec![primary(1, 1)]));
+    let mut house = House::new(&vec![shared; 500], vec![address(1, 1)]);
     house.run(seconds(600));
     house.dead.clear();
     house.health.notified(address(1, 1), house.now.boot);
