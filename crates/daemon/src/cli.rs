@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 use crate::config;
-use crate::control::{ClientError, Command, Request, Response, ZoneStatus, ask};
+use crate::control::{ClientError, Command, Request, Response, ask};
 use crate::table;
 
 /// A secondary DNS server: takes zones from a primary, keeps them true, answers from them until they expire.
@@ -105,7 +105,7 @@ pub fn main() -> ExitCode {
         Commands::Check(file) => check(&file.config),
         Commands::Status { zones, json, problems, socket } => {
             let request = Request { problems, ..Request::new(Command::Status, zones) };
-            order(&socket, &request, |response| status(response, json))
+            order(&socket, &request, |response| status(response, json, problems))
         }
         Commands::Refresh(on) => on.order(Command::Refresh),
         Commands::Retransfer(on) => on.order(Command::Retransfer),
@@ -170,7 +170,8 @@ fn order(socket: &Socket, request: &Request, tell: impl FnOnce(Response) -> u8) 
     }
 }
 
-fn status(response: Response, json: bool) -> u8 {
+/// With `problems`, having any is a "no".
+fn status(response: Response, json: bool, problems: bool) -> u8 {
     let zones = response.zones.unwrap_or_default();
     if json {
         match serde_json::to_string_pretty(&serde_json::json!({ "zones": zones })) {
@@ -180,7 +181,7 @@ fn status(response: Response, json: bool) -> u8 {
     } else if !zones.is_empty() {
         say(table::render(&table::HEAD, zones.iter().map(table::row)).trim_end());
     }
-    if zones.iter().any(ZoneStatus::is_problem) { exit::NO } else { exit::DONE }
+    if problems && !zones.is_empty() { exit::NO } else { exit::DONE }
 }
 
 fn outcomes(response: Response) -> u8 {

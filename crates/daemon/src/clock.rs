@@ -8,14 +8,14 @@ use secondo_lifecycle::{BootId, Now};
 
 /// Reads the clocks of this machine; cheap to copy.
 #[derive(Clone, Copy, Debug)]
-pub struct Clock {
+pub(crate) struct Clock {
     boot_id: BootId,
 }
 
 impl Clock {
     /// Learns which boot this is. Where the kernel does not tell, a random one: then only the wall clock counts
     /// across restarts.
-    pub fn new() -> Clock {
+    pub(crate) fn new() -> Clock {
         let text = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
         let hex: String = text.chars().filter(char::is_ascii_hexdigit).collect();
         let octets = u128::from_str_radix(&hex, 16).map(u128::to_be_bytes);
@@ -23,7 +23,7 @@ impl Clock {
     }
 
     /// Both clocks.
-    pub fn now(self) -> Now {
+    pub(crate) fn now(self) -> Now {
         Now { boot: boot(), boot_id: self.boot_id, wall: unix() }
     }
 }
@@ -35,22 +35,22 @@ impl Default for Clock {
 }
 
 /// Time since boot, suspend counted.
-pub fn boot() -> Duration {
+pub(crate) fn boot() -> Duration {
     clock_gettime(ClockId::CLOCK_BOOTTIME).map(Duration::from).unwrap_or_default()
 }
 
 /// [`boot`] in milliseconds.
-pub fn boot_ms() -> u64 {
+pub(crate) fn boot_ms() -> u64 {
     millis(boot())
 }
 
 /// Whole milliseconds, as many as fit.
-pub fn millis(time: Duration) -> u64 {
+pub(crate) fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Seconds since 1970; 0 when the clock stands before.
-pub fn unix() -> u64 {
+pub(crate) fn unix() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 

@@ -7,14 +7,13 @@ use std::time::Duration;
 
 use secondo_wire::{Name, Reason, Serial};
 use tracing::Level;
-use tracing::field::display;
 use tracing_subscriber::filter::LevelFilter;
 
 use crate::config::{LogConfig, LogFormat, LogLevel};
 
 /// An event to be: name, phrase, and the fields that apply.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Event<'e> {
+pub(crate) struct Event<'e> {
     /// Stable name, as `zone.published`.
     pub name: &'static str,
     /// The same for people.
@@ -49,27 +48,27 @@ pub struct Event<'e> {
 
 impl<'e> Event<'e> {
     /// An event without fields.
-    pub fn new(name: &'static str, phrase: &'static str) -> Event<'e> {
+    pub(crate) fn new(name: &'static str, phrase: &'static str) -> Event<'e> {
         Event { name, phrase, ..Event::default() }
     }
 
     /// The outcome of something: one line each.
-    pub fn info(self) {
+    pub(crate) fn info(self) {
         self.emit(Level::INFO);
     }
 
     /// Something that a person should know.
-    pub fn warn(self) {
+    pub(crate) fn warn(self) {
         self.emit(Level::WARN);
     }
 
     /// Something that a person should act on now.
-    pub fn error(self) {
+    pub(crate) fn error(self) {
         self.emit(Level::ERROR);
     }
 
     /// A start, a schedule, a single step.
-    pub fn debug(self) {
+    pub(crate) fn debug(self) {
         self.emit(Level::DEBUG);
     }
 
@@ -119,7 +118,7 @@ impl Display for Seconds {
 }
 
 /// Starts logging to standard error. A second call in one process is ignored.
-pub fn start(log: &LogConfig) {
+pub(crate) fn start(log: &LogConfig) {
     let level = match log.level {
         LogLevel::Error => LevelFilter::ERROR,
         LogLevel::Warn => LevelFilter::WARN,

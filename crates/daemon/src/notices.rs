@@ -13,7 +13,7 @@ const SENDERS: usize = 8;
 
 /// A NOTIFY that an access list admitted.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Notice {
+pub(crate) struct Notice {
     /// The zone.
     pub apex: Name,
     /// Who sent it.
@@ -22,17 +22,20 @@ pub struct Notice {
     pub hint: Option<Serial>,
 }
 
+/// Who sent NOTIFY for a zone, each with its latest hint.
+type Senders = Vec<(IpAddr, Option<Serial>)>;
+
 /// The board: query threads pin, the scheduler takes all.
 #[derive(Debug, Default)]
-pub struct Notices {
-    pinned: Mutex<HashMap<Name, Vec<(IpAddr, Option<Serial>)>>>,
+pub(crate) struct Notices {
+    pinned: Mutex<HashMap<Name, Senders>>,
     /// Rung when the empty board gets its first notice.
     bell: Notify,
 }
 
 impl Notices {
     /// Pins a notice; the latest hint of a sender counts.
-    pub fn pin(&self, notice: Notice) {
+    pub(crate) fn pin(&self, notice: Notice) {
         let mut pinned = self.pinned.lock().unwrap_or_else(PoisonError::into_inner);
         let first = pinned.is_empty();
         let senders = pinned.entry(notice.apex).or_default();
@@ -48,12 +51,12 @@ impl Notices {
     }
 
     /// Waits until something was pinned since the last look; then all of it is to be taken.
-    pub async fn rung(&self) {
+    pub(crate) async fn rung(&self) {
         self.bell.notified().await;
     }
 
     /// Takes all.
-    pub fn take(&self) -> Vec<Notice> {
+    pub(crate) fn take(&self) -> Vec<Notice> {
         let pinned = std::mem::take(&mut *self.pinned.lock().unwrap_or_else(PoisonError::into_inner));
         let mut notices: Vec<Notice> = pinned
             .into_iter()

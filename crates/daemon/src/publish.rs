@@ -14,25 +14,25 @@ const LOOK: Duration = Duration::from_millis(20);
 
 /// Publishes versions and drops old ones.
 #[derive(Clone, Debug)]
-pub struct Publisher {
+pub(crate) struct Publisher {
     old: Sender<Arc<Zone>>,
 }
 
 impl Publisher {
     /// Starts the reaper, which ends with the last publisher.
-    pub fn start() -> std::io::Result<Publisher> {
+    pub(crate) fn start() -> std::io::Result<Publisher> {
         let (old, inbox) = channel();
         thread::Builder::new().name("reaper".into()).spawn(move || reap(&inbox))?;
         Ok(Publisher { old })
     }
 
     /// Serves a committed version from now on.
-    pub fn publish(&self, slot: &Slot, committed: &Committed) {
+    pub(crate) fn publish(&self, slot: &Slot, committed: &Committed) {
         self.bury(slot.publish(committed.zone().clone()));
     }
 
     /// Serves nothing any more.
-    pub fn withdraw(&self, slot: &Slot) {
+    pub(crate) fn withdraw(&self, slot: &Slot) {
         self.bury(slot.withdraw());
     }
 

@@ -16,11 +16,11 @@ const SOURCES: usize = 1024;
 
 /// Who was spoken of when.
 #[derive(Debug, Default)]
-pub struct Refusals(Mutex<HashMap<IpAddr, Instant>>);
+pub(crate) struct Refusals(Mutex<HashMap<IpAddr, Instant>>);
 
 impl Refusals {
     /// Looks whether `reply` refuses a NOTIFY or a transfer. Costs a glance at two headers for all other requests.
-    pub fn note(&self, request: &[u8], from: SocketAddr, reply: &[u8]) {
+    pub(crate) fn note(&self, request: &[u8], from: SocketAddr, reply: &[u8]) {
         let (Some(asked), Some(told)) = (Header::read(request), Header::read(reply)) else { return };
         if told.rcode() == Rcode::NOERROR {
             return;

@@ -11,7 +11,7 @@ use crate::notices::{Notice, Notices};
 use crate::refusals::Refusals;
 
 /// Shared by all listeners.
-pub struct Respond {
+pub(crate) struct Respond {
     /// The zones that we serve.
     pub table: TableCell,
     /// NOTIFYs for the scheduler.
@@ -21,7 +21,7 @@ pub struct Respond {
 }
 
 /// The table and the time, held for a batch of requests.
-pub struct Batch<'r> {
+pub(crate) struct Batch<'r> {
     notices: &'r Notices,
     refusals: &'r Refusals,
     table: Guard<Arc<Table>>,
@@ -30,7 +30,7 @@ pub struct Batch<'r> {
 
 impl Respond {
     /// Answers from `table`.
-    pub fn new(table: Table) -> Respond {
+    pub(crate) fn new(table: Table) -> Respond {
         Respond {
             table: TableCell::new(table),
             notices: Notices::default(),
@@ -40,25 +40,31 @@ impl Respond {
     }
 
     /// Holds the table for a batch.
-    pub fn batch(&self) -> Batch<'_> {
+    pub(crate) fn batch(&self) -> Batch<'_> {
         let clock = Clock { boot_ms: clock::boot_ms(), unix: clock::unix() };
         Batch { notices: &self.notices, refusals: &self.refusals, table: self.table.load(), clock }
     }
 
     /// Tells listeners to end.
-    pub fn stop(&self) {
+    pub(crate) fn stop(&self) {
         self.stopping.store(true, Ordering::Relaxed);
     }
 
     /// Whether to end.
-    pub fn stopping(&self) -> bool {
+    pub(crate) fn stopping(&self) -> bool {
         self.stopping.load(Ordering::Relaxed)
     }
 }
 
 impl Batch<'_> {
     /// Answers a datagram; whether `out` holds a reply.
-    pub fn udp(&self, request: &[u8], client: Client, scratch: &mut Scratch, out: &mut Vec<u8>) -> bool {
+    pub(crate) fn udp(
+        &self,
+        request: &[u8],
+        client: Client,
+        scratch: &mut Scratch,
+        out: &mut Vec<u8>,
+    ) -> bool {
         match self.any(request, client, scratch, out) {
             Outcome::Silence => false,
             Outcome::Transfer(_) => {
@@ -70,7 +76,13 @@ impl Batch<'_> {
     }
 
     /// Answers a request; NOTIFYs are pinned for the scheduler on the way.
-    pub fn any(&self, request: &[u8], client: Client, scratch: &mut Scratch, out: &mut Vec<u8>) -> Outcome {
+    pub(crate) fn any(
+        &self,
+        request: &[u8],
+        client: Client,
+        scratch: &mut Scratch,
+        out: &mut Vec<u8>,
+    ) -> Outcome {
         let outcome = respond(request, client, &self.table, self.clock, scratch, out);
         if let Outcome::Notify { entry, hint, .. } = &outcome {
             self.notices.pin(Notice { apex: entry.apex.clone(), from: client.addr.ip(), hint: *hint });

@@ -93,6 +93,8 @@ async fn serve(path: &Path, config: Config) -> Result<(), String> {
     let server = &config.server;
     let sockets = Sockets::bind(&config)?;
     if let Some(name) = &server.user {
+        // Where only root may make it. If it cannot be made, opening the store tells why.
+        let _ = std::fs::create_dir_all(&server.state_dir);
         user::become_user(name, &[&server.state_dir, &server.control])
             .map_err(|why| format!("user: {why}"))?;
     }

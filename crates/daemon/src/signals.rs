@@ -8,7 +8,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use crate::scheduler::Message;
 
 /// Listens for SIGTERM and SIGINT (stop), SIGHUP (reload) and SIGUSR1 (log every zone's state).
-pub fn listen(sender: &UnboundedSender<Message>) -> io::Result<()> {
+pub(crate) fn listen(sender: &UnboundedSender<Message>) -> io::Result<()> {
     let kinds: [(SignalKind, fn() -> Message); 4] = [
         (SignalKind::terminate(), || Message::Stop),
         (SignalKind::interrupt(), || Message::Stop),

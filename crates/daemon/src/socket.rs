@@ -15,7 +15,7 @@ const RECEIVE_BUFFER: usize = 4 << 20;
 const LOOK_UP: Duration = Duration::from_secs(1);
 
 /// A UDP listener, one of several on its port; on a wildcard address it is told where each datagram was sent to.
-pub fn udp_listener(address: SocketAddr) -> io::Result<UdpSocket> {
+pub(crate) fn udp_listener(address: SocketAddr) -> io::Result<UdpSocket> {
     let socket = listener(address, Type::DGRAM, Protocol::UDP)?;
     // The kernel caps what it does not permit; a smaller buffer is no reason not to start.
     let _ = socket.set_recv_buffer_size(RECEIVE_BUFFER);
@@ -31,7 +31,7 @@ pub fn udp_listener(address: SocketAddr) -> io::Result<UdpSocket> {
 }
 
 /// A TCP listener, for tokio.
-pub fn tcp_listener(address: SocketAddr) -> io::Result<TcpListener> {
+pub(crate) fn tcp_listener(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = listener(address, Type::STREAM, Protocol::TCP)?;
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;

@@ -3,11 +3,11 @@
 use crate::control::{Health, ZoneStatus};
 
 /// Its columns.
-pub const HEAD: [&str; 9] =
+pub(crate) const HEAD: [&str; 9] =
     ["ZONE", "STATE", "SERIAL", "CONFIRMED", "NEXT", "EXPIRES", "PRIMARY", "FROM", "LAST ERROR"];
 
 /// A zone's row.
-pub fn row(zone: &ZoneStatus) -> [String; 9] {
+pub(crate) fn row(zone: &ZoneStatus) -> [String; 9] {
     let or_dash = |value: Option<String>| value.unwrap_or_else(|| "-".into());
     let mut state = zone.state.word().to_string();
     if zone.activity != "waiting" {
@@ -30,7 +30,7 @@ pub fn row(zone: &ZoneStatus) -> [String; 9] {
 }
 
 /// Columns padded to their widest cell, the last one not.
-pub fn render<const N: usize>(head: &[&str; N], rows: impl Iterator<Item = [String; N]>) -> String {
+pub(crate) fn render<const N: usize>(head: &[&str; N], rows: impl Iterator<Item = [String; N]>) -> String {
     let rows: Vec<[String; N]> = std::iter::once(head.map(String::from)).chain(rows).collect();
     let widths: [usize; N] =
         std::array::from_fn(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0));

@@ -21,7 +21,7 @@ const BATCH: usize = 64;
 const REQUEST: usize = 4096;
 
 /// A UDP listener.
-pub struct UdpListener {
+pub(crate) struct UdpListener {
     /// The socket.
     pub socket: UdpSocket,
     /// The address that it listens on.
@@ -48,7 +48,7 @@ struct Reply {
 
 impl UdpListener {
     /// Answers until the daemon stops.
-    pub fn run(self) {
+    pub(crate) fn run(self) {
         let wildcard = self.address.ip().is_unspecified();
         let fd = self.socket.as_raw_fd();
         let mut buffers = vec![[0u8; REQUEST]; BATCH];

@@ -6,7 +6,7 @@ use nix::unistd::{Group, Uid, User, chown, setgid, setgroups, setuid};
 
 /// Becomes `name` for good, when started as root; `owned` (the state directory, the control socket) is given to it
 /// before. Does nothing for others: they are who they are.
-pub fn become_user(name: &str, owned: &[&Path]) -> Result<(), String> {
+pub(crate) fn become_user(name: &str, owned: &[&Path]) -> Result<(), String> {
     if !Uid::effective().is_root() {
         return Ok(());
     }

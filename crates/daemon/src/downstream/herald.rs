@@ -21,7 +21,7 @@ const WAITS: [Duration; 5] = [
 ];
 
 /// Tells `target` of the version that `soa` belongs to.
-pub async fn notify(zone: Name, soa: Soa, ttl: u32, target: NotifyTarget) {
+pub(crate) async fn notify(zone: Name, soa: Soa, ttl: u32, target: NotifyTarget) {
     let event = Event {
         zone: Some(&zone),
         serial: Some(soa.serial),

@@ -15,7 +15,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 
 /// Limits of all TCP listeners together.
 #[derive(Clone, Copy, Debug)]
-pub struct Limits {
+pub(crate) struct Limits {
     /// Connections at once.
     pub clients: usize,
     /// Silence after which a connection with nothing under way is closed.
@@ -32,21 +32,21 @@ pub(super) struct Shared {
 }
 
 /// All TCP listeners.
-pub struct TcpRoom {
+pub(crate) struct TcpRoom {
     shared: Arc<Shared>,
     clients: Arc<Semaphore>,
 }
 
 impl TcpRoom {
     /// Answers with `respond`.
-    pub fn new(respond: Arc<Respond>, limits: Limits) -> TcpRoom {
+    pub(crate) fn new(respond: Arc<Respond>, limits: Limits) -> TcpRoom {
         let transfers = Arc::new(Semaphore::new(limits.transfers.clamp(1, Semaphore::MAX_PERMITS)));
         let clients = Arc::new(Semaphore::new(limits.clients.clamp(1, Semaphore::MAX_PERMITS)));
         TcpRoom { shared: Arc::new(Shared { respond, limits, transfers }), clients }
     }
 
     /// Accepts connections for ever. When all places are taken, new ones wait in the kernel's queue.
-    pub async fn accept(&self, listener: StdListener) -> std::io::Result<()> {
+    pub(crate) async fn accept(&self, listener: StdListener) -> std::io::Result<()> {
         let listener = TcpListener::from_std(listener)?;
         loop {
             let Ok(place) = Arc::clone(&self.clients).acquire_owned().await else { return Ok(()) };

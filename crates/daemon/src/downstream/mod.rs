@@ -11,5 +11,5 @@ mod herald;
 mod listener;
 mod sending;
 
-pub use herald::notify;
-pub use listener::{Limits, TcpRoom};
+pub(crate) use herald::notify;
+pub(crate) use listener::{Limits, TcpRoom};

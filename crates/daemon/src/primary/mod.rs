@@ -21,12 +21,12 @@ use secondo_wire::{Class, Name};
 
 use crate::config::PrimaryConfig;
 
-pub use probe::probe;
-pub use transfer::{Fetched, TransferJob, transfer};
+pub(crate) use probe::probe;
+pub(crate) use transfer::{Fetched, TransferJob, transfer};
 
 /// One zone at one address of a primary.
 #[derive(Clone, Debug)]
-pub struct Way {
+pub(crate) struct Way {
     /// The zone.
     pub zone: Name,
     /// The address.

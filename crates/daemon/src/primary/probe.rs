@@ -20,7 +20,7 @@ const TCP_WAIT: Duration = Duration::from_secs(10);
 const STRANGERS: usize = 3;
 
 /// What the primary has, or why it cannot be told.
-pub async fn probe(way: &Way) -> Result<Found, Fault> {
+pub(crate) async fn probe(way: &Way) -> Result<Found, Fault> {
     let mut verdict = Err(Fault::new(Reason::Internal, "no key to ask with"));
     for key in way.seals() {
         verdict = with_key(way, key.as_ref()).await;

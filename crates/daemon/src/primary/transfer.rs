@@ -21,7 +21,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 
 /// A transfer to be made.
 #[derive(Clone, Debug)]
-pub struct TransferJob {
+pub(crate) struct TransferJob {
     /// From where.
     pub way: Way,
     /// In which form.
@@ -38,7 +38,7 @@ pub struct TransferJob {
 
 /// How a transfer ended well.
 #[derive(Debug)]
-pub enum Fetched {
+pub(crate) enum Fetched {
     /// The primary has what we have.
     UpToDate {
         /// Its EDNS EXPIRE, seconds.
@@ -56,7 +56,7 @@ pub enum Fetched {
 }
 
 /// Fetches the zone; the transfer arrives whole, or not at all.
-pub async fn transfer(job: &TransferJob) -> Result<Fetched, Fault> {
+pub(crate) async fn transfer(job: &TransferJob) -> Result<Fetched, Fault> {
     let mut verdict = Err(Fault::new(Reason::Internal, "no key to ask with"));
     for key in job.way.seals() {
         verdict = with_key(job, key.as_ref(), true).await;

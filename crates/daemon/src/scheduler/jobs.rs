@@ -21,7 +21,7 @@ use crate::primary::{Fetched, TransferJob, Way, probe, transfer};
 
 /// A version on its way from the store to publication.
 #[derive(Debug)]
-pub struct Arrival {
+pub(crate) struct Arrival {
     ticket: Ticket,
     committed: Committed,
     confirmation: Confirmation,

@@ -38,7 +38,7 @@ use book::PrimaryBook;
 use jobs::Arrival;
 use zones::Zone;
 
-pub use reload::Prepared;
+pub(crate) use reload::Prepared;
 pub(crate) use zones::table;
 
 /// The longest wait between two looks at the boot clock: the waiting itself stands still in suspend.
@@ -48,7 +48,7 @@ const PURGE_EVERY: Duration = Duration::from_secs(3600);
 
 /// Something that the scheduler is told.
 #[derive(Debug)]
-pub enum Message {
+pub(crate) enum Message {
     /// A probe ended.
     Probed(Ticket, Result<Found, Fault>),
     /// A transfer ended without a version to publish.
@@ -75,13 +75,13 @@ pub enum Message {
 
 /// The primary has what we have.
 #[derive(Debug)]
-pub struct UpToDate {
+pub(crate) struct UpToDate {
     /// Its EDNS EXPIRE, seconds.
     pub expire: Option<u32>,
 }
 
 /// What the scheduler is built from.
-pub struct Parts {
+pub(crate) struct Parts {
     /// Where the configuration was read from.
     pub path: PathBuf,
     /// It.
@@ -103,7 +103,7 @@ pub struct Parts {
 }
 
 /// The loop's state.
-pub struct Scheduler {
+pub(crate) struct Scheduler {
     parts: Parts,
     zones: BTreeMap<ZoneId, Zone>,
     names: HashMap<Name, ZoneId>,
@@ -120,7 +120,7 @@ pub struct Scheduler {
 
 impl Scheduler {
     /// A scheduler without zones.
-    pub fn new(parts: Parts) -> Scheduler {
+    pub(crate) fn new(parts: Parts) -> Scheduler {
         let limits = &parts.config.server.limits;
         let admission = Admission::new(AdmissionLimits {
             transfers: limits.transfers,
@@ -144,7 +144,7 @@ impl Scheduler {
     }
 
     /// Runs until told to stop.
-    pub async fn run(mut self, mut inbox: UnboundedReceiver<Message>) {
+    pub(crate) async fn run(mut self, mut inbox: UnboundedReceiver<Message>) {
         let respond = Arc::clone(&self.parts.respond);
         while !self.stopping {
             let wait = self.turn_wheel();

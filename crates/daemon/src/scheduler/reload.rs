@@ -19,7 +19,7 @@ use crate::event::Event;
 
 /// A configuration that was read and found in order, with what the disk has of the zones that it adds.
 #[derive(Debug)]
-pub struct Prepared {
+pub(crate) struct Prepared {
     config: Config,
     restored: Vec<Restored>,
     dry_run: bool,
@@ -27,7 +27,7 @@ pub struct Prepared {
 
 impl Scheduler {
     /// Takes over all zones of the configuration, with what the disk kept of them; called once, at start.
-    pub fn populate(&mut self, restored: Vec<Restored>) {
+    pub(crate) fn populate(&mut self, restored: Vec<Restored>) {
         let now = self.now();
         let zones = self.parts.config.zones.clone();
         self.add(&zones, restored, now);
