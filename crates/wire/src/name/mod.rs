@@ -1,10 +1,15 @@
 //! Domain names in wire form (RFC 1035 §3.1): uncompressed labels, spelling kept, compared without regard to case
 //! (RFC 4343 §3).
 
+mod read;
+mod text;
+
 use std::cmp::Ordering;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::str::FromStr;
+
+pub use read::{read_name, skip_name};
 
 /// Longest name in octets, the root's zero octet included (RFC 1035 §2.3.4).
 pub const MAX_NAME: usize = 255;
@@ -243,122 +248,11 @@ impl NameBuf {
         self.length = (at + suffix.0.len()) as u8;
         Ok(())
     }
-
-    fn parse(text: &str) -> Result<NameBuf, NameError> {
-        let mut buf = NameBuf::new();
-        if text == "." {
-            return Ok(buf);
-        }
-        let (mut start, mut at) = (0, 1);
-        let mut octets = text.bytes();
-        while let Some(octet) = octets.next() {
-            let octet = match octet {
-                b'.' => {
-                    if at == start + 1 {
-                        return Err(NameError::Label);
-                    }
-                    buf.octets[start] = (at - start - 1) as u8;
-                    (start, at) = (at, at + 1);
-                    if start >= MAX_NAME {
-                        return Err(NameError::TooLong);
-                    }
-                    continue;
-                }
-                b'\\' => match octets.next().ok_or(NameError::Escape)? {
-                    hundreds @ b'0'..=b'9' => {
-                        let mut number = u32::from(hundreds - b'0');
-                        for _ in 0..2 {
-                            let digit = octets.next().filter(u8::is_ascii_digit).ok_or(NameError::Escape)?;
-                            number = number * 10 + u32::from(digit - b'0');
-                        }
-                        u8::try_from(number).map_err(|_| NameError::Escape)?
-                    }
-                    other => other,
-                },
-                other => other,
-            };
-            if at - start > MAX_LABEL {
-                return Err(NameError::LabelTooLong);
-            }
-            if at >= MAX_NAME - 1 {
-                return Err(NameError::TooLong);
-            }
-            buf.octets[at] = octet;
-            at += 1;
-        }
-        if at > start + 1 {
-            buf.octets[start] = (at - start - 1) as u8;
-            start = at;
-        } else if start == 0 {
-            return Err(NameError::Label);
-        }
-        if start >= MAX_NAME {
-            return Err(NameError::TooLong);
-        }
-        buf.octets[start] = 0;
-        buf.length = (start + 1) as u8;
-        Ok(buf)
-    }
 }
 
 impl Default for NameBuf {
     fn default() -> NameBuf {
         NameBuf::new()
-    }
-}
-
-/// Reads a name at `at` of `message`, following compression pointers; returns where the reading goes on.
-///
-/// Pointers must point strictly backwards, each before the one that led to it, so the work is bounded
-/// (RFC 1035 §4.1.4).
-pub fn read_name(message: &[u8], at: usize, out: &mut NameBuf) -> Result<usize, NameError> {
-    let (mut at, mut end, mut length, mut floor) = (at, None, 0, at);
-    loop {
-        let head = *message.get(at).ok_or(NameError::Short)?;
-        match head {
-            0 => {
-                out.octets[length] = 0;
-                out.length = (length + 1) as u8;
-                return Ok(end.unwrap_or(at + 1));
-            }
-            1..=63 => {
-                let n = head as usize + 1;
-                let label = message.get(at..at + n).ok_or(NameError::Short)?;
-                if length + n >= MAX_NAME {
-                    return Err(NameError::TooLong);
-                }
-                out.octets[length..length + n].copy_from_slice(label);
-                length += n;
-                at += n;
-            }
-            192.. => {
-                let low = *message.get(at + 1).ok_or(NameError::Short)?;
-                end.get_or_insert(at + 2);
-                let target = usize::from(u16::from_be_bytes([head & 0x3F, low]));
-                if target >= floor {
-                    return Err(NameError::Pointer);
-                }
-                (at, floor) = (target, target);
-            }
-            _ => return Err(NameError::Label),
-        }
-    }
-}
-
-/// Where the name at `at` ends, without looking behind a compression pointer.
-pub fn skip_name(message: &[u8], at: usize) -> Result<usize, NameError> {
-    let (start, mut at) = (at, at);
-    loop {
-        match *message.get(at).ok_or(NameError::Short)? {
-            0 => return Ok(at + 1),
-            n @ 1..=63 => at += n as usize + 1,
-            192.. if at + 1 < message.len() => return Ok(at + 2),
-            192.. => return Err(NameError::Short),
-            _ => return Err(NameError::Label),
-        }
-        if at - start >= MAX_NAME {
-            return Err(NameError::TooLong);
-        }
     }
 }
 
@@ -428,30 +322,6 @@ impl PartialOrd for Name {
     }
 }
 
-impl fmt::Display for NameRef<'_> {
-    /// Presentation format, absolute, with the last dot.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        use fmt::Write;
-        if self.is_root() {
-            return f.write_char('.');
-        }
-        for label in self.labels() {
-            for &octet in label {
-                match octet {
-                    b'.' | b'\\' | b'"' | b'(' | b')' | b';' | b'@' | b'$' => {
-                        f.write_char('\\')?;
-                        f.write_char(octet as char)?;
-                    }
-                    0x21..=0x7E => f.write_char(octet as char)?,
-                    _ => write!(f, "\\{octet:03}")?,
-                }
-            }
-            f.write_char('.')?;
-        }
-        Ok(())
-    }
-}
-
 impl fmt::Debug for NameRef<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
@@ -487,58 +357,6 @@ impl FromStr for Name {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn presentation_survives_a_round_trip() {
-        for text in
-            [".", "example.com.", "a\\.b.c.", "\\000\\255x.y.", "0/25.2.0.192.in-addr.arpa.", "-x-.\\@.\\\\."]
-        {
-            assert_eq!(Name::parse(text).unwrap().to_string(), text);
-        }
-        assert_eq!(Name::parse("no.dot").unwrap().to_string(), "no.dot.");
-        assert_eq!(Name::parse("a\\032b.").unwrap().as_wire(), b"\x03a b\0");
-    }
-
-    #[test]
-    fn bad_text_is_an_error() {
-        for (text, error) in [
-            ("", NameError::Label),
-            ("..", NameError::Label),
-            ("a..b", NameError::Label),
-            (".a", NameError::Label),
-            ("a\\", NameError::Escape),
-            ("a\\25", NameError::Escape),
-            ("a\\256", NameError::Escape),
-        ] {
-            assert_eq!(Name::parse(text), Err(error), "{text}");
-        }
-        assert_eq!(Name::parse(&"x".repeat(64)), Err(NameError::LabelTooLong));
-        assert!(Name::parse(&"x".repeat(63)).is_ok());
-    }
-
-    #[test]
-    fn the_longest_name_has_255_octets() {
-        let label = "y".repeat(63);
-        let longest = format!("{label}.{label}.{label}.{}.", "z".repeat(61));
-        assert_eq!(Name::parse(&longest).unwrap().as_wire().len(), 255);
-        for tail in ["z".repeat(62), format!("{}.q", "z".repeat(60)), format!("{}.q.", "z".repeat(61))] {
-            let text = format!("{label}.{label}.{label}.{tail}");
-            assert_eq!(Name::parse(&text), Err(NameError::TooLong), "{text}");
-        }
-    }
-
-    #[test]
-    fn pointers_go_backwards_only() {
-        let mut buf = NameBuf::new();
-        let message = b"\x03com\0\x07example\xC0\x00\x03www\xC0\x05";
-        assert_eq!(read_name(message, 15, &mut buf), Ok(21));
-        assert_eq!(buf.as_ref().to_string(), "www.example.com.");
-        assert_eq!(read_name(b"\xC0\x00", 0, &mut buf), Err(NameError::Pointer));
-        assert_eq!(read_name(b"\x01a\xC0\x00", 0, &mut buf), Err(NameError::Pointer));
-        assert_eq!(read_name(b"\xC0\x02\xC0\x00", 2, &mut buf), Err(NameError::Pointer));
-        assert_eq!(read_name(b"\x41a\0", 0, &mut buf), Err(NameError::Label));
-        assert_eq!(read_name(b"\x05ab", 0, &mut buf), Err(NameError::Short));
-    }
 
     #[test]
     fn names_compare_without_case_and_in_canonical_order() {
