@@ -1,6 +1,8 @@
 //! What a record costs on its way out of one zone, through the messages of an AXFR, into another:
 //! `cargo bench -p secondo-transfer [-- NAMES]`.
 
+#![allow(clippy::print_stdout)]
+
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 

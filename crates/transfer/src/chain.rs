@@ -187,7 +187,10 @@ mod tests {
             testing::zone(5, &[a("a.example.", 1), a("d.example.", 4)]),
         ];
         let newest = testing::content(&versions[3]);
-        let stepwise = after(&versions[0], &ixfr(&versions)).unwrap();
+        let mut decoder = decoder(Some(&versions[0]), true, false);
+        feed(&mut decoder, &ixfr(&versions)).unwrap();
+        let Ok(Outcome::Version { zone: stepwise, .. }) = decoder.finish() else { panic!() };
+        assert!(decoder.warnings.as_slice().is_empty());
         let condensed = after(&versions[0], &ixfr(&[versions[0].clone(), versions[3].clone()])).unwrap();
         assert_eq!(testing::content(&stepwise), newest);
         assert_eq!(testing::content(&condensed), newest);
@@ -203,6 +206,8 @@ mod tests {
     #[test]
     fn a_chain_that_does_not_lead_to_its_target_is_broken() {
         let current = testing::zone(1, &[]);
+        let quarters = (0..4u32).map(|quarter| 4 + (quarter << 30));
+        let around: Vec<_> = quarters.flat_map(|serial| [soa(serial), soa(serial)]).collect();
         for broken in [
             // The closing SOA stands where the chain has only reached 2.
             vec![soa(3), soa(1), soa(2), soa(3)],
@@ -210,9 +215,12 @@ mod tests {
             vec![soa(9), soa(1), soa(2), soa(4), soa(9)],
             // Beyond the target.
             vec![soa(3), soa(1), soa(4), soa(3)],
-            // No step at all, and a step back.
-            vec![soa(3), soa(1), soa(1), soa(3)],
-            vec![soa(3), soa(1), soa(0), soa(3)],
+            // No step at all, and a step back, from the first version and from a later one.
+            vec![soa(3), soa(1), soa(1), soa(1), soa(3), soa(3)],
+            vec![soa(3), soa(1), soa(0), soa(0), soa(3), soa(3)],
+            vec![soa(9), soa(1), soa(3), soa(3), soa(2), soa(2), soa(9), soa(9)],
+            // Once around the circle of serials.
+            [&[soa(3), soa(1)][..], &around, &[soa(3), soa(3)]].concat(),
         ] {
             assert_eq!(reason(&current, &broken), Reason::IxfrBrokenChain, "{broken:?}");
         }
@@ -272,12 +280,16 @@ mod tests {
 
     #[test]
     fn the_number_of_differences_is_bounded() {
-        let current = testing::zone(0, &[]);
+        // Large enough for all those SOAs.
+        let big = |i: u32| rr(&format!("n{i}.example."), RecordType::TXT, &[0; 60_000]);
+        let current = testing::zone(0, &(0..40).map(big).collect::<Vec<_>>());
         let mut stream = vec![soa(1 << 30)];
         for serial in 0..=MAX_DIFFERENCES as u32 {
             stream.extend([soa(serial), soa(serial + 1)]);
         }
-        let mut roomy = decoder(Some(&current), true, false);
-        assert_eq!(feed(&mut roomy, &stream).unwrap_err().reason, Reason::IxfrTooLarge);
+        let mut decoder = decoder(Some(&current), true, false);
+        let fault = feed(&mut decoder, &stream).unwrap_err();
+        assert_eq!(fault.reason, Reason::IxfrTooLarge);
+        assert!(fault.detail.contains("10000"), "{fault}");
     }
 }

@@ -468,7 +468,7 @@ pub(crate) mod tests {
     fn a_soa_elsewhere_than_at_the_apex_is_refused_at_once() {
         for owner in ["www.example.", "com.", "."] {
             let foreign = Rr { owner: testing::name(owner), ..soa(1) };
-            assert_eq!(whole(&[foreign.clone()]).unwrap_err().reason, Reason::SoaForeign);
+            assert_eq!(whole(std::slice::from_ref(&foreign)).unwrap_err().reason, Reason::SoaForeign);
             assert_eq!(whole(&[soa(1), foreign.clone()]).unwrap_err().reason, Reason::SoaForeign);
             let current = testing::zone(1, &[]);
             assert_eq!(reason(&current, &[soa(2), foreign.clone()]), Reason::SoaForeign);

@@ -355,6 +355,7 @@ mod tests {
                 .map(|i| rr("text.example.", RecordType::TXT, &[&[255][..], &[i as u8; 255]].concat())),
         );
         more.push(rr("big.example.", RecordType(65_280), &[7; 60_000]));
+        more.extend((0..99u8).map(|i| rr("text.example.", RecordType(65_281), &[i])));
         testing::zone(5, &more)
     }
 
@@ -431,6 +432,33 @@ mod tests {
         assert!(!outgoing.next_message(&mut out, NOW).unwrap());
         let soas = answers(&[out]).iter().filter(|(_, rtype, _)| *rtype == RecordType::SOA).count();
         assert_eq!(soas, 1);
+    }
+
+    #[test]
+    fn a_seal_has_its_place_in_every_message() {
+        let query = secondo_wire::control::Request { id: ID, edns: false };
+        let mut request = secondo_wire::control::axfr_query(&testing::name("example."), query);
+        secondo_tsig::sign_request(&mut request, &testing::key(), NOW);
+        let sealed = || Asked { seal: Some(testing::seal(&request)), ..asked(RecordType::AXFR) };
+        let messages = messages(Outgoing::axfr(large(), sealed()));
+        let over: Vec<_> = messages.iter().filter(|m| m.len() > MESSAGE_SIZE).collect();
+        assert_eq!(over.len(), 1);
+        assert!(messages.iter().all(|m| Header::read(m).is_some_and(|header| header.counts[3] == 1)));
+        // What fits without a seal need not fit with one.
+        let owner = "misfit.example.";
+        let most = MAX_MESSAGE - Header::SIZE - testing::name(owner).as_wire().len() - 10;
+        let zone = testing::zone(5, &[rr(owner, RecordType(65_280), &vec![7; most])]);
+        let ends = |asked: Asked| {
+            let mut outgoing = Outgoing::axfr(zone.clone(), asked);
+            let mut out = Vec::new();
+            while matches!(outgoing.next_message(&mut out, NOW), Ok(true)) {
+                assert!(out.len() <= MAX_MESSAGE);
+                out.clear();
+            }
+            outgoing.sent().1
+        };
+        assert_eq!(ends(asked(RecordType::AXFR)), 5);
+        assert!(ends(sealed()) < 4);
     }
 
     #[test]

@@ -120,7 +120,10 @@ mod tests {
         let x = || a("x.example.", 1);
         assert_eq!(reason(&with(Rr { class: 3, ..x() })), Reason::WrongClass);
         for meta in [0, 41, 128, 249, 250, 251, 252, 253, 254, 255] {
-            assert_eq!(reason(&with(Rr { rtype: RecordType(meta), ..x() })), Reason::MetaType, "{meta}");
+            for owner in ["x.example.", "x.test."] {
+                let rr = Rr { rtype: RecordType(meta), ..a(owner, 1) };
+                assert_eq!(reason(&with(rr)), Reason::MetaType, "{meta} {owner}");
+            }
         }
         let fault = axfr(&with(Rr { rdata: vec![1, 2, 3], ..x() })).unwrap_err();
         assert_eq!(fault.reason, Reason::BadRdata);
@@ -136,5 +139,45 @@ mod tests {
         let candidate =
             axfr(&[message(ANSWER, Some(AXFR), &[&records[..2], &[odd], &records[2..]].concat())]).unwrap();
         assert!(testing::content(candidate.zone()).iter().any(|rr| rr.ttl == 0));
+    }
+
+    #[test]
+    fn an_owner_at_hand_is_used_again_only_where_it_was_read() {
+        // Offset 0 holds "ab.", offset 3 the root; pointers to 0 or 3 stand behind.
+        let message = b"\x02ab\0\xC0\x00\xC0\x00\xC0\x03\xC0\x00";
+        let other = b"\x02xy\0\xC0\x00";
+        let mut reader = Reader::new();
+        let mut at = |message: &[u8], at: usize, turn: bool| {
+            if turn {
+                reader.turn();
+            }
+            reader.read_owner(message, at).unwrap();
+            reader.owner.as_ref().to_string()
+        };
+        for (offset, name) in [(0, "ab."), (4, "ab."), (6, "ab."), (8, "."), (10, "ab.")] {
+            assert_eq!(at(message, offset, false), name, "{offset}");
+        }
+        assert_eq!(at(other, 4, true), "xy.");
+    }
+
+    #[test]
+    fn rdata_with_compressed_names_is_expanded_and_opaque_rdata_never() {
+        // Offset 0 holds "ab."; MX RDATA at 4 points to it, the same octets as an opaque type do not.
+        let message = b"\x02ab\0\x00\x05\xC0\x00";
+        let record = |rtype| Record {
+            section: secondo_wire::Section::Answer,
+            owner: 0,
+            rtype,
+            class: CLASS_IN,
+            ttl: 1,
+            rdata: 4,
+            end: 8,
+        };
+        let mut reader = Reader::new();
+        let expanded = reader.read(message, &record(RecordType::MX)).unwrap().rdata.to_vec();
+        assert_eq!(expanded, b"\x00\x05\x02ab\0");
+        let opaque = reader.read(message, &record(RecordType(65_280))).unwrap().rdata.to_vec();
+        assert_eq!(opaque, b"\x00\x05\xC0\x00");
+        assert_eq!(reader.read(message, &record(RecordType::SRV)).unwrap_err().reason, Reason::BadRdata);
     }
 }

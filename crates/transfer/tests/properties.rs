@@ -1,6 +1,6 @@
 //! What holds for any zone, any split into messages and any damage on the way.
 
-#[allow(dead_code, unreachable_pub)]
+#[allow(dead_code, unreachable_pub, clippy::unwrap_used)]
 #[path = "../src/testing.rs"]
 mod testing;
 
