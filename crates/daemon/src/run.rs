@@ -1,8 +1,10 @@
 //! `secondo run`: from a configuration to a daemon that is ready, and back to nothing.
 
 use std::collections::HashSet;
+use std::fs::DirBuilder;
 use std::io;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -92,9 +94,9 @@ impl Sockets {
 async fn serve(path: &Path, config: Config) -> Result<(), String> {
     let server = &config.server;
     let sockets = Sockets::bind(&config)?;
+    // It holds a secret. Where it cannot be made, opening the store tells why.
+    let _ = DirBuilder::new().recursive(true).mode(0o700).create(&server.state_dir);
     if let Some(name) = &server.user {
-        // Where only root may make it. If it cannot be made, opening the store tells why.
-        let _ = std::fs::create_dir_all(&server.state_dir);
         user::become_user(name, &[&server.state_dir, &server.control])
             .map_err(|why| format!("user: {why}"))?;
     }

@@ -84,6 +84,9 @@ impl Scheduler {
             self.remove(&removed, now);
             self.change(&changed, now);
             self.add(&added, restored, now);
+            for zone in &added {
+                Event { zone: Some(&zone.name), ..Event::new("zone.added", "zone is configured") }.info();
+            }
             self.replace_table();
             let detail =
                 format!("{} added, {} removed, {} changed", added.len(), removed.len(), changed.len());
