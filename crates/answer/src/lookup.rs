@@ -111,3 +111,89 @@ fn at_node<'z>(node: Node<'z>, qtype: RecordType, none: Denial, denial: Option<D
         (None, _) => Finding::Negative(none),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::zone;
+    use secondo_wire::Name;
+
+    /// The case that the lookup finds, and how many labels above the name.
+    fn found(zone: &Zone, name: &str, qtype: RecordType) -> String {
+        let name: Name = name.parse().unwrap();
+        match look_up(zone, name.as_ref(), qtype, &mut KeyBuf::new()) {
+            Finding::Answer { denial, .. } => format!("answer {denial:?}"),
+            Finding::Several { denial, .. } => format!("several {denial:?}"),
+            Finding::Alias { denial, .. } => format!("alias {denial:?}"),
+            Finding::Redirection { below, .. } => format!("redirection {below}"),
+            Finding::Referral { below, .. } => format!("referral {below}"),
+            Finding::Negative(denial) => format!("{denial:?}"),
+        }
+    }
+
+    #[test]
+    fn each_case_of_the_lookup_has_its_finding() {
+        let zone = zone(
+            "example.",
+            "a A 192.0.2.1
+             c CNAME a
+             n.c2 CNAME a
+             x.y.ent A 192.0.2.1
+             *.w A 192.0.2.1
+             *.w RRSIG A
+             *.wc CNAME a
+             e.*.we A 192.0.2.1
+             sub NS ns.sub
+             below.sub A 192.0.2.1
+             both NS ns.both
+             both DNAME a
+             d DNAME a
+             below.d A 192.0.2.1",
+        );
+        let a = RecordType::A;
+        for (name, qtype, case) in [
+            ("a.example.", a, "answer None"),
+            ("A.EXAMPLE.", a, "answer None"),
+            ("a.example.", RecordType::MX, "NoData"),
+            ("a.example.", RecordType::ANY, "several None"),
+            ("a.example.", RecordType::RRSIG, "NoData"),
+            ("c.example.", a, "alias None"),
+            ("c.example.", RecordType::RRSIG, "alias None"),
+            ("c.example.", RecordType::NSEC, "alias None"),
+            ("c.example.", RecordType::CNAME, "answer None"),
+            ("c2.example.", a, "EmptyNonTerminal"),
+            ("y.ent.example.", a, "EmptyNonTerminal"),
+            ("z.ent.example.", a, "NameError"),
+            ("none.example.", a, "NameError"),
+            ("q.w.example.", a, "answer Some(Expansion)"),
+            ("p.q.w.example.", a, "answer Some(Expansion)"),
+            ("q.w.example.", RecordType::RRSIG, "several Some(Expansion)"),
+            ("q.w.example.", RecordType::MX, "WildcardNoData"),
+            ("*.w.example.", RecordType::MX, "NoData"),
+            ("w.example.", a, "EmptyNonTerminal"),
+            ("q.wc.example.", a, "alias Some(Expansion)"),
+            ("q.we.example.", a, "WildcardNoData"),
+            ("example.", RecordType::NS, "answer None"),
+            ("example.", RecordType::DS, "NoData"),
+            ("sub.example.", a, "referral 0"),
+            ("sub.example.", RecordType::DS, "NoData"),
+            ("below.sub.example.", a, "referral 1"),
+            ("very.far.below.sub.example.", RecordType::DS, "referral 3"),
+            ("x.both.example.", a, "referral 1"),
+            ("d.example.", a, "NoData"),
+            ("below.d.example.", a, "redirection 1"),
+            ("p.q.d.example.", a, "redirection 2"),
+        ] {
+            assert_eq!(found(&zone, name, qtype), case, "{name} {qtype}");
+        }
+    }
+
+    #[test]
+    fn a_name_of_127_labels_is_looked_up() {
+        let long = "x.".repeat(122);
+        let zone = zone("example.", &format!("{} A 192.0.2.1", long.trim_end_matches('.')));
+        assert_eq!(found(&zone, &format!("{long}example."), RecordType::A), "answer None");
+        assert_eq!(found(&zone, &format!("x.{long}example."), RecordType::A), "NameError");
+        assert_eq!(found(&zone, &format!("{}example.", "x.".repeat(100)), RecordType::A), "EmptyNonTerminal");
+    }
+}

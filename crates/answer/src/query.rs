@@ -126,8 +126,8 @@ fn follow(
 ) -> Result<(), Full> {
     let Here { name, entry, zone } = here;
     let finding = look_up(zone, name, qtype, key);
-    // RFC 6604 §2: AA belongs to the first name.
-    if before.is_none() && !matches!(finding, Finding::Referral { .. }) {
+    // RFC 6604 §2: AA belongs to the first name; a chain begins with one that we have authority over.
+    if !matches!(finding, Finding::Referral { .. }) {
         reply.set_authoritative();
     }
     let apex = apex_of(name, zone);

@@ -269,3 +269,74 @@ fn ttl_of(ttl: u32) -> u32 {
 pub(crate) fn whole_seconds(ms: u64) -> u32 {
     u32::try_from(ms / 1000).unwrap_or(u32::MAX).max(1)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{self, Query};
+
+    const TXT: RecordType = RecordType::TXT;
+
+    /// A reply to a client of 512 octets, filled so that `left` octets are free behind the OPT record; finished.
+    fn filled(left: usize, ede: &'static str) -> testing::Reply {
+        let octets = Query::new("a.example.", TXT).edns(512, 0, &[0, 9, 0, 0]).octets();
+        let frame = Frame::parse(&octets).unwrap();
+        let (mut compressor, mut out) = (Compressor::folding(), Vec::new());
+        let mut reply = Reply::new(&frame, Transport::Udp, 1232, 0, &mut compressor, &mut out);
+        let name = frame.question.unwrap().name;
+        let text = vec![0; 512 - 12 - name.as_wire().len() - 4 - 12 - OPT_SIZE - left];
+        reply.record(Section::Answer, name, TXT, u32::MAX, &text).unwrap();
+        reply.tell_expire(&frame, 61_999);
+        reply.edns.as_mut().unwrap().ede = Some(Ede { code: 24, text: ede.into() });
+        reply.finish();
+        testing::Reply::read(out)
+    }
+
+    #[test]
+    fn options_that_do_not_fit_are_left_out_the_text_first() {
+        for (left, expire, code, text) in [
+            (0, false, false, ""),
+            (7, false, true, "x"),
+            (8, true, false, ""),
+            (14, true, true, ""),
+            (15, true, true, "x"),
+        ] {
+            let reply = filled(left, "x");
+            assert!(reply.octets.len() <= 512 && reply.answer.len() == 1);
+            assert_eq!(reply.option(9).is_some(), expire, "{left}");
+            assert_eq!(reply.ede().is_some(), code, "{left}");
+            assert_eq!(reply.option(15).map_or(&b""[..], |value| &value[2..]), text.as_bytes(), "{left}");
+        }
+        assert_eq!(filled(8, "").option(9), Some(&61u32.to_be_bytes()[..]));
+    }
+
+    #[test]
+    fn a_ttl_with_the_top_bit_is_zero() {
+        assert!(filled(0, "").answer[0].starts_with("a.example. 0 TXT "));
+        assert_eq!((ttl_of(1 << 31), ttl_of((1 << 31) - 1)), (0, (1 << 31) - 1));
+    }
+
+    #[test]
+    fn an_rrset_or_its_signatures_that_do_not_fit_leave_nothing() {
+        let zone = testing::zone("example.", "a TXT 0123456789\na TXT 9876543210\na RRSIG TXT");
+        let node = zone.nodes().nth(1).unwrap();
+        let rrset = node.rrset(TXT).unwrap();
+        let octets = Query::new("a.example.", TXT).dnssec().octets();
+        let frame = Frame::parse(&octets).unwrap();
+        let name = frame.question.unwrap().name;
+        // Both records take 46 octets, the signature 48.
+        for (free, whole, signed) in
+            [(45, false, false), (46, true, false), (93, true, false), (94, true, true)]
+        {
+            let (mut compressor, mut out) = (Compressor::folding(), Vec::new());
+            let limit = 12 + 15 + OPT_SIZE + free;
+            let mut reply =
+                Reply::new(&frame, Transport::Tcp, 1232, MAX_MESSAGE - limit, &mut compressor, &mut out);
+            let before = reply.mark();
+            let fits = reply.signed_rrset(Section::Answer, name, node, rrset, None).is_ok();
+            assert_eq!((fits, reply.mark() == before), (signed, !signed), "{free}");
+            reply.rewind(before);
+            assert_eq!(reply.rrset(Section::Answer, name, rrset, None).is_ok(), whole, "{free}");
+        }
+    }
+}

@@ -55,8 +55,8 @@ impl Slot {
     }
 
     /// Puts a version in place. It is answered from once [`Slot::renew`] has said until when; a later version takes
-    /// over the time of the one before until then. Returns the version replaced, so that the caller chooses where it
-    /// is dropped.
+    /// over the time of the one before until then. Returns the version replaced: hold it until nobody else does, so
+    /// that no query thread is the one to drop it.
     pub fn publish(&self, zone: Zone) -> Option<Arc<Zone>> {
         self.zone.swap(Some(Arc::new(zone)))
     }

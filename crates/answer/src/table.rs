@@ -244,9 +244,10 @@ impl TableCell {
         self.0.load_full()
     }
 
-    /// Puts another table in its place; requests that began with the former end with it.
-    pub fn replace(&self, table: Table) {
-        self.0.store(Arc::new(table));
+    /// Puts another table in its place; requests that began with the former end with it. Returns the former: hold it
+    /// until nobody else does, so that no query thread is the one to drop a million zones.
+    pub fn replace(&self, table: Table) -> Arc<Table> {
+        self.0.swap(Arc::new(table))
     }
 }
 
@@ -325,6 +326,15 @@ mod tests {
             assert_eq!(closest(&table, &format!("www.{name}")).as_deref(), Some(&**name));
         }
         assert_eq!(closest(&table, "zone5000.example."), None);
+    }
+
+    #[test]
+    fn requests_end_with_the_table_that_they_began_with() {
+        let cell = TableCell::new(table(&["a."]));
+        let held = cell.load();
+        let former = cell.replace(table(&["b."]));
+        assert_eq!(closest(&held, "a.").as_deref(), Some("a."));
+        assert!(closest(&cell.load(), "a.").is_none() && closest(&former, "a.").is_some());
     }
 
     #[test]

@@ -127,14 +127,57 @@ proptest! {
     }
 
     #[test]
-    fn a_small_zone_is_answered_as_the_rfcs_read(records in zones(), question in relative(), qtype in small_types()) {
-        let text: String = records.iter().map(|(owner, rtype, data)| format!("{owner} {rtype} {data}\n")).collect();
-        let world = World::new([zone("example.", &text)]);
-        let name = absolute(&question);
+    fn small_zones_are_answered_as_the_rfcs_read(
+        parent in zones(),
+        child in prop::option::of(zones()),
+        question in relative(),
+        qtype in small_types(),
+    ) {
+        let (world, model) = small_world(&parent, child.as_deref());
+        let name = absolute(&question, PARENT);
         let reply = world.ask_tcp(Query::new(&name, qtype));
-        let expected = Model::new(&records).answer(&name, qtype);
-        prop_assert_eq!(seen(&reply), expected, "{} {} in\n{}", name, qtype, text);
+        prop_assert_eq!(seen(&reply), model.answer(&name, qtype), "{} {}", name, qtype);
     }
+
+    #[test]
+    fn a_datagram_says_the_same_as_a_stream_or_that_something_is_missing(
+        parent in zones(),
+        padding in 0usize..60,
+        payload in prop::option::of(400u16..1500),
+        question in relative(),
+        qtype in small_types(),
+    ) {
+        let padded = (0..padding).map(|n| ("a.b".to_string(), RecordType::A, format!("10.0.0.{n}")));
+        let records: Vec<Line> = parent.iter().cloned().chain(padded).collect();
+        let aliased = |line: &Line| line.0 == "a.b" && line.1 == RecordType::CNAME;
+        prop_assume!(!parent.iter().any(aliased));
+        let (world, _) = small_world(&records, None);
+        let query = Query::new(&absolute(&question, PARENT), qtype);
+        let query = payload.map_or(query.clone(), |payload| query.edns(payload, 0, &[]));
+        let (datagram, stream) = (world.ask(query.clone()), world.ask_tcp(query));
+        let limit = payload.map_or(512, |payload| usize::from(payload).clamp(512, 1232));
+        prop_assert!(datagram.octets.len() <= limit && !stream.tc);
+        prop_assert_eq!((datagram.rcode, datagram.aa), (stream.rcode, stream.aa));
+        match datagram.tc {
+            true => prop_assert!(stream.octets.len() > limit),
+            false => prop_assert_eq!(datagram.summary(), stream.summary()),
+        }
+        prop_assert!(datagram.additional.iter().all(|line| stream.additional.contains(line)));
+    }
+}
+
+const PARENT: &str = "example.";
+const CHILD: &str = "b.example.";
+
+/// Two zones, one below the other, to be asked and to be read.
+fn small_world(parent: &[Line], child: Option<&[Line]>) -> (World, Model) {
+    let zones = [(PARENT, Some(parent)), (CHILD, child)];
+    let zones = zones.into_iter().filter_map(|(apex, lines)| Some((apex, lines?)));
+    let text = |lines: &[Line]| -> String {
+        lines.iter().map(|(owner, rtype, data)| format!("{owner} {rtype} {data}\n")).collect()
+    };
+    let world = World::new(zones.clone().map(|(apex, lines)| zone(apex, &text(lines))));
+    (world, Model(zones.map(|(apex, lines)| (apex, read(apex, lines))).collect()))
 }
 
 /// Names of up to three labels, relative to the apex.
@@ -175,7 +218,7 @@ fn zones() -> impl Strategy<Value = Vec<Line>> {
                 continue;
             }
             let data = match (rtype, target) {
-                (_, Some(name)) => name,
+                (_, Some(name)) => absolute(&name, PARENT),
                 (T::A, _) => "192.0.2.1".into(),
                 _ => "t".into(),
             };
@@ -185,8 +228,8 @@ fn zones() -> impl Strategy<Value = Vec<Line>> {
     })
 }
 
-fn absolute(relative: &str) -> String {
-    if relative == "@" { "example.".into() } else { format!("{relative}.example.") }
+fn absolute(relative: &str, apex: &str) -> String {
+    if relative == "@" { apex.into() } else { format!("{relative}.{apex}") }
 }
 
 /// What matters of a reply: code, AA, the answer as (owner, type) in order, the authority as (owner, type), sorted.
@@ -205,57 +248,65 @@ fn seen(reply: &Reply) -> Seen {
     (reply.rcode.0, reply.aa, pairs(&reply.answer), authority)
 }
 
-/// A zone as a map from names to types to data, read by the letter: every step asks the whole map.
-struct Model(BTreeMap<String, BTreeMap<RecordType, String>>);
+/// Names to types to data.
+type Map = BTreeMap<String, BTreeMap<RecordType, String>>;
+
+fn read(apex: &str, records: &[Line]) -> Map {
+    let mut map = Map::new();
+    let top = map.entry(apex.to_string()).or_default();
+    top.insert(RecordType::SOA, String::new());
+    top.insert(RecordType::NS, String::new());
+    for (owner, rtype, data) in records {
+        map.entry(absolute(owner, apex)).or_default().insert(*rtype, data.clone());
+    }
+    map
+}
+
+/// Zones with their apexes, read by the letter: every step asks the whole map.
+struct Model(Vec<(&'static str, Map)>);
+
+fn is_at_or_below(name: &str, ancestor: &str) -> bool {
+    name == ancestor || name.ends_with(&format!(".{ancestor}"))
+}
+
+fn pair(name: &str, rtype: &str) -> (String, String) {
+    (name.to_string(), rtype.to_string())
+}
 
 impl Model {
-    fn new(records: &[Line]) -> Model {
-        let mut map: BTreeMap<_, BTreeMap<_, _>> = BTreeMap::new();
-        let apex = map.entry("example.".to_string()).or_default();
-        apex.insert(RecordType::SOA, String::new());
-        apex.insert(RecordType::NS, String::new());
-        for (owner, rtype, data) in records {
-            map.entry(absolute(owner)).or_default().insert(*rtype, absolute(data));
-        }
-        Model(map)
-    }
-
-    fn has(&self, name: &str, rtype: RecordType) -> bool {
-        self.0.get(name).is_some_and(|types| types.contains_key(&rtype))
-    }
-
-    fn data(&self, name: &str, rtype: RecordType) -> String {
-        self.0[name][&rtype].clone()
-    }
-
-    /// RFC 4592 §2.2.2: a name exists when it, or a name below it, has records.
-    fn exists(&self, name: &str) -> bool {
-        self.0.keys().any(|owner| owner == name || owner.ends_with(&format!(".{name}")))
+    /// RFC 1034 §4.3.2 step 2, with RFC 4035 §3.1.4.1 for DS.
+    fn zone(&self, name: &str, qtype: RecordType) -> Option<&(&'static str, Map)> {
+        let above = |apex: &str| qtype != RecordType::DS || name != apex || apex == PARENT;
+        let all = self.0.iter().filter(|(apex, _)| is_at_or_below(name, apex) && above(apex));
+        all.max_by_key(|(apex, _)| apex.len())
     }
 
     fn answer(&self, question: &str, qtype: RecordType) -> Seen {
         let (mut answer, mut name, mut seen) = (Vec::new(), question.to_string(), Vec::new());
         let mut aa = true;
-        let pair = |name: &str, rtype: &str| (name.to_string(), rtype.to_string());
-        let soa = || vec![pair("example.", "SOA")];
         loop {
-            if seen.contains(&name) || seen.len() > secondo_answer::bounds::CHAIN_LENGTH - 1 {
+            let closed = seen.contains(&name) || seen.len() > secondo_answer::bounds::CHAIN_LENGTH - 1;
+            let Some((apex, map)) = self.zone(&name, qtype).filter(|_| !closed) else {
                 return (0, aa, answer, vec![]);
-            }
+            };
             seen.push(name.clone());
+            let has = |name: &str, rtype| map.get(name).is_some_and(|types| types.contains_key(&rtype));
+            // RFC 4592 §2.2.2: a name exists when it, or a name below it, has records.
+            let exists = |name: &str| map.keys().any(|owner| is_at_or_below(owner, name));
+            let soa = || vec![pair(apex, "SOA")];
             // From the apex down: the ancestors of the name, and the name itself as a cut.
-            let labels: Vec<&str> = name.trim_end_matches("example.").split_terminator('.').collect();
-            let suffixes = (0..=labels.len()).rev().map(|from| {
-                labels[from..].iter().map(|label| format!("{label}.")).collect::<String>() + "example."
+            let labels: Vec<&str> = name.strip_suffix(apex).unwrap().split_terminator('.').collect();
+            let nodes = (0..=labels.len()).rev().map(|from| {
+                labels[from..].iter().map(|label| format!("{label}.")).collect::<String>() + apex
             });
             let mut diverted = None;
-            for node in suffixes {
-                let cut = node != "example." && self.has(&node, RecordType::NS);
+            for node in nodes {
+                let cut = node != *apex && has(&node, RecordType::NS);
                 if cut && !(node == name && qtype == RecordType::DS) {
                     aa &= seen.len() > 1;
                     return (0, aa, answer, vec![pair(&node, "NS")]);
                 }
-                if node != name && self.has(&node, RecordType::DNAME) {
+                if node != name && has(&node, RecordType::DNAME) {
                     diverted = Some(node);
                     break;
                 }
@@ -269,31 +320,31 @@ impl Model {
                     return (0, aa, answer, vec![]);
                 }
                 let head = name.strip_suffix(&owner).unwrap().to_string();
-                name = head + &self.data(&owner, RecordType::DNAME);
+                name = head + &map[&owner][&RecordType::DNAME];
                 continue;
             }
-            let source = if self.exists(&name) {
+            let source = if exists(&name) {
                 name.clone()
             } else {
                 let mut encloser = name.clone();
-                while !self.exists(&encloser) {
+                while !exists(&encloser) {
                     encloser = encloser.split_once('.').unwrap().1.to_string();
                 }
                 let wildcard = format!("*.{encloser}");
-                if !self.exists(&wildcard) {
+                if !exists(&wildcard) {
                     return (3, aa, answer, soa());
                 }
                 wildcard
             };
-            if self.has(&source, qtype) {
+            if has(&source, qtype) {
                 answer.push(pair(&name, &qtype.to_string()));
                 return (0, aa, answer, vec![]);
             }
-            if !self.has(&source, RecordType::CNAME) {
+            if !has(&source, RecordType::CNAME) {
                 return (0, aa, answer, soa());
             }
             answer.push(pair(&name, "CNAME"));
-            name = self.data(&source, RecordType::CNAME);
+            name = map[&source][&RecordType::CNAME].clone();
         }
     }
 }

@@ -35,7 +35,6 @@ fn a_later_version_of_edns_is_answered_with_the_version_that_we_know() {
 
 #[test]
 fn the_limit_is_the_lesser_of_both_payload_sizes_and_never_below_512() {
-    let mut world = World::new([zone("example.", &addresses(70))]);
     for (payload, ours, limit) in [
         (None, 1232, 512),
         (Some(0), 1232, 512),
@@ -43,8 +42,7 @@ fn the_limit_is_the_lesser_of_both_payload_sizes_and_never_below_512() {
         (Some(65535), 1232, 1232),
         (Some(4096), 4096, 4096),
     ] {
-        world.udp_payload = ours;
-        for count in 1..=70 {
+        for count in 1..=90 {
             let text = addresses(count);
             let size = 12 + 18 + 16 * count + if payload.is_some() { 11 } else { 0 };
             let mut small = World::new([zone("example.", &text)]);
