@@ -1,0 +1,278 @@
+//! Makes a zone of records that come in any order.
+//!
+//! Records of one owner that come one behind the other are collected; when the next owner comes, they are one body.
+//! Owners in canonical order go straight into pages, those of the two trees independently (some primaries send hashed
+//! owners among the others, some behind them). An owner out of order is kept aside; at the end those are sorted and worked into the pages that
+//! there are, as a change would be. So a stream in canonical order costs no sorting, and one with a few stray owners little.
+
+use crate::border::BorderSecret;
+use crate::digest::{Reckoner, Summary};
+use crate::limits::{BuildError, Limits, Notes, admit, admit_data};
+use crate::node::Node;
+use crate::nsec3;
+use crate::owner::Group;
+use crate::page_writer::{PageWriter, Reuse};
+use crate::rebuild::{Change, rebuilt};
+use crate::sort::{Folded, Kept, Sorter};
+use crate::tree::Tree as PageTree;
+use crate::zone::{Entries, Zone};
+use secondo_wire::{KeyBuf, Name, NameRef, RecordType};
+use std::cmp::Ordering;
+
+/// Collects records and makes a zone of them.
+pub struct Builder {
+    apex: Name,
+    secret: BorderSecret,
+    limits: Limits,
+    notes: Notes,
+    /// The records of the owner that came last.
+    group: Group,
+    /// Its body, reused.
+    body: Vec<u8>,
+    main: Run,
+    hashed: Run,
+    /// Whether an owner of one tree came behind one that stands after it in the other: it may be in both.
+    overlap: bool,
+    /// Owners out of order.
+    strays: Sorter,
+    /// What all owners come to that were closed, strays included.
+    summary: Summary,
+    reckoner: Reckoner,
+}
+
+/// Pages of one tree from owners in canonical order.
+struct Run {
+    writer: PageWriter,
+    /// The last key.
+    last: Vec<u8>,
+    begun: bool,
+}
+
+/// A zone, and what was tolerated while it was made.
+#[derive(Debug)]
+pub struct Built {
+    /// The version.
+    pub zone: Zone,
+    /// What was tolerated.
+    pub notes: Notes,
+}
+
+impl Builder {
+    /// Begins a zone from nothing. `apex` is spelled as names are to be spelled that came in lower case.
+    pub fn new(apex: Name, secret: &BorderSecret, limits: Limits) -> Builder {
+        Builder {
+            apex,
+            secret: secret.clone(),
+            limits,
+            notes: Notes::default(),
+            group: Group::new(),
+            body: Vec::new(),
+            main: Run::new(secret, None),
+            hashed: Run::new(secret, None),
+            overlap: false,
+            strays: Sorter::default(),
+            summary: Summary::default(),
+            reckoner: Reckoner::default(),
+        }
+    }
+
+    /// Begins a version of a zone that we have: each page that comes out equal is shared with `previous` at once.
+    pub fn reusing(previous: &Zone, limits: Limits) -> Builder {
+        let mut builder = Builder::new(previous.apex().clone(), previous.secret(), limits);
+        builder.main = Run::new(previous.secret(), Some(Reuse::new(previous.main())));
+        builder.hashed = Run::new(previous.secret(), Some(Reuse::new(previous.hashed())));
+        builder
+    }
+
+    /// Adds a record of class IN with uncompressed RDATA; records come in any order, equal ones become one.
+    ///
+    /// An error leaves the builder as it was, but for limits: behind those it is of no further use.
+    pub fn push(
+        &mut self,
+        owner: NameRef<'_>,
+        rtype: RecordType,
+        ttl: u32,
+        rdata: &[u8],
+    ) -> Result<(), BuildError> {
+        if !self.group.is_empty() && owner.as_wire() == self.group.name.as_ref().as_wire() {
+            admit_data(owner, rtype, rdata, self.group.key.as_slice())?;
+        } else {
+            let mut key = KeyBuf::new();
+            admit(self.apex.as_ref(), owner, rtype, rdata, &mut key)?;
+            if self.group.is_empty() {
+                (self.group.key, self.group.name) = (key, Default::default());
+                self.group.name.set(owner);
+            } else if key.as_slice() == self.group.key.as_slice() {
+                self.group.spell(owner);
+            } else {
+                self.close()?;
+                self.group.key.set_key(key.as_slice());
+                self.group.name.set(owner);
+            }
+        }
+        self.group.push(rtype, ttl, rdata);
+        if self.group.is_due() {
+            self.group.settle(&self.limits, &mut self.notes)?;
+            let (records, bytes) = (self.group.len() as u64, self.group.wire_bytes());
+            self.bound(records, bytes, rtype)?;
+        }
+        Ok(())
+    }
+
+    /// Makes the zone, which must have exactly one SOA.
+    pub fn finish(mut self) -> Result<Built, BuildError> {
+        if !self.group.is_empty() {
+            self.close()?;
+        }
+        let mut main = PageTree::from_pages(self.main.writer.take_pages());
+        let mut hashed = PageTree::from_pages(self.hashed.writer.take_pages());
+        if self.overlap {
+            self.find_owners_in_both(&main, &hashed);
+        }
+        if !self.strays.is_empty() {
+            let gone = self.unite(&main, &hashed)?;
+            for (tree, gone) in [(&mut main, &gone.main), (&mut hashed, &gone.hashed)] {
+                *tree = rebuilt(tree, &self.secret, gone.iter().map(|key| Change { key, body: None }));
+            }
+            let apex = self.apex.as_ref();
+            let strays = |to_hashed: bool| {
+                let chosen =
+                    move |kept: &Kept<'_>| nsec3::belongs(kept.key, kept.node(apex).rrsets()) == to_hashed;
+                self.strays.iter().filter(chosen).map(Change::from)
+            };
+            main = rebuilt(&main, &self.secret, strays(false));
+            hashed = rebuilt(&hashed, &self.secret, strays(true));
+        }
+        let missing = BuildError::SoaMissing { apex: self.apex.clone() };
+        let zone = Zone::assemble(self.apex, self.secret, main, hashed, self.summary).ok_or(missing)?;
+        Ok(Built { zone, notes: self.notes })
+    }
+
+    /// Makes a body of the records collected and puts it where it belongs.
+    fn close(&mut self) -> Result<(), BuildError> {
+        self.group.settle(&self.limits, &mut self.notes)?;
+        self.body.clear();
+        let spelled = self.group.write(self.apex.as_ref(), &mut self.body);
+        let kept = Kept { key: self.group.key.as_slice(), spelled, body: &self.body };
+        let node = kept.node(self.apex.as_ref());
+        let summary = self.reckoner.owner(kept.key, node.name_len(), node.rrsets());
+        let rtype = node.rrsets().last().map_or(RecordType(0), |set| set.rtype());
+        self.bound(summary.records, summary.wire_bytes, rtype)?;
+        self.summary.add(&summary);
+        let (run, other) = match nsec3::belongs(kept.key, node.rrsets()) {
+            true => (&mut self.hashed, &self.main),
+            false => (&mut self.main, &self.hashed),
+        };
+        self.overlap |= other.reaches(kept.key);
+        if run.reaches(kept.key) {
+            self.strays.push(kept);
+        } else {
+            run.push(kept);
+        }
+        self.group.clear();
+        Ok(())
+    }
+
+    /// Checks the limits of the whole zone, with so many records and octets more than are closed.
+    fn bound(&self, records: u64, bytes: u64, rtype: RecordType) -> Result<(), BuildError> {
+        let owner = || self.group.name.as_ref().to_owned();
+        let (max_records, max_bytes) = (self.limits.max_records, self.limits.max_bytes);
+        if self.summary.records + records > max_records {
+            return Err(BuildError::LimitRecords { owner: owner(), rtype, limit: max_records });
+        }
+        // Places in a page are 32 bits wide, so one owner stays below 2^31 octets.
+        if self.summary.wire_bytes + bytes > max_bytes || bytes > 1 << 31 {
+            return Err(BuildError::LimitBytes { owner: owner(), rtype, limit: max_bytes.min(1 << 31) });
+        }
+        Ok(())
+    }
+
+    /// Keeps aside, without records, each owner that came as a hashed and as an ordinary one.
+    fn find_owners_in_both(&mut self, main: &PageTree, hashed: &PageTree) {
+        let (mut main, mut hashed) = (Entries::new(main), Entries::new(hashed));
+        let mut key = Vec::new();
+        while let (Some(ordinary), Some(other)) = (main.next, hashed.next) {
+            match ordinary.cmp_entry(&other) {
+                Ordering::Less => main.advance(),
+                Ordering::Greater => hashed.advance(),
+                Ordering::Equal => {
+                    other.key_into(&mut key);
+                    self.strays.push(Kept { key: &key, spelled: false, body: &[] });
+                    self.summary.add(&Summary { names: 1, ..Summary::default() });
+                    main.advance();
+                    hashed.advance()
+                }
+            };
+        }
+    }
+
+    /// Makes one owner of each that came several times. Returns those that leave a tree for the other.
+    fn unite(&mut self, main: &PageTree, hashed: &PageTree) -> Result<Gone, BuildError> {
+        let (apex, secret) = (self.apex.as_ref(), &self.secret);
+        let (group, notes, summary, reckoner) =
+            (&mut self.group, &mut self.notes, &mut self.summary, &mut self.reckoner);
+        let mut gone = Gone::default();
+        self.strays.sort();
+        self.strays.fold(|same| {
+            let key = same.first().map_or(&[][..], |kept| kept.key);
+            let fingerprint = secret.hash(key).fingerprint();
+            let built = [main, hashed].map(|tree| tree.locate(key)?.page.view().find(key, fingerprint));
+            if same.len() == 1 && built.iter().all(Option::is_none) {
+                return Ok(None);
+            }
+            group.clear();
+            let built_nodes = built.iter().flatten().map(|entry| Node::new(*entry, apex));
+            for node in built_nodes.chain(same.iter().map(|kept| kept.node(apex))) {
+                summary.subtract(&reckoner.owner(key, node.name_len(), node.rrsets()));
+                group.pour(&node);
+            }
+            group.settle(&self.limits, notes)?;
+            let mut body = Vec::new();
+            let spelled = group.write(apex, &mut body);
+            let one = Kept { key, spelled, body: &body };
+            let node = one.node(apex);
+            summary.add(&reckoner.owner(key, node.name_len(), node.rrsets()));
+            match (nsec3::belongs(key, node.rrsets()), built) {
+                (true, [Some(_), _]) => gone.main.push(key.to_vec()),
+                (false, [_, Some(_)]) => gone.hashed.push(key.to_vec()),
+                _ => {}
+            }
+            Ok(Some(Folded { key: key.to_vec(), spelled, body }))
+        })?;
+        Ok(gone)
+    }
+}
+
+/// Keys of owners that leave a tree for the other.
+#[derive(Default)]
+struct Gone {
+    main: Vec<Vec<u8>>,
+    hashed: Vec<Vec<u8>>,
+}
+
+impl Run {
+    fn new(secret: &BorderSecret, reuse: Option<Reuse>) -> Run {
+        Run { writer: PageWriter::new(secret, reuse), last: Vec::new(), begun: false }
+    }
+
+    /// Whether an owner at or behind `key` has been written.
+    fn reaches(&self, key: &[u8]) -> bool {
+        self.begun && self.last[..] >= *key
+    }
+
+    fn push(&mut self, owner: Kept<'_>) {
+        self.writer.push(owner.key, owner.spelled, owner.body);
+        self.last.clear();
+        self.last.extend_from_slice(owner.key);
+        self.begun = true;
+    }
+}
+
+impl std::fmt::Debug for Builder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Builder")
+            .field("apex", &self.apex)
+            .field("records", &self.summary.records)
+            .finish_non_exhaustive()
+    }
+}

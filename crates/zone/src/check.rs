@@ -1,0 +1,256 @@
+//! Takes pages from a disk: everything that the rest of the crate relies on is checked, whatever the octets.
+//!
+//! A checksum says that a page is what was written; this says that it is a page. What passes is what
+//! [`crate::page_writer`] writes of the same records: a zone from pages and a fresh build of its content have equal pages.
+
+use crate::border::{BorderSecret, Cutter};
+use crate::digest::{Reckoner, Summary};
+use crate::node::{Node, Rrsets, name_len, spelling_len};
+use crate::nsec3;
+use crate::owner::is_spelling;
+use crate::page::{Entry, HEAD, Page, View};
+use crate::rrset::{Rrset, covered};
+use crate::tree::Tree as PageTree;
+use crate::zone::{Entries, Tree, Zone};
+use secondo_wire::{MAX_LABEL, MAX_NAME, Name, NameRef, RecordType, Soa, rdata};
+use std::cmp::Ordering;
+use std::sync::Arc;
+
+/// What is wrong with pages from a disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("page {page} of the {tree:?} tree is damaged: {what}")]
+pub struct Damage {
+    /// Which tree.
+    pub tree: Tree,
+    /// Which page of it, counted from 0.
+    pub page: u64,
+    /// What is wrong.
+    pub what: &'static str,
+}
+
+type Checked<T> = Result<T, &'static str>;
+
+impl Zone {
+    /// Makes a version of pages as [`Zone::pages`] gave them, in the same order within each tree.
+    ///
+    /// Structure, order, borders, fingerprints and RDATA are checked; counts and digest are reckoned anew.
+    pub fn from_pages(
+        apex: Name,
+        secret: &BorderSecret,
+        pages: impl IntoIterator<Item = (Tree, Vec<u8>)>,
+    ) -> Result<Zone, Damage> {
+        let mut main = Sequence::new(Tree::Main, apex.as_ref(), secret);
+        let mut hashed = Sequence::new(Tree::Nsec3, apex.as_ref(), secret);
+        for (tree, bytes) in pages {
+            match tree {
+                Tree::Main => main.take(bytes)?,
+                Tree::Nsec3 => hashed.take(bytes)?,
+            }
+        }
+        let mut summary = main.summary;
+        summary.add(&hashed.summary);
+        let (main, hashed) = (PageTree::from_pages(main.pages), PageTree::from_pages(hashed.pages));
+        let damage = |what| Damage { tree: Tree::Main, page: 0, what };
+        if have_an_owner_in_common(&main, &hashed) {
+            return Err(damage("an owner is in both trees"));
+        }
+        Zone::assemble(apex, secret.clone(), main, hashed, summary).ok_or(damage("no SOA at the apex"))
+    }
+}
+
+/// The pages of one tree as they come.
+struct Sequence<'s> {
+    tree: Tree,
+    apex: NameRef<'s>,
+    secret: &'s BorderSecret,
+    cutter: Cutter,
+    /// Whether a page ends behind the last owner, as far as the owner itself decides.
+    closed: bool,
+    /// Key of the last owner.
+    last: Vec<u8>,
+    /// Key of the owner at hand.
+    key: Vec<u8>,
+    /// Canonical RDATA of the last record and of the one at hand.
+    canonical: [Vec<u8>; 2],
+    reckoner: Reckoner,
+    summary: Summary,
+    pages: Vec<Page>,
+}
+
+impl<'s> Sequence<'s> {
+    fn new(tree: Tree, apex: NameRef<'s>, secret: &'s BorderSecret) -> Sequence<'s> {
+        Sequence {
+            tree,
+            apex,
+            secret,
+            cutter: Cutter::default(),
+            closed: true,
+            last: Vec::new(),
+            key: Vec::new(),
+            canonical: Default::default(),
+            reckoner: Reckoner::default(),
+            summary: Summary::default(),
+            pages: Vec::new(),
+        }
+    }
+
+    fn take(&mut self, bytes: Vec<u8>) -> Result<(), Damage> {
+        let page = self.pages.len() as u64;
+        self.page(&bytes).map_err(|what| Damage { tree: self.tree, page, what })?;
+        self.pages.push(Page::from_checked(Arc::from(bytes)));
+        Ok(())
+    }
+
+    fn page(&mut self, bytes: &[u8]) -> Checked<()> {
+        let view = View::new(bytes).ok_or("its head does not fit")?;
+        let count = view.len();
+        let narrow = bytes.len().saturating_sub((view.width - 2) * count) <= usize::from(u16::MAX);
+        if narrow != (view.width == 2) {
+            return Err("its offsets have the wrong width");
+        }
+        if count == 0 || view.start(0) != Some(HEAD + count * (1 + view.width) + view.prefix.len()) {
+            return Err("its head does not fit");
+        }
+        let mut common_with_first = view.prefix.len();
+        for index in 0..count {
+            let entry = view.entry(index).ok_or("an entry does not fit")?;
+            entry.key_into(&mut self.key);
+            self.owner(&entry, index, count, view.fingerprints[index])?;
+            if index + 1 == count
+                && let Some(first) = view.first()
+            {
+                common_with_first = first.common(&self.key);
+            }
+            std::mem::swap(&mut self.last, &mut self.key);
+        }
+        if common_with_first == view.prefix.len() { Ok(()) } else { Err("its prefix is not the longest") }
+    }
+
+    /// Checks the owner whose key is in `self.key`.
+    fn owner(&mut self, entry: &Entry<'_>, index: usize, count: usize, fingerprint: u8) -> Checked<()> {
+        let key = &self.key[..];
+        if !is_key(key, self.apex) {
+            return Err("a key is no name of the zone");
+        }
+        let is_first = self.pages.is_empty() && index == 0;
+        if !is_first && self.last[..] >= *key {
+            return Err("owners are out of order");
+        }
+        let hash = self.secret.hash(key);
+        if hash.fingerprint() != fingerprint {
+            return Err("a fingerprint does not fit");
+        }
+        let cut = self.cutter.before(entry.weight()) || self.closed;
+        if cut != (index == 0) {
+            return Err("a border stands at the wrong place");
+        }
+        self.closed = self.cutter.behind(hash, entry.weight());
+        if self.closed && index + 1 != count {
+            return Err("a border stands at the wrong place");
+        }
+        if entry.spelled {
+            let length = spelling_len(name_len(key, self.apex));
+            if !entry.body.get(..length).is_some_and(|bits| is_spelling(bits, key, self.apex)) {
+                return Err("a spelling does not fit");
+            }
+        }
+        let node = Node::new(*entry, self.apex);
+        sets(key, node.rrsets(), &mut self.canonical)?;
+        if nsec3::belongs(key, node.rrsets()) != (self.tree == Tree::Nsec3) {
+            return Err("an owner is in the wrong tree");
+        }
+        self.summary.add(&self.reckoner.owner(key, node.name_len(), node.rrsets()));
+        Ok(())
+    }
+}
+
+/// Checks the RRsets of an owner.
+fn sets(key: &[u8], sets: Rrsets<'_>, canonical: &mut [Vec<u8>; 2]) -> Checked<()> {
+    let mut bytes = sets.rest();
+    let mut last = None;
+    while let Some(&head) = bytes.first() {
+        let (set, rest) = Rrset::take(bytes).ok_or("an RRset does not fit")?;
+        if !set.is_shortest(head) {
+            return Err("an RRset is not in its shortest form");
+        }
+        if last.is_some_and(|last| last >= set.place()) {
+            return Err("RRsets are out of order");
+        }
+        if set.rtype().is_meta() || set.rtype() == RecordType::SOA && !(key.is_empty() && set.len() == 1) {
+            return Err("a type does not belong there");
+        }
+        records(&set, canonical)?;
+        (last, bytes) = (Some(set.place()), rest);
+    }
+    last.map(drop).ok_or("an owner has no records")
+}
+
+/// Checks the records of an RRset.
+fn records(set: &Rrset<'_>, canonical: &mut [Vec<u8>; 2]) -> Checked<()> {
+    let folds = rdata::folds(set.rtype());
+    let covers = set.covered();
+    let mut rdatas = set.rdatas();
+    let mut before: Option<&[u8]> = None;
+    for _ in 0..set.len() {
+        let rdata = rdatas.next().ok_or("a record does not fit")?;
+        let fits = rdata.len() <= usize::from(u16::MAX) && rdata::validate(set.rtype(), rdata).is_ok();
+        if !fits || covers.is_some_and(|covers| covers != covered(rdata)) {
+            return Err("RDATA does not fit its type");
+        }
+        if set.rtype() == RecordType::SOA && Soa::from_rdata(rdata).is_none() {
+            return Err("RDATA does not fit its type");
+        }
+        let ascending = match before {
+            None => true,
+            Some(before) if folds => {
+                let [one, two] = canonical;
+                rdata::canonical(set.rtype(), before, one);
+                rdata::canonical(set.rtype(), rdata, two);
+                *one < *two
+            }
+            Some(before) => before < rdata,
+        };
+        if !ascending {
+            return Err("records are out of order");
+        }
+        before = Some(rdata);
+    }
+    if rdatas.rest().is_empty() { Ok(()) } else { Err("a record does not fit") }
+}
+
+/// Whether octets are the key of a name in the zone at `apex`.
+fn is_key(key: &[u8], apex: NameRef<'_>) -> bool {
+    let mut length = apex.as_wire().len();
+    let mut label = 0;
+    let mut octets = key.iter();
+    while let Some(&octet) = octets.next() {
+        match octet {
+            0 if label == 0 => return false,
+            0 => {
+                length += label + 1;
+                label = 0;
+                continue;
+            }
+            1 if !matches!(octets.next(), Some(1 | 2)) => return false,
+            b'A'..=b'Z' => return false,
+            _ => label += 1,
+        }
+        if label > MAX_LABEL {
+            return false;
+        }
+    }
+    label == 0 && length <= MAX_NAME
+}
+
+/// Whether an owner is in both trees.
+fn have_an_owner_in_common(main: &PageTree, hashed: &PageTree) -> bool {
+    let (mut main, mut hashed) = (Entries::new(main), Entries::new(hashed));
+    while let (Some(ordinary), Some(other)) = (main.next, hashed.next) {
+        match ordinary.cmp_entry(&other) {
+            Ordering::Less => main.advance(),
+            Ordering::Greater => hashed.advance(),
+            Ordering::Equal => return true,
+        };
+    }
+    false
+}

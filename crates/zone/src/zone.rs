@@ -1,0 +1,317 @@
+//! One version of a zone.
+
+use crate::border::BorderSecret;
+use crate::digest::Summary;
+use crate::node::Node;
+use crate::nsec3;
+use crate::page::{Entry, Page};
+use crate::tree::{self, Tree as PageTree};
+use secondo_wire::{Name, RecordType, Serial, Soa};
+use std::sync::Arc;
+
+/// One immutable version of a zone; cheap to clone, shared between threads.
+#[derive(Clone)]
+pub struct Zone(Arc<Matter>);
+
+struct Matter {
+    apex: Name,
+    secret: BorderSecret,
+    soa: Soa,
+    soa_ttl: u32,
+    /// As received.
+    soa_rdata: Box<[u8]>,
+    main: PageTree,
+    hashed: PageTree,
+    summary: Summary,
+}
+
+/// Size of a version.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Owner names.
+    pub names: u64,
+    /// Records.
+    pub records: u64,
+    /// Octets of all records in uncompressed wire form.
+    pub wire_bytes: u64,
+    /// Pages of both trees.
+    pub pages: u64,
+    /// Octets in memory, those shared with other versions included.
+    pub memory_bytes: u64,
+}
+
+/// Which tree a page belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Tree {
+    /// All owners but those of the other.
+    Main,
+    /// Owners one label below the apex that hold nothing but NSEC3 and its signatures.
+    Nsec3,
+}
+
+/// Where a key stands in a zone.
+#[derive(Clone, Copy, Debug)]
+pub enum Seek<'z> {
+    /// At this node.
+    Found(Node<'z>),
+    /// Between nodes.
+    Missing(Gap<'z>),
+}
+
+/// What lies around a key that has no node.
+#[derive(Clone, Copy, Debug)]
+pub struct Gap<'z> {
+    /// The last node before it in canonical order; there is always one, the apex at least.
+    pub before: Node<'z>,
+    /// The first node behind it.
+    pub after: Option<Node<'z>>,
+    /// Octets of the key that make the longest existing ancestor-or-self (RFC 4592 §2.2: a name exists when it or a
+    /// name below it holds records). All octets: the key is an empty non-terminal.
+    pub encloser: usize,
+}
+
+impl Zone {
+    /// Puts a version together; `None` without a SOA at the apex.
+    pub(crate) fn assemble(
+        apex: Name,
+        secret: BorderSecret,
+        main: PageTree,
+        hashed: PageTree,
+        summary: Summary,
+    ) -> Option<Zone> {
+        let set = main
+            .first()
+            .and_then(|page| page.view().first())
+            .filter(|entry| entry.key_len() == 0)
+            .and_then(|entry| Node::new(entry, apex.as_ref()).rrset(RecordType::SOA))?;
+        let rdata = set.rdatas().next()?;
+        let (soa, soa_ttl, soa_rdata) = (Soa::from_rdata(rdata)?, set.ttl(), rdata.into());
+        Some(Zone(Arc::new(Matter { apex, secret, soa, soa_ttl, soa_rdata, main, hashed, summary })))
+    }
+
+    /// The zone's name, in the spelling given when it was built.
+    pub fn apex(&self) -> &Name {
+        &self.0.apex
+    }
+
+    /// The SOA.
+    pub fn soa(&self) -> &Soa {
+        &self.0.soa
+    }
+
+    /// RDATA of the SOA, uncompressed, as received.
+    pub fn soa_rdata(&self) -> &[u8] {
+        &self.0.soa_rdata
+    }
+
+    /// TTL of the SOA, seconds.
+    pub fn soa_ttl(&self) -> u32 {
+        self.0.soa_ttl
+    }
+
+    /// The version's serial.
+    pub fn serial(&self) -> Serial {
+        self.0.soa.serial
+    }
+
+    /// Its size.
+    pub fn counts(&self) -> Counts {
+        let Summary { names, records, wire_bytes, .. } = self.0.summary;
+        let own = std::mem::size_of::<Matter>() + self.0.apex.as_wire().len() + 3 * self.0.soa_rdata.len();
+        Counts {
+            names,
+            records,
+            wire_bytes,
+            pages: self.0.main.len() + self.0.hashed.len(),
+            memory_bytes: self.0.main.memory() + self.0.hashed.memory() + own as u64,
+        }
+    }
+
+    /// Digest of the content: equal for equal records whatever their spelling, the page borders and the history. It
+    /// protects against accident, not against somebody who chooses records to make digests equal.
+    pub fn digest(&self) -> [u8; 32] {
+        self.0.summary.digest.octets()
+    }
+
+    /// What decides where pages end.
+    pub fn secret(&self) -> &BorderSecret {
+        &self.0.secret
+    }
+
+    /// The node of exactly this key ([`secondo_wire::KeyBuf`]); never a hashed owner.
+    #[inline]
+    pub fn find(&self, key: &[u8]) -> Option<Node<'_>> {
+        let spot = self.0.main.locate(key)?;
+        let entry = spot.page.view().find(key, self.0.secret.hash(key).fingerprint())?;
+        Some(self.node(entry))
+    }
+
+    /// The node of this key, or what lies around its place; hashed owners do not exist here.
+    pub fn seek(&self, key: &[u8]) -> Seek<'_> {
+        let Some(spot) = self.0.main.locate(key) else { return Seek::Found(self.apex_node()) };
+        let view = spot.page.view();
+        if let Some(entry) = view.find(key, self.0.secret.hash(key).fingerprint()) {
+            return Seek::Found(self.node(entry));
+        }
+        let rank = view.rank(key);
+        let before = match rank.checked_sub(1) {
+            Some(at) => view.entry(at),
+            None => spot.page_before().and_then(|page| page.view().last()),
+        };
+        let after = view.entry(rank).or_else(|| spot.page_behind().and_then(|page| page.view().first()));
+        let before = before.map_or_else(|| self.apex_node(), |entry| self.node(entry));
+        let after = after.map(|entry| self.node(entry));
+        // The longest existing ancestor is one of a neighbour's: nothing stands between them and the key.
+        let encloser = before.common_labels(key).max(after.map_or(0, |after| after.common_labels(key)));
+        Seek::Missing(Gap { before, after, encloser })
+    }
+
+    /// The node of the apex.
+    pub fn apex_node(&self) -> Node<'_> {
+        let first = self.0.main.first().and_then(|page| page.view().first());
+        self.node(first.unwrap_or(Entry { prefix: &[], suffix: &[], spelled: false, body: &[] }))
+    }
+
+    /// The hashed owner (RFC 5155 §3) at `key` or before it, around the end of the chain if need be: the one that
+    /// matches or covers. `None` in a zone without NSEC3.
+    pub fn hashed_at_or_before(&self, key: &[u8]) -> Option<Node<'_>> {
+        nsec3::at_or_before(&self.0.hashed, key, self.0.apex.as_ref())
+    }
+
+    /// All nodes in canonical order, both trees merged.
+    pub fn nodes(&self) -> Nodes<'_> {
+        Nodes { zone: self, main: Entries::new(&self.0.main), hashed: Entries::new(&self.0.hashed) }
+    }
+
+    /// The nodes at `key` and behind it in canonical order, both trees merged: where a transfer goes on.
+    pub fn nodes_from(&self, key: &[u8]) -> Nodes<'_> {
+        Nodes {
+            zone: self,
+            main: Entries::from_key(&self.0.main, key),
+            hashed: Entries::from_key(&self.0.hashed, key),
+        }
+    }
+
+    /// The pages for the disk: those of the main tree, then those of the other, each in order.
+    pub fn pages(&self) -> impl Iterator<Item = (Tree, &[u8])> {
+        let main = self.0.main.pages().map(|page| (Tree::Main, page.bytes()));
+        main.chain(self.0.hashed.pages().map(|page| (Tree::Nsec3, page.bytes())))
+    }
+
+    pub(crate) fn main(&self) -> &PageTree {
+        &self.0.main
+    }
+
+    pub(crate) fn hashed(&self) -> &PageTree {
+        &self.0.hashed
+    }
+
+    pub(crate) fn summary(&self) -> &Summary {
+        &self.0.summary
+    }
+
+    /// The node of this key in either tree.
+    pub(crate) fn find_anywhere(&self, key: &[u8]) -> Option<(Tree, Node<'_>)> {
+        if let Some(node) = self.find(key) {
+            return Some((Tree::Main, node));
+        }
+        let spot = self.0.hashed.locate(key)?;
+        let entry = spot.page.view().find(key, self.0.secret.hash(key).fingerprint())?;
+        Some((Tree::Nsec3, self.node(entry)))
+    }
+
+    fn node<'z>(&'z self, entry: Entry<'z>) -> Node<'z> {
+        Node::new(entry, self.0.apex.as_ref())
+    }
+}
+
+impl std::fmt::Debug for Zone {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Zone")
+            .field("apex", &self.0.apex)
+            .field("serial", &self.serial())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Two zones are equal when their names, ignoring case, and their pages are.
+impl PartialEq for Zone {
+    fn eq(&self, other: &Zone) -> bool {
+        self.apex() == other.apex() && self.pages().eq(other.pages())
+    }
+}
+
+impl Eq for Zone {}
+
+/// The nodes of a zone. See [`Zone::nodes`].
+pub struct Nodes<'z> {
+    zone: &'z Zone,
+    main: Entries<'z>,
+    hashed: Entries<'z>,
+}
+
+impl<'z> Iterator for Nodes<'z> {
+    type Item = Node<'z>;
+
+    fn next(&mut self) -> Option<Node<'z>> {
+        let from = match (&self.main.next, &self.hashed.next) {
+            (Some(main), Some(hashed)) if hashed.cmp_entry(main).is_lt() => &mut self.hashed,
+            (None, Some(_)) => &mut self.hashed,
+            _ => &mut self.main,
+        };
+        from.advance().map(|entry| self.zone.node(entry))
+    }
+}
+
+/// The owners of a tree, page by page; a page that both have can be passed over.
+pub(crate) struct Entries<'t> {
+    pages: tree::Pages<'t>,
+    page: Option<&'t Page>,
+    /// The next owner.
+    pub(crate) next: Option<Entry<'t>>,
+    /// Its place in the page.
+    at: usize,
+}
+
+impl<'t> Entries<'t> {
+    pub(crate) fn new(tree: &'t PageTree) -> Entries<'t> {
+        let mut entries = Entries { pages: tree.pages(), page: None, next: None, at: 0 };
+        entries.turn();
+        entries
+    }
+
+    /// The owners at `key` and behind it.
+    pub(crate) fn from_key(tree: &'t PageTree, key: &[u8]) -> Entries<'t> {
+        let mut entries = Entries { pages: tree.pages_from(key), page: None, next: None, at: 0 };
+        entries.turn();
+        entries.at = entries.page.map_or(0, |page| page.view().rank(key));
+        entries.next = entries.page.and_then(|page| page.view().entry(entries.at));
+        if entries.next.is_none() {
+            entries.turn();
+        }
+        entries
+    }
+
+    /// Takes the next owner.
+    pub(crate) fn advance(&mut self) -> Option<Entry<'t>> {
+        let taken = self.next?;
+        self.at += 1;
+        self.next = self.page.and_then(|page| page.view().entry(self.at));
+        if self.next.is_none() {
+            self.turn();
+        }
+        Some(taken)
+    }
+
+    /// The page, if none of its owners has been taken yet.
+    pub(crate) fn whole_page(&self) -> Option<&'t Page> {
+        self.page.filter(|_| self.at == 0)
+    }
+
+    /// Goes on with the next page.
+    pub(crate) fn turn(&mut self) {
+        self.page = self.pages.next();
+        self.at = 0;
+        self.next = self.page.and_then(|page| page.view().first());
+    }
+}
