@@ -174,8 +174,8 @@ fn broken(detail: String) -> Fault {
 mod tests {
     use super::*;
     use crate::Kind;
-    use crate::decoder::Outcome;
     use crate::decoder::tests::{after, decoder, feed, reason, whole};
+    use crate::decoder::{Decoder, Outcome};
     use crate::testing::{self, a, ixfr, rr, soa};
 
     #[test]
@@ -271,7 +271,7 @@ mod tests {
         stream.extend((0..18).map(big));
         assert_eq!(reason(&current, &stream), Reason::IxfrTooLarge);
         let mut stream = vec![soa(2)];
-        stream.extend((0..18).map(big));
+        stream.extend((0..18).map(big).chain([soa(2)]));
         assert_eq!(whole(&stream).unwrap_err().reason, Reason::LimitBytes);
         // Duplicates add nothing to a zone, but a stream of them ends too.
         let stream = [vec![soa(2)], vec![big(0); 19]].concat();
@@ -287,7 +287,8 @@ mod tests {
         for serial in 0..=MAX_DIFFERENCES as u32 {
             stream.extend([soa(serial), soa(serial + 1)]);
         }
-        let mut decoder = decoder(Some(&current), true, false);
+        let (apex, limits) = (testing::name("example."), Limits::default());
+        let mut decoder = Decoder::new(apex, testing::secret(), limits, Some(current), true, false);
         let fault = feed(&mut decoder, &stream).unwrap_err();
         assert_eq!(fault.reason, Reason::IxfrTooLarge);
         assert!(fault.detail.contains("10000"), "{fault}");

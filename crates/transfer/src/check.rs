@@ -265,6 +265,16 @@ mod tests {
     }
 
     #[test]
+    fn data_added_beside_a_cname_that_was_there_is_said() {
+        let cname = rr("www.example.", RecordType::CNAME, b"\0");
+        let old = testing::zone(1, &[cname.clone()]);
+        let new = testing::zone(2, &[cname, a("www.example.", 1)]);
+        let candidate = Candidate { has_cname: false, ..incremental(&old, &new) };
+        let checked = check(candidate, Some(&old), &Policy::default()).unwrap();
+        assert_eq!(checked.warnings()[0].first, "www.example. A");
+    }
+
+    #[test]
     fn a_cname_beside_other_data_and_several_cnames_are_kept_and_said_once() {
         let cname = |owner: &str, target: &str| rr(owner, RecordType::CNAME, testing::name(target).as_wire());
         let odd: Vec<Rr> = vec![

@@ -516,6 +516,23 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn duplicates_and_several_ttls_of_a_set_are_said_and_a_cname_is_remembered() {
+        let said = |decoder: &Decoder| decoder.warnings.as_slice().iter().map(|w| w.what).collect::<Vec<_>>();
+        let other_ttl = Rr { ttl: 5, ..a("www.example.", 2) };
+        let mut whole = decoder(None, false, false);
+        let www = a("www.example.", 1);
+        feed(&mut whole, &[soa(1), www.clone(), www.clone(), other_ttl.clone()]).unwrap();
+        assert!(!whole.has_cname);
+        feed(&mut whole, &[rr("x.example.", RecordType::CNAME, b"\0"), soa(1)]).unwrap();
+        assert!(whole.finish().is_ok() && whole.has_cname);
+        assert_eq!(said(&whole), [tolerated::DUPLICATES, tolerated::MIXED_TTLS]);
+        let mut changed = decoder(Some(&testing::zone(1, &[www])), true, false);
+        feed(&mut changed, &[soa(2), soa(1), soa(2), other_ttl, soa(2)]).unwrap();
+        assert!(changed.finish().is_ok() && !changed.has_cname);
+        assert_eq!(said(&changed), [tolerated::MIXED_TTLS]);
+    }
+
+    #[test]
     fn our_serial_means_up_to_date_and_the_rest_is_ignored() {
         let current = testing::zone(7, &[]);
         for incremental in [true, false] {

@@ -265,6 +265,18 @@ mod tests {
     }
 
     #[test]
+    fn an_error_in_the_middle_keeps_the_clock_that_was_seen_and_does_not_blame_edns() {
+        let (_, records) = example();
+        let key = testing::key();
+        let (mut session, request) = ask(Want::Axfr, None, Some(&key));
+        let messages = [message(ANSWER, Some(AXFR), &records[..2]), message(ANSWER | 1, None, &[])];
+        let messages = testing::sealed(&request, &messages, |i| i == 0);
+        assert!(matches!(session.receive(&messages[0], NOW + 7), Ok(crate::Step::More)));
+        let fault = session.receive(&messages[1], NOW + 7).map(|_| ()).unwrap_err();
+        assert_eq!((fault.reason, fault.skew, fault.without_edns), (Reason::FormatError, Some(-7), false));
+    }
+
+    #[test]
     fn an_unsigned_refusal_of_edns_or_ixfr_is_followed_up_under_the_same_key_only() {
         let (key, current) = (testing::key(), testing::zone(1, &[]));
         let answer = |rcode: u16| [message(flags::QR | rcode, None, &[])];

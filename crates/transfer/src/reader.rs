@@ -143,9 +143,9 @@ mod tests {
 
     #[test]
     fn an_owner_at_hand_is_used_again_only_where_it_was_read() {
-        // Offset 0 holds "ab.", offset 3 the root; pointers to 0 or 3 stand behind.
-        let message = b"\x02ab\0\xC0\x00\xC0\x00\xC0\x03\xC0\x00";
-        let other = b"\x02xy\0\xC0\x00";
+        // Offset 0 holds the root, 1 "ab.", 4 the root again; pointers to them stand behind.
+        let message = b"\0\x02ab\0\xC0\x01\xC0\x01\xC0\x04\xC0\x01\xC0\x00";
+        let other = b"\0\x02xy\0\xC0\x01";
         let mut reader = Reader::new();
         let mut at = |message: &[u8], at: usize, turn: bool| {
             if turn {
@@ -154,10 +154,12 @@ mod tests {
             reader.read_owner(message, at).unwrap();
             reader.owner.as_ref().to_string()
         };
-        for (offset, name) in [(0, "ab."), (4, "ab."), (6, "ab."), (8, "."), (10, "ab.")] {
+        for (offset, name) in
+            [(1, "ab."), (13, "."), (1, "ab."), (5, "ab."), (13, "."), (7, "ab."), (9, "."), (11, "ab.")]
+        {
             assert_eq!(at(message, offset, false), name, "{offset}");
         }
-        assert_eq!(at(other, 4, true), "xy.");
+        assert_eq!(at(other, 5, true), "xy.");
     }
 
     #[test]
