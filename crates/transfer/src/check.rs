@@ -267,7 +267,7 @@ mod tests {
     #[test]
     fn data_added_beside_a_cname_that_was_there_is_said() {
         let cname = rr("www.example.", RecordType::CNAME, b"\0");
-        let old = testing::zone(1, &[cname.clone()]);
+        let old = testing::zone(1, std::slice::from_ref(&cname));
         let new = testing::zone(2, &[cname, a("www.example.", 1)]);
         let candidate = Candidate { has_cname: false, ..incremental(&old, &new) };
         let checked = check(candidate, Some(&old), &Policy::default()).unwrap();
