@@ -1,0 +1,134 @@
+//! An answer as a list of records, and the messages that carry it (RFC 5936 §2.2).
+
+use secondo_wire::{
+    Compressor, Full, Header, MAX_MESSAGE, Name, RecordType, Writer,
+    edns::{OPT_SIZE, option},
+    flags,
+};
+
+use crate::record::Rr;
+use crate::request::Request;
+
+/// Octets after which a message is closed: compression pointers reach no farther (RFC 1035 §4.1.4).
+const MESSAGE_SIZE: usize = 16_384;
+/// UDP payload that we announce.
+const PAYLOAD: u16 = 1232;
+
+/// An answer before it is cut into messages.
+#[derive(Clone, Debug)]
+pub(crate) struct Draft {
+    pub(crate) id: u16,
+    pub(crate) flags: u16,
+    pub(crate) question: (Name, RecordType, u16),
+    pub(crate) records: Vec<Rr>,
+    /// The client sent EDNS.
+    pub(crate) edns: bool,
+    /// Seconds until the copy here expires, told in the first message (RFC 7314 §3).
+    pub(crate) expire: Option<u32>,
+    /// Octets of each message left for the seal.
+    pub(crate) seal: usize,
+}
+
+impl Draft {
+    /// An answer to `request` without records.
+    pub(crate) fn to(request: &Request, rcode: u16) -> Draft {
+        let copied = request.header.flags & (flags::RD | 15 << 11);
+        let authoritative = if rcode == 0 { flags::AA } else { 0 };
+        Draft {
+            id: request.header.id,
+            flags: flags::QR | authoritative | copied | (rcode & 15),
+            question: (request.zone.clone(), request.rtype, request.class),
+            records: Vec::new(),
+            edns: request.edns.is_some(),
+            expire: None,
+            seal: 0,
+        }
+    }
+
+    pub(crate) fn rcode(&self) -> u16 {
+        self.flags & 15
+    }
+
+    /// An error instead of the answer.
+    pub(crate) fn refuse(&mut self, rcode: u16) {
+        self.records.clear();
+        self.expire = None;
+        self.flags = self.flags & !(flags::AA | 15) | (rcode & 15);
+    }
+
+    /// The messages of a stream: the question in the first alone (RFC 5936 §2.2.2), at most `per_message` records each.
+    /// A record that fits into no message is left out.
+    pub(crate) fn stream(&self, per_message: usize) -> Vec<Vec<u8>> {
+        let mut messages = Vec::new();
+        let mut rest = &self.records[..];
+        let mut compressor = Compressor::exact();
+        loop {
+            let (octets, taken) = self.message(rest, per_message, messages.is_empty(), &mut compressor);
+            rest = &rest[taken..];
+            messages.push(octets);
+            if rest.is_empty() {
+                return messages;
+            }
+        }
+    }
+
+    /// The one message of an answer, in the space that UDP leaves; `None` when it does not fit.
+    pub(crate) fn datagram(&self, limit: usize) -> Option<Vec<u8>> {
+        let mut compressor = Compressor::exact();
+        let (octets, taken) = self.message(&self.records, usize::MAX, true, &mut compressor);
+        (taken == self.records.len() && octets.len() + self.seal <= limit).then_some(octets)
+    }
+
+    /// A message of the first of `records`, and how many it took: at least one, unless there is none.
+    fn message(
+        &self,
+        records: &[Rr],
+        most: usize,
+        first: bool,
+        compressor: &mut Compressor,
+    ) -> (Vec<u8>, usize) {
+        let opt = if first && self.edns { self.opt() } else { Vec::new() };
+        let tail = opt.len() + self.seal;
+        let mut out = Vec::new();
+        let mut writer = Writer::new(&mut out, compressor, MAX_MESSAGE);
+        if first {
+            let (name, rtype, class) = &self.question;
+            writer.question(name.as_ref(), *rtype, *class).expect("a question fits into an empty message");
+        }
+        let (mut taken, mut written) = (0, 0u16);
+        for rr in records.iter().take(most.clamp(1, 60_000)) {
+            // The first record of a message may take all of the largest one.
+            let limit = if written == 0 { MAX_MESSAGE } else { MESSAGE_SIZE };
+            writer.reserve(MAX_MESSAGE - limit + tail);
+            match writer.record(rr.owner.as_ref(), rr.rtype, rr.class, rr.ttl, &rr.rdata) {
+                Ok(()) => written += 1,
+                Err(Full) if written > 0 => break,
+                Err(Full) => {}
+            }
+            taken += 1;
+        }
+        writer.reserve(0);
+        writer.octets(&opt).expect("space was reserved for it");
+        let counts = [first.into(), written, 0, (!opt.is_empty()).into()];
+        writer.finish(Header { id: self.id, flags: self.flags, counts });
+        (out, taken)
+    }
+
+    fn opt(&self) -> Vec<u8> {
+        let mut opt = Vec::with_capacity(OPT_SIZE + 8);
+        opt.push(0);
+        opt.extend_from_slice(&RecordType::OPT.0.to_be_bytes());
+        opt.extend_from_slice(&PAYLOAD.to_be_bytes());
+        opt.extend_from_slice(&[0; 4]);
+        match self.expire {
+            Some(seconds) => {
+                opt.extend_from_slice(&[0, 8]);
+                opt.extend_from_slice(&option::EXPIRE.to_be_bytes());
+                opt.extend_from_slice(&[0, 4]);
+                opt.extend_from_slice(&seconds.to_be_bytes());
+            }
+            None => opt.extend_from_slice(&[0, 0]),
+        }
+        opt
+    }
+}

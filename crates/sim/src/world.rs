@@ -1,0 +1,276 @@
+//! A primary without sockets: zones, keys and a script; a request goes in, an answer comes out.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use secondo_tsig::{Key, KeyRing, verify_request};
+use secondo_wire::{Name, Rcode, RecordType, SerialOrder, flags};
+use secondo_zone::Zone;
+
+use crate::change::{Change, ChangeError};
+use crate::compose::Draft;
+use crate::deliver::Delivery;
+use crate::diary::{Asked, Diary, Over};
+use crate::fault::{Fault, Script};
+use crate::history::History;
+use crate::misshape;
+use crate::record::{Rr, body, halves};
+use crate::request::Request;
+
+/// UDP payload without EDNS (RFC 1035 §4.2.1), and the most that we send with it.
+const UDP_PLAIN: usize = 512;
+const UDP_MOST: usize = 1232;
+
+/// See the module.
+#[derive(Debug, Default)]
+pub struct World {
+    zones: BTreeMap<Name, History>,
+    keys: KeyRing,
+    /// A key is required for transfers.
+    sealed: bool,
+    script: Script,
+    diary: Diary,
+    /// Seconds until the copy here expires (RFC 7314 §3); the SOA's when left out.
+    expire: Option<u32>,
+    per_message: usize,
+}
+
+impl World {
+    /// Serves `zones` to everybody.
+    pub fn new(zones: impl IntoIterator<Item = Zone>) -> World {
+        let zones = zones.into_iter().map(|zone| (zone.apex().clone(), History::new(zone))).collect();
+        World { zones, per_message: 50, ..World::default() }
+    }
+
+    /// From now on transfers need one of these keys; none: everybody may transfer.
+    pub fn require(&mut self, keys: &[Key]) {
+        self.sealed = !keys.is_empty();
+        self.keys = KeyRing::new(keys.iter().cloned());
+    }
+
+    /// From now on lies by this script.
+    pub fn follow(&mut self, script: Script) {
+        self.script = script;
+    }
+
+    /// From now on tells this time to expiry, in seconds, to those who ask (RFC 7314 §3.1); `None`: the SOA's.
+    pub fn tell_expire(&mut self, seconds: Option<u32>) {
+        self.expire = seconds;
+    }
+
+    /// From now on puts at most so many records into a message; 50 at first, so that small zones take several.
+    pub fn records_per_message(&mut self, most: usize) {
+        self.per_message = most;
+    }
+
+    /// The newest version of a zone.
+    pub fn zone(&self, apex: &Name) -> Option<&Zone> {
+        self.zones.get(apex).map(History::newest)
+    }
+
+    /// Makes the next version of a zone.
+    pub fn change(&mut self, apex: &Name, change: &Change) -> Result<(), ChangeError> {
+        self.zones.get_mut(apex).ok_or_else(|| ChangeError::NoZone(apex.clone()))?.change(change)
+    }
+
+    /// Takes a zone, or another version of one, whatever its serial.
+    pub fn publish(&mut self, zone: Zone) {
+        let apex = zone.apex().clone();
+        match self.zones.get_mut(&apex) {
+            Some(history) => history.publish(zone),
+            None => drop(self.zones.insert(apex, History::new(zone))),
+        }
+    }
+
+    /// Forgets the past of a zone: IXFR is answered with the whole zone until the next change.
+    pub fn forget(&mut self, apex: &Name) {
+        if let Some(history) = self.zones.get_mut(apex) {
+            history.forget();
+        }
+    }
+
+    /// No longer serves a zone.
+    pub fn remove(&mut self, apex: &Name) {
+        self.zones.remove(apex);
+    }
+
+    /// What was asked, the newest last.
+    pub fn asked(&self) -> Vec<Asked> {
+        self.diary.entries()
+    }
+
+    /// Forgets what was asked.
+    pub fn clear_asked(&mut self) {
+        self.diary.clear();
+    }
+
+    /// Answers a request. `unix_now` in seconds since 1970.
+    pub fn respond(
+        &mut self,
+        octets: &[u8],
+        client: Option<SocketAddr>,
+        over: Over,
+        unix_now: u64,
+    ) -> Delivery {
+        let Some(request) = Request::read(octets) else { return Delivery::silence() };
+        let fault = self.script.next(request.rtype);
+        let verified = verify_request(octets, &self.keys, unix_now);
+        let key = verified.as_ref().ok().and_then(|seal| Some(seal.as_ref()?.key().name().clone()));
+        let mut asked = Asked {
+            client,
+            over,
+            zone: request.zone.clone(),
+            rtype: request.rtype,
+            from: request.from,
+            key,
+            rcode: None,
+            fault,
+        };
+        let now = match fault {
+            Some(Fault::Clock(ahead)) => unix_now.saturating_add_signed(ahead),
+            _ => unix_now,
+        };
+        let delivery = match verified {
+            Err(rejected) => {
+                let mut draft = Draft::to(&request, rejected.rcode.0);
+                draft.seal = rejected.tsig_len();
+                asked.rcode = Some(draft.rcode());
+                let mut message = draft.stream(1).remove(0);
+                rejected.respond(&mut message, 0, unix_now);
+                Delivery { messages: vec![message], ..Delivery::default() }
+            }
+            Ok(mut seal) => {
+                let mut draft = self.answer(&request, seal.is_some(), over);
+                draft.seal = seal.as_ref().map_or(0, secondo_tsig::Seal::tsig_len);
+                let mut messages = self.messages(draft, &request, over, fault, &mut asked);
+                let count = messages.len();
+                for (index, message) in messages.iter_mut().enumerate() {
+                    if let Some(seal) = &mut seal
+                        && !misshape::unsealed(fault, index, count)
+                    {
+                        seal.sign(message, 0, now);
+                        if fault == Some(Fault::BadSignature) && index + 1 == count {
+                            misshape::break_seal(message);
+                        }
+                    }
+                }
+                Delivery { messages, ..Delivery::default() }
+            }
+        };
+        let delivery = pace(delivery, fault, over);
+        asked.rcode = asked.rcode.filter(|_| !delivery.messages.is_empty());
+        self.diary.note(asked);
+        delivery
+    }
+
+    /// The messages of an answer, bent by the fault, not sealed yet.
+    fn messages(
+        &self,
+        mut draft: Draft,
+        request: &Request,
+        over: Over,
+        fault: Option<Fault>,
+        asked: &mut Asked,
+    ) -> Vec<Vec<u8>> {
+        if let Some(fault) = fault {
+            misshape::draft(&mut draft, fault);
+        }
+        asked.rcode = Some(draft.rcode());
+        let mut messages = match over {
+            Over::Tcp => draft.stream(self.per_message),
+            Over::Udp => vec![datagram(draft, request)],
+        };
+        if let Some(fault) = fault {
+            misshape::octets(&mut messages, fault);
+        }
+        messages
+    }
+
+    /// The honest answer.
+    fn answer(&self, request: &Request, sealed: bool, over: Over) -> Draft {
+        let refuse = |rcode: Rcode| Draft::to(request, rcode.0);
+        if !request.is_query() {
+            return refuse(Rcode::NOTIMP);
+        }
+        let transfer = matches!(request.rtype, RecordType::AXFR | RecordType::IXFR);
+        if transfer && self.sealed && !sealed {
+            return refuse(Rcode::REFUSED);
+        }
+        let Some(history) = self.zones.get(&request.zone) else {
+            return refuse(if transfer { Rcode::NOTAUTH } else { Rcode::REFUSED });
+        };
+        let zone = history.newest();
+        let mut draft = refuse(Rcode::NOERROR);
+        draft.expire = request
+            .edns
+            .filter(|edns| edns.wants_expire)
+            .map(|_| self.expire.unwrap_or_else(|| zone.soa().expire));
+        let soa = Rr::soa_of(zone);
+        draft.records = match (request.rtype, request.from) {
+            (RecordType::SOA, _) => vec![soa],
+            // RFC 5936 §4.2: AXFR over UDP is not defined. RFC 1995 §3: IXFR tells the client's serial.
+            (RecordType::AXFR, _) if over == Over::Udp => return refuse(Rcode::FORMERR),
+            (RecordType::AXFR, _) => whole(zone),
+            (RecordType::IXFR, None) => return refuse(Rcode::FORMERR),
+            (RecordType::IXFR, Some(from)) => match (from.compare(zone.serial()), history.since(from)) {
+                // RFC 1995 §2: a client that is as new gets the SOA alone.
+                (SerialOrder::Equal | SerialOrder::Newer, _) => vec![soa],
+                (_, None) => whole(zone),
+                (_, Some(chain)) => {
+                    let chain: Vec<_> = chain.collect();
+                    let targets = chain.iter().skip(1).map(|step| &step.0).chain([zone]);
+                    let mut records = vec![soa.clone()];
+                    for ((old, difference), new) in chain.iter().zip(targets) {
+                        let (removed, added) = halves(difference);
+                        records.push(Rr::soa_of(old));
+                        records.extend(removed);
+                        records.push(Rr::soa_of(new));
+                        records.extend(added);
+                    }
+                    records.push(soa);
+                    records
+                }
+            },
+            _ => return refuse(Rcode::NOTIMP),
+        };
+        draft
+    }
+}
+
+/// SOA, everything else, SOA (RFC 5936 §2.2).
+fn whole(zone: &Zone) -> Vec<Rr> {
+    let soa = Rr::soa_of(zone);
+    let mut records = vec![soa.clone()];
+    records.extend(body(zone));
+    records.push(soa);
+    records
+}
+
+/// One message: what does not fit is the SOA alone for IXFR (RFC 1995 §2), else truncated (RFC 2181 §9).
+fn datagram(mut draft: Draft, request: &Request) -> Vec<u8> {
+    let payload = request.edns.map_or(UDP_PLAIN, |edns| usize::from(edns.payload).clamp(UDP_PLAIN, UDP_MOST));
+    if let Some(message) = draft.datagram(payload) {
+        return message;
+    }
+    draft.records.truncate(1);
+    if request.rtype == RecordType::IXFR
+        && let Some(message) = draft.datagram(payload)
+    {
+        return message;
+    }
+    draft.records.clear();
+    draft.flags |= flags::TC;
+    draft.stream(1).swap_remove(0)
+}
+
+/// How the answer goes out.
+fn pace(delivery: Delivery, fault: Option<Fault>, over: Over) -> Delivery {
+    match (fault, over) {
+        (Some(Fault::Silence), _) => Delivery::silence(),
+        (Some(Fault::CloseAfter(_) | Fault::Drip(_)), Over::Udp) => Delivery::silence(),
+        (Some(Fault::CloseAfter(octets)), Over::Tcp) => Delivery { close_after: Some(octets), ..delivery },
+        (Some(Fault::Drip(pace)), Over::Tcp) => Delivery { pace: Some(pace), ..delivery },
+        (Some(Fault::NoClosingSoa), Over::Tcp) => Delivery { close_after: Some(usize::MAX), ..delivery },
+        _ => delivery,
+    }
+}
