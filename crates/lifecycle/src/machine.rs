@@ -332,14 +332,13 @@ impl Machine {
         self.begin(round, now);
     }
 
-    /// Begins a round; it answers the NOTIFYs that wait, too.
+    /// Begins a round. One that asks all primaries answers the NOTIFYs that wait, too.
     fn begin(&mut self, mut round: Round, now: Now) {
-        if let Some(pending) = self.pending.take() {
+        if round.cause.out_of_turn()
+            && let Some(pending) = self.pending.take()
+        {
             round.preferred |= pending.senders;
-            round.hint = pending.hint.or(round.hint);
-            if !round.cause.out_of_turn() {
-                round.cause = Cause::Notify;
-            }
+            round.hint = pending.hint;
         }
         self.next_primary(round, now);
     }

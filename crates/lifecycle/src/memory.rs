@@ -247,6 +247,16 @@ mod tests {
     }
 
     #[test]
+    fn a_failure_of_another_class_begins_its_own_backoff() {
+        let mut memory = Memory::default();
+        for n in 0..5 {
+            fail(&mut memory, 0, Reason::Timeout.into(), seconds(10_000 * n));
+        }
+        fail(&mut memory, 0, Reason::Refused.into(), seconds(90_000));
+        assert!(memory.due(0, seconds(90_000 + 400)));
+    }
+
+    #[test]
     fn the_health_of_the_address_can_put_the_turn_off() {
         let mut memory = Memory::default();
         let failure = Failure::from(Reason::PrimaryDown).until(seconds(5000));

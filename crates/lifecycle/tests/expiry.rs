@@ -5,7 +5,7 @@ mod stage;
 use std::sync::Arc;
 
 use secondo_lifecycle::{
-    BootId, Bounds, Cause, Confirmation, Event, Machine, Now, Outcome, Restored, Settings, Validity,
+    BootId, Bounds, Cause, Confirmation, Event, Machine, Now, Outcome, Restored, Settings, Urgency, Validity,
 };
 use secondo_wire::{Reason, Serial};
 use stage::*;
@@ -60,6 +60,54 @@ fn an_event_after_the_deadline_meets_an_expired_zone() {
         probe(1, 1),
         "a hint at the serial held does not keep an expired zone from asking"
     );
+}
+
+#[test]
+fn an_answer_after_the_deadline_revives_and_does_not_pretend() {
+    let mut stage = one();
+    stage.pass_until_asked();
+    stage.now.boot += seconds(EXPIRE);
+    stage.show(1);
+    assert_eq!((stage.expired, stage.revived, stage.is_current()), (1, 1, true));
+}
+
+#[test]
+fn a_version_whose_life_was_spent_on_the_way_is_not_served() {
+    let mut stage = one();
+    stage.notify(1, Some(2));
+    stage.show(2);
+    stage.pass(seconds(6000));
+    stage.publish(soa(2), Some(5000));
+    assert_eq!((stage.expired, stage.is_current()), (1, false));
+}
+
+#[test]
+fn a_notify_to_an_expired_zone_is_acted_on_whatever_its_hint() {
+    let mut stage = one();
+    dead_for(&mut stage, EXPIRE + 100_000);
+    if stage.ask.is_some() {
+        stage.fail(Reason::Timeout);
+    }
+    stage.notify(1, Some(1));
+    assert_eq!(stage.asks(), probe(1, 1));
+}
+
+#[test]
+fn a_zone_past_half_of_its_life_goes_before_the_ordinary_ones() {
+    let mut stage = one();
+    let until = stage.until().unwrap();
+    stage.pass_until_asked();
+    assert_eq!(stage.ask.unwrap().urgency, Urgency::Routine(until));
+    dead_for(&mut stage, EXPIRE / 2);
+    if stage.ask.is_none() {
+        stage.pass_until_asked();
+    }
+    assert_eq!(stage.ask.unwrap().urgency, Urgency::Expiring(until));
+    dead_for(&mut stage, EXPIRE);
+    if stage.ask.is_none() {
+        stage.pass_until_asked();
+    }
+    assert_eq!(stage.ask.unwrap().urgency, Urgency::NotServed);
 }
 
 #[test]
@@ -227,6 +275,7 @@ fn a_primary_at_the_end_of_its_own_life_does_not_renew() {
         stage.show(2);
         stage.up_to_date(Some(left));
         assert_eq!((stage.asks(), stage.until()), (None, until));
+        assert_eq!(stage.machine.last_failure().map(|(r, _)| r), Some(Reason::PrimaryExpiring));
     }
 }
 
@@ -243,6 +292,19 @@ fn early_warnings_come_at_half_three_quarters_and_nine_tenths_of_the_life() {
         })
         .collect();
     assert_eq!(warned, [(50, EXPIRE / 2), (75, EXPIRE / 4), (90, EXPIRE / 10)]);
+}
+
+#[test]
+fn of_several_warnings_that_are_due_the_last_is_told() {
+    let mut stage = Stage::empty(settings(vec![primary(1, 1)]));
+    stage.publish(soa_with(1, [86_400, 400, 90_000]), None);
+    stage.outcomes.clear();
+    stage.pass_until_asked();
+    stage.pass(seconds(90_000 / 5 * 4) - (stage.now.boot - stage.confirmations[0].boot));
+    stage.fail(Reason::Timeout);
+    let warned = |o: &&Outcome| matches!(o, Outcome::Expiring { .. });
+    let told: Vec<_> = stage.outcomes.iter().filter(warned).collect();
+    assert!(matches!(told[..], [Outcome::Expiring { percent: 75, .. }]), "{told:?}");
 }
 
 #[test]
@@ -381,6 +443,28 @@ fn an_operator_gets_a_probe_at_once_and_a_whole_zone_without_a_probe() {
     assert_eq!(stage.asks(), axfr(1, 1), "what came during the attempt is not lost");
     stage.publish(soa(0), None);
     assert_eq!(stage.machine.serial(), Some(Serial(0)), "an operator may go back");
+}
+
+#[test]
+fn an_operator_ends_a_pause_of_our_own_making_and_the_backoff() {
+    for (order, asked) in [(Event::Refresh, probe(1, 1)), (Event::Retransfer, axfr(1, 1))] {
+        let mut stage = one();
+        stage.pass_until_asked();
+        stage.fail(Reason::Busy);
+        assert_eq!(stage.asks(), None);
+        stage.tell(order);
+        assert_eq!(stage.asks(), asked);
+    }
+    let mut stage = one();
+    stage.pass_until_asked();
+    for _ in 0..4 {
+        stage.fail(Reason::Refused);
+        stage.pass_until_asked();
+    }
+    stage.fail(Reason::Refused);
+    stage.tell(Event::Refresh);
+    stage.fail(Reason::Refused);
+    assert!(stage.pass_until_asked() <= seconds(RETRY));
 }
 
 #[test]

@@ -341,4 +341,7 @@ fn an_address_that_answers_again_is_asked_at_once_by_those_that_lost_it() {
     assert_eq!(stage.asks(), None);
     stage.tell(Event::PrimaryUp(address(1, 1)));
     assert_eq!(stage.asks(), probe(1, 1));
+    stage.fail(Reason::Refused);
+    stage.tell(Event::PrimaryUp(address(1, 1)));
+    assert_eq!(stage.asks(), None, "a refusal is not the network's fault");
 }

@@ -138,6 +138,28 @@ fn ten_attempts_in_a_burst_then_one_every_hundred_milliseconds_and_the_last_is_n
 }
 
 #[test]
+fn a_round_that_asks_only_some_primaries_does_not_swallow_a_notify() {
+    let mut stage = Stage::loaded(settings(vec![primary(1, 1), primary(2, 1)]));
+    stage.pass_until_asked();
+    stage.fail(Reason::Refused);
+    stage.fail(Reason::Timeout);
+    let just_before = stage.machine.next_deadline() - stage.now.boot - std::time::Duration::from_millis(50);
+    stage.pass(just_before);
+    for _ in 0..10 {
+        stage.notify(200, None);
+        stage.fail(Reason::Refused);
+        stage.fail(Reason::Timeout);
+    }
+    stage.notify(200, None);
+    assert_eq!(stage.asks(), None, "the allowance is used up");
+    stage.pass(std::time::Duration::from_millis(50));
+    assert_eq!(stage.asks(), probe(2, 1), "its turn");
+    stage.fail(Reason::Timeout);
+    stage.pass(std::time::Duration::from_millis(50));
+    assert_eq!(stage.asks(), probe(1, 1), "the NOTIFY");
+}
+
+#[test]
 fn a_notify_to_a_zone_that_is_not_served_resets_the_backoff() {
     let mut stage = Stage::empty(settings(vec![primary(1, 1)]));
     for _ in 0..6 {
