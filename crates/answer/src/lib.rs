@@ -41,6 +41,7 @@ extern crate self as secondo_answer;
 use std::net::SocketAddr;
 
 pub use acl::{AccessList, IpPrefix, PrefixError, Rule};
+pub use refusal::{Asked, Cause, Refused};
 pub use respond::{Outcome, Scratch, respond};
 pub use slot::{Serving, Slot};
 pub use table::{DuplicateZone, Entry, Settings, Table, TableCell};

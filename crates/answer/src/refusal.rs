@@ -3,13 +3,92 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use secondo_wire::Rcode;
+use secondo_tsig::Rejected;
 use secondo_wire::edns::ede;
+use secondo_wire::{Opcode, Rcode, Reason, RecordType};
 
+use crate::request::Frame;
 use crate::slot::Serving;
 
 /// Invalid Query Type (RFC 9824 §7.2 registers it): a type that stands for a name's absence was asked for.
 const INVALID_QUERY_TYPE: u16 = 30;
+
+/// A request that was not granted and that an operator may wonder about: for the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// What was asked for.
+    pub asked: Asked,
+    /// What the asker was told.
+    pub rcode: Rcode,
+    /// Why.
+    pub cause: Cause,
+}
+
+/// What a request asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// To look at the primary.
+    Notify,
+    /// A transfer, full or incremental.
+    Transfer,
+    /// Anything else; told of only when its seal is broken.
+    Query,
+}
+
+/// Why a request was not granted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// No rule of the zone's access list admits the address and key.
+    AccessList,
+    /// No zone of that name is configured.
+    NotOurs,
+    /// The zone was never loaded or has expired.
+    NotServed,
+    /// The request is malformed or asks for what is not implemented.
+    Unsupported,
+    /// The seal is broken.
+    Seal {
+        /// The stable code.
+        reason: Reason,
+        /// The rule that was broken, with its RFC section.
+        detail: Cow<'static, str>,
+        /// The asker's clock minus ours in seconds, when that is the fault.
+        skew: Option<i64>,
+    },
+}
+
+impl Refused {
+    pub(crate) fn by_seal(frame: &Frame<'_>, rejected: &Rejected) -> Refused {
+        let (reason, detail, skew) = (rejected.reason, rejected.detail.clone(), rejected.skew);
+        Refused {
+            asked: Asked::of(frame),
+            rcode: rejected.rcode,
+            cause: Cause::Seal { reason, detail, skew },
+        }
+    }
+
+    /// `None` for queries: nothing is told of each of them.
+    pub(crate) fn by(frame: &Frame<'_>, refusal: &Refusal) -> Option<Refused> {
+        let asked = Asked::of(frame);
+        let cause = match refusal.ede.as_ref().map(|ede| ede.code) {
+            Some(ede::PROHIBITED) => Cause::AccessList,
+            Some(ede::NOT_AUTHORITATIVE) => Cause::NotOurs,
+            Some(ede::NOT_READY | ede::INVALID_DATA) => Cause::NotServed,
+            _ => Cause::Unsupported,
+        };
+        (asked != Asked::Query).then_some(Refused { asked, rcode: refusal.rcode, cause })
+    }
+}
+
+impl Asked {
+    fn of(frame: &Frame<'_>) -> Asked {
+        match frame.question.map(|question| question.rtype) {
+            _ if frame.header.opcode() == Opcode::NOTIFY => Asked::Notify,
+            Some(RecordType::AXFR | RecordType::IXFR) => Asked::Transfer,
+            _ => Asked::Query,
+        }
+    }
+}
 
 /// A response code in place of an answer. The extended DNS error goes to those who use EDNS, if there is room.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -7,7 +7,7 @@ use secondo_wire::{CLASS_IN, Compressor, KeyBuf, Name, Opcode, Rcode, RecordType
 
 use crate::notify::Accepted;
 use crate::query::Asker;
-use crate::refusal::Refusal;
+use crate::refusal::{Refusal, Refused};
 use crate::reply::Reply;
 use crate::request::{Frame, Question};
 use crate::table::{Entry, Table};
@@ -18,12 +18,18 @@ use crate::{Client, Clock, notify, query, transfer};
 pub struct Scratch {
     compressor: Compressor,
     key: KeyBuf,
+    refused: Option<Refused>,
 }
 
 impl Scratch {
     /// For one thread.
     pub fn new() -> Scratch {
-        Scratch { compressor: Compressor::folding(), key: KeyBuf::new() }
+        Scratch { compressor: Compressor::folding(), key: KeyBuf::new(), refused: None }
+    }
+
+    /// Why the last request was not granted: a NOTIFY or a transfer, or any request with a broken seal.
+    pub fn refused(&self) -> Option<&Refused> {
+        self.refused.as_ref()
     }
 }
 
@@ -64,6 +70,7 @@ pub fn respond(
     scratch: &mut Scratch,
     out: &mut Vec<u8>,
 ) -> Outcome {
+    scratch.refused = None;
     let Some(mut frame) = Frame::parse(request) else { return Outcome::Silence };
     let from = out.len();
     let mut seal = None;
@@ -76,6 +83,7 @@ pub fn respond(
             Err(rejected) => {
                 let compressor = &mut scratch.compressor;
                 let mut reply = Reply::new(&frame, client.transport, table.udp_payload(), 0, compressor, out);
+                scratch.refused = Some(Refused::by_seal(&frame, &rejected));
                 reply.fail(Refusal::plain(rejected.rcode));
                 reply.finish();
                 rejected.respond(out, from, clock.unix);
@@ -88,7 +96,14 @@ pub fn respond(
     let mut reply = Reply::new(&frame, client.transport, table.udp_payload(), tsig_len, compressor, out);
     let key = seal.as_ref().map(|seal| seal.key().name());
     let asker = Asker { table, client, clock, key };
-    let outcome = decide(&asker, &frame, &mut reply, &mut scratch.key);
+    let outcome = match decide(&asker, &frame, &mut reply, &mut scratch.key) {
+        Ok(outcome) => outcome,
+        Err(refusal) => {
+            scratch.refused = Refused::by(&frame, &refusal);
+            reply.fail(refusal);
+            Outcome::Reply
+        }
+    };
     if let Outcome::Transfer(mut transfer) = outcome {
         drop(reply);
         out.truncate(from);
@@ -104,17 +119,7 @@ pub fn respond(
 }
 
 /// Chooses who answers, and lets them.
-fn decide(asker: &Asker<'_>, frame: &Frame<'_>, reply: &mut Reply<'_>, key: &mut KeyBuf) -> Outcome {
-    match try_decide(asker, frame, reply, key) {
-        Ok(outcome) => outcome,
-        Err(refusal) => {
-            reply.fail(refusal);
-            Outcome::Reply
-        }
-    }
-}
-
-fn try_decide(
+fn decide(
     asker: &Asker<'_>,
     frame: &Frame<'_>,
     reply: &mut Reply<'_>,

@@ -6,7 +6,7 @@
 mod common;
 
 use common::{NOW, Query, Reply, UNIX, World, only, zone};
-use secondo_answer::{Outcome, Transport, Wanted};
+use secondo_answer::{Asked, Cause, Outcome, Refused, Scratch, Transport, Wanted};
 use secondo_tsig::{Algorithm, ClientStream, Key, sign_request};
 use secondo_wire::{CLASS_ANY, CLASS_CH, CLASS_IN, CLASS_NONE, Rcode, RecordType, Serial};
 
@@ -427,4 +427,36 @@ fn a_transfer_that_is_not_admitted_learns_by_the_table_of_states() {
     world.slot("example.").withdraw();
     let reply = world.ask_tcp(edns(ixfr(1)));
     assert_eq!((reply.rcode, reply.ede()), (Rcode::SERVFAIL, Some(14)));
+}
+
+#[test]
+fn the_log_can_tell_why_a_notify_or_a_transfer_was_not_granted() {
+    let mut world = world();
+    world.keys = vec![key("k.")];
+    let mut scratch = Scratch::new();
+    let mut refused = |world: &World, octets: &[u8]| {
+        world.outcome_in(octets, TCP, &mut scratch);
+        scratch.refused().cloned()
+    };
+    let because = |asked, rcode, cause| Some(Refused { asked, rcode, cause });
+    let (notify, transfer) = (Query::notify("example.").octets(), axfr("example.").octets());
+    assert_eq!(refused(&world, &notify), because(Asked::Notify, Rcode::REFUSED, Cause::AccessList));
+    assert_eq!(refused(&world, &transfer), because(Asked::Transfer, Rcode::REFUSED, Cause::AccessList));
+    let other = axfr("other.").octets();
+    assert_eq!(refused(&world, &other), because(Asked::Transfer, Rcode::REFUSED, Cause::NotOurs));
+    world.entry("example.").transfer = only(None, None);
+    assert_eq!(refused(&world, &transfer), None);
+    world.slot("example.").withdraw();
+    assert_eq!(refused(&world, &transfer), because(Asked::Transfer, Rcode::SERVFAIL, Cause::NotServed));
+    let class = axfr("example.").class(CLASS_CH).octets();
+    assert_eq!(refused(&world, &class), because(Asked::Transfer, Rcode::NOTAUTH, Cause::Unsupported));
+    // Queries are told of only when their seal is broken.
+    assert_eq!(refused(&world, &Query::new("a.other.", A).octets()), None);
+    let (late, _) = signed(Query::new("a.example.", A), &key("k."), UNIX - 1000);
+    let Some(Refused { asked: Asked::Query, cause: Cause::Seal { skew, .. }, .. }) = refused(&world, &late)
+    else {
+        panic!("a late seal is told of")
+    };
+    assert_eq!(skew, Some(-1000));
+    assert_eq!(refused(&world, b""), None);
 }

@@ -173,10 +173,19 @@ impl World {
 
     /// What comes of a request; `out` begins with two octets of somebody else.
     pub fn outcome(&self, request: &[u8], transport: Transport) -> (Outcome, Vec<u8>) {
+        self.outcome_in(request, transport, &mut Scratch::new())
+    }
+
+    pub fn outcome_in(
+        &self,
+        request: &[u8],
+        transport: Transport,
+        scratch: &mut Scratch,
+    ) -> (Outcome, Vec<u8>) {
         let mut out = vec![0xAA, 0xBB];
         let client = Client { addr: self.client, transport };
         let clock = Clock { boot_ms: NOW, unix: UNIX };
-        let outcome = respond(request, client, &self.table(), clock, &mut Scratch::new(), &mut out);
+        let outcome = respond(request, client, &self.table(), clock, scratch, &mut out);
         assert_eq!(out[..2], [0xAA, 0xBB]);
         (outcome, out.split_off(2))
     }
