@@ -14,6 +14,39 @@
 //! to a decoder whose phases are named for what they await; the decoder builds or patches a zone beside the one that is
 //! served; [`check`] is the turnstile behind which a version may be kept and published.
 //!
+//! Both ends of a transfer, without a socket between them:
+//!
+//! ```
+//! use secondo_transfer::{Arrived, Asked, Outgoing, Policy, Request, Session, Step, Want, check};
+//! use secondo_wire::{Name, RecordType, Serial, Soa};
+//! use secondo_zone::{BorderSecret, Builder, Limits};
+//!
+//! let (apex, secret) = (Name::parse("example.")?, BorderSecret::new([0; 16]));
+//! let (mname, rname) = (Name::parse("ns.example.")?, Name::parse("hostmaster.example.")?);
+//! let soa = Soa { mname, rname, serial: Serial(7), refresh: 3600, retry: 600, expire: 86400, minimum: 60 };
+//! let mut builder = Builder::new(apex.clone(), &secret, Limits::default());
+//! builder.push(apex.as_ref(), RecordType::SOA, 3600, &soa.to_rdata())?;
+//! builder.push(apex.as_ref(), RecordType::NS, 3600, soa.mname.as_wire())?;
+//! let zone = builder.finish()?.zone;
+//!
+//! let (mut session, request) = Session::new(Request {
+//!     zone: &apex, want: Want::Axfr, current: None, secret: &secret, limits: Limits::default(),
+//!     key: None, id: 4711, edns: true, unix_now: 0, forced: false,
+//! });
+//! let asked = Asked::read(&request, None, 86400).expect("a request has a question");
+//! let mut outgoing = Outgoing::axfr(zone, asked);
+//! let mut message = Vec::new();
+//! while outgoing.next_message(&mut message, 0)? {
+//!     if let Step::Done(Arrived::Candidate(candidate)) = session.receive(&message, 0)? {
+//!         let checked = check(candidate, None, &Policy::default())?;
+//!         assert_eq!(checked.zone().serial(), Serial(7));
+//!         assert_eq!(checked.expire(), Some(86400));
+//!     }
+//!     message.clear();
+//! }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! Known deviations: a transfer message with AA clear is tolerated and warned about (RFC 5936 §2.2.1 wants it set);
 //! a SOA probe over UDP whose seal does not verify is repeated over TCP at once, where the verdict is final, and not
 //! waited out (RFC 8945 §5.4 only demands that it is not taken for an answer).

@@ -522,4 +522,14 @@ pub(crate) mod tests {
         assert!(session.receive(&[], NOW).is_err());
         assert_eq!(session.receive(&whole, NOW).map(|_| ()).unwrap_err().reason, Reason::Internal);
     }
+
+    #[test]
+    fn all_of_it_may_move_to_another_thread() {
+        fn moves<T: Send>() {}
+        moves::<Session>();
+        moves::<Arrived>();
+        moves::<crate::Probe>();
+        moves::<crate::Outgoing>();
+        moves::<crate::CheckedZone>();
+    }
 }
