@@ -1,6 +1,5 @@
 //! What the daemon says: one event a line, a fixed phrase and fields. Names and fields are a contract.
 
-use std::fmt::Display;
 use std::io::IsTerminal;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -89,7 +88,7 @@ impl<'e> Event<'e> {
                     ms = self.ms,
                     reason = self.reason.map(display),
                     detail = self.detail,
-                    next_in = self.next_in.map(|wait| display(Seconds(wait))),
+                    next_in = self.next_in.map(seconds),
                     "{}",
                     self.phrase
                 )
@@ -104,17 +103,9 @@ impl<'e> Event<'e> {
     }
 }
 
-/// Seconds with at most three decimals: `90`, `0.25`.
-struct Seconds(Duration);
-
-impl Display for Seconds {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let millis = self.0.as_millis();
-        match millis % 1000 {
-            0 => write!(f, "{}", millis / 1000),
-            part => write!(f, "{}.{part:03}", millis / 1000),
-        }
-    }
+/// Seconds, to the millisecond.
+fn seconds(time: Duration) -> f64 {
+    (time.as_secs_f64() * 1000.0).round() / 1000.0
 }
 
 /// Starts logging to standard error. A second call in one process is ignored.

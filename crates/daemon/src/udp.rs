@@ -3,6 +3,7 @@
 use std::io::{IoSlice, IoSliceMut};
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::os::fd::AsRawFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use nix::cmsg_space;
@@ -13,6 +14,7 @@ use nix::sys::socket::{
 };
 use secondo_answer::{Client, Scratch, Transport};
 
+use crate::event::Event;
 use crate::respond::Respond;
 
 /// Datagrams taken at once.
@@ -34,7 +36,8 @@ pub(crate) struct UdpListener {
 #[derive(Clone, Copy)]
 struct Arrived {
     bytes: usize,
-    from: Option<SocketAddr>,
+    /// With its scope, which a link-local address needs for the way back.
+    from: Option<SockaddrStorage>,
     asked: Option<IpAddr>,
 }
 
@@ -47,8 +50,14 @@ struct Reply {
 }
 
 impl UdpListener {
-    /// Answers until the daemon stops.
-    pub(crate) fn run(self) {
+    /// Answers until the daemon stops. A panic would be our bug: it costs the batch at hand, not the listener.
+    pub(crate) fn run(&self) {
+        while catch_unwind(AssertUnwindSafe(|| self.answer())).is_err() {
+            Event::new("query.limited", "a batch of queries was dropped by an error of our own").error();
+        }
+    }
+
+    fn answer(&self) {
         let wildcard = self.address.ip().is_unspecified();
         let fd = self.socket.as_raw_fd();
         let mut buffers = vec![[0u8; REQUEST]; BATCH];
@@ -66,13 +75,14 @@ impl UdpListener {
             }
             let batch = self.respond.batch();
             for (datagram, buffer) in arrived.iter().zip(&buffers) {
-                let Some(peer) = datagram.from else { continue };
+                let Some(to) = datagram.from else { continue };
+                let Some(peer) = socket_addr(&to) else { continue };
                 let Some(request) = buffer.get(..datagram.bytes) else { continue };
                 let mut octets = outs.pop().unwrap_or_default();
                 octets.clear();
                 let client = Client { addr: peer, transport: Transport::Udp };
                 if batch.udp(request, client, &mut scratch, &mut octets) {
-                    replies.push(Reply { octets, to: peer.into(), from: datagram.asked });
+                    replies.push(Reply { octets, to, from: datagram.asked });
                 } else {
                     outs.push(octets);
                 }
@@ -102,7 +112,7 @@ fn receive(
     // Every datagram keeps the place of its buffer, even one whose sender cannot be told.
     arrived.extend(messages.map(|message| {
         let asked = message.cmsgs().ok().and_then(|mut all| all.find_map(asked_address));
-        Arrived { bytes: message.bytes, from: message.address.as_ref().and_then(socket_addr), asked }
+        Arrived { bytes: message.bytes, from: message.address, asked }
     }));
     Ok(())
 }

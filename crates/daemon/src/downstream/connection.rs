@@ -122,13 +122,13 @@ impl Conversation {
 
 /// A message with its length before it (RFC 1035 §4.2.2); empty when nothing was written.
 pub(super) fn frame(write: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
-    let mut message = Vec::with_capacity(512);
+    let mut message = Vec::with_capacity(514);
+    message.extend_from_slice(&[0, 0]);
     write(&mut message);
-    let Ok(length) = u16::try_from(message.len()) else { return Vec::new() };
-    if length == 0 {
-        return Vec::new();
+    match u16::try_from(message.len() - 2) {
+        Ok(length) if length > 0 => message[..2].copy_from_slice(&length.to_be_bytes()),
+        _ => message.clear(),
     }
-    message.splice(..0, length.to_be_bytes());
     message
 }
 
