@@ -224,7 +224,10 @@ impl Builder {
             let built_nodes = built.iter().flatten().map(|entry| Node::new(*entry, apex));
             for node in built_nodes.chain(same.iter().map(|kept| kept.node(apex))) {
                 summary.subtract(&reckoner.owner(key, node.name_len(), node.rrsets()));
-                group.pour(&node);
+                // Those of `find_owners_in_both` have no records, hence no spelling.
+                if node.rrsets().next().is_some() {
+                    group.pour(&node);
+                }
             }
             group.settle(&self.limits, notes)?;
             let mut body = Vec::new();
