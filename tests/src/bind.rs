@@ -132,6 +132,10 @@ impl Primary for Bind {
             // Reads changed zone files again; the differences go to the journal and serve IXFR.
             process.signal(Signal::SIGHUP);
             self.until_serving(zone, SOON);
+        } else {
+            // A journal that leads elsewhere than the zone file keeps the zone from being loaded.
+            let index = self.zones.iter().position(|z| z.apex == zone.apex).expect("a zone of the plan");
+            let _ = std::fs::remove_file(self.folder.path().join(format!("{index}.zone.jnl")));
         }
     }
 

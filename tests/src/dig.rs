@@ -40,15 +40,19 @@ impl Response {
         self.flags.iter().any(|f| f == flag)
     }
 
-    /// The sections in a form that can be compared with another server's: sorted, without the additional section, which
-    /// every server fills by its own taste.
-    pub fn substance(&self) -> (String, bool, Vec<String>, Vec<String>) {
+    /// Whether two servers say the same: rcode, AA, the answer, and, when there is none, the authority section. Some
+    /// add the NS records of the apex to every answer, and all fill the additional section by their own taste.
+    pub fn agrees_with(&self, other: &Self) -> bool {
         let sorted = |records: &[String]| {
-            let mut records = records.to_vec();
+            // Names are the same in any case (RFC 4343 §3), and servers return the zone's spelling or the question's.
+            let mut records: Vec<String> = records.iter().map(|record| record.to_lowercase()).collect();
             records.sort();
             records
         };
-        (self.status.clone(), self.has_flag("aa"), sorted(&self.answer), sorted(&self.authority))
+        self.status == other.status
+            && self.has_flag("aa") == other.has_flag("aa")
+            && sorted(&self.answer) == sorted(&other.answer)
+            && (!self.answer.is_empty() || sorted(&self.authority) == sorted(&other.authority))
     }
 }
 

@@ -69,6 +69,7 @@ distributor-threads=1
 receiver-threads=1
 log-timestamp=yes
 loglevel=5
+dname-processing=yes
 ",
             port = self.port.number(),
             folder = self.folder.path().display(),
@@ -86,6 +87,8 @@ loglevel=5
         let file = self.folder.path().join("load.zone");
         std::fs::write(&file, zone.master_file()).expect("our own folder is writable");
         self.util(&["load-zone", &zone.apex, &file.to_string_lossy()]);
+        // Without this it does not know its empty non-terminals.
+        self.util(&["rectify-zone", &zone.apex]);
     }
 
     fn util(&self, arguments: &[&str]) {

@@ -1,6 +1,7 @@
 //! The daemon under test, as a process of its own.
 
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 use std::sync::OnceLock;
@@ -76,6 +77,9 @@ impl Secondo {
     /// Replaces the configuration file by any text.
     pub fn configure_text(&self, text: &str) {
         std::fs::write(self.configuration(), text).expect("our own folder is writable");
+        // It holds secrets.
+        let mode = std::fs::Permissions::from_mode(0o640);
+        std::fs::set_permissions(self.configuration(), mode).expect("the file is ours");
     }
 
     /// Its configuration file.

@@ -64,7 +64,7 @@ fn every_error_of_a_configuration_is_named_with_its_place() {
     std::fs::write(&file, text).expect("our own folder is writable");
     let (good, output) = process::attempt(secondo::binary(), &["check", "--config", &file.to_string_lossy()]);
     assert!(!good);
-    for (line, word) in [(3, "whatever"), (5, "nokey"), (8, "q")] {
+    for (line, word) in [(3, "whatever"), (5, "undefined key"), (8, "undefined primary `q`")] {
         let place = format!("{}:{line}:", file.display());
         let found = output.lines().any(|l| l.starts_with(&place) && l.contains(word));
         assert!(found, "no error of line {line} about {word} in:\n{output}");

@@ -53,7 +53,7 @@ fn a_zone_named_as_rfc_2317_says(software: Software) {
     let question = ["2.0/25.2.0.192.in-addr.arpa.", "PTR"];
     let (theirs, ours) = (dig::ask(primary.address(), &question), dig::ask(secondo.address(), &question));
     assert_eq!(ours.answer.len(), 1, "{}", ours.text);
-    assert_eq!(ours.substance(), theirs.substance(), "{}", ours.text);
+    assert!(ours.agrees_with(&theirs), "{}", ours.text);
 }
 each_primary!(a_zone_named_as_rfc_2317_says);
 

@@ -50,6 +50,7 @@ fn a_chain_of_changes_missed_while_down_arrives_at_once(software: Software) {
     pair.secondo.start_again();
     // What was kept is served before the primary is asked.
     pair.secondo.zone_event(mark, "zone.restored", &zone.apex);
+    pair.secondo.order(&["refresh", "--no-wait", &zone.apex]);
     pair.secondo.until_published(mark, &zone.apex, current.serial);
     if software.offers_ixfr() {
         let finished = pair.secondo.zone_event(mark, "transfer.finished", &zone.apex);
