@@ -2,7 +2,8 @@
 //! named beside it.
 //!
 //! A name has at most 127 labels (255 octets, RFC 1035 §2.3.4), so one name costs at most one search of a zone, one
-//! `find` for each of its ancestors and one search for the wildcard.
+//! `find` for each of its ancestors and one search for the wildcard. In-domain glue has no bound of its own: its names
+//! stand in an NS RRset that fits the message, and each costs one `find`.
 
 /// CNAME and DNAME links followed for one question; the answer ends there without an error (RFC 1034 §3.6.2 asks for
 /// a bound, peers use 5 to 18).
