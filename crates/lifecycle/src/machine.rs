@@ -104,7 +104,6 @@ impl Attempt {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Demand {
     PrimaryUp,
-    Reconfigured,
     Expired,
     Refresh,
     Retransfer,
@@ -319,7 +318,6 @@ impl Machine {
     fn begin_demanded(&mut self, demand: Demand, now: Now) {
         let (cause, forced) = match demand {
             Demand::PrimaryUp => (Cause::PrimaryUp, false),
-            Demand::Reconfigured => (Cause::Reconfigured, false),
             Demand::Expired => (Cause::Expired, false),
             Demand::Refresh => (Cause::Operator, false),
             Demand::Retransfer => (Cause::Operator, true),

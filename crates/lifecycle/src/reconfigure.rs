@@ -35,7 +35,6 @@ impl Machine {
             Activity::Suspended(suspended) => Some(suspended.round),
             Activity::Waiting { .. } => None,
         };
-        self.demand(Demand::Reconfigured);
         if round.is_some_and(|r| r.forced) {
             self.demand(Demand::Retransfer);
         }

@@ -4,10 +4,8 @@ mod stage;
 
 use std::sync::Arc;
 
-use secondo_lifecycle::{
-    BootId, Bounds, Cause, Confirmation, Event, Machine, Now, Outcome, Restored, Settings, Urgency, Validity,
-};
-use secondo_wire::{Reason, Serial};
+use secondo_lifecycle::{Confirmation, Event, Machine, Outcome, Urgency};
+use secondo_wire::Reason;
 use stage::*;
 
 fn one() -> Stage {
@@ -23,15 +21,6 @@ fn dead_for(stage: &mut Stage, time: u64) {
         }
         stage.pass(end - stage.now.boot);
     }
-}
-
-fn at(boot: u64, boot_id: BootId, wall: u64) -> Now {
-    Now { boot: seconds(boot), boot_id, wall }
-}
-
-fn restart(confirmation: Option<Confirmation>, now: Now) -> Stage {
-    let restored = Restored { soa: soa(1), confirmation };
-    Stage::start(settings(vec![primary(1, 1)]), Some(restored), now)
 }
 
 #[test]
@@ -352,159 +341,6 @@ fn timers_of_zero_and_of_the_largest_value_neither_spin_nor_overflow() {
 }
 
 #[test]
-fn a_restart_goes_on_with_what_was_left() {
-    let confirmation = one().confirmations[0];
-    let later = at(1_000_000 + 50_000, BOOT, 0);
-    let stage = restart(Some(confirmation), later);
-    assert_eq!(stage.left(), seconds(EXPIRE - 50_000));
-    assert_eq!(stage.asks(), probe(1, 1), "an overdue refresh begins at once");
-    let stage = restart(Some(confirmation), at(1_000_000 + 100, BOOT, 0));
-    assert_eq!(stage.asks(), None, "a refresh that is not due keeps its time");
-    let wait = stage.machine.next_deadline() - stage.now.boot;
-    assert!(wait >= seconds(REFRESH / 4 * 3 - 100) && wait <= seconds(REFRESH - 100));
-}
-
-#[test]
-fn a_restart_after_the_deadline_begins_expired() {
-    let confirmation = one().confirmations[0];
-    for now in [at(1_000_000 + EXPIRE, BOOT, 0), at(5, BootId([9; 16]), 1_700_000_000 + EXPIRE)] {
-        let mut stage = restart(Some(confirmation), now);
-        let expired = Validity::Expired { since: now.boot, age: Some(seconds(EXPIRE)) };
-        assert_eq!(stage.machine.validity(), expired);
-        stage.show(1);
-        assert_eq!(stage.revived, 1);
-    }
-}
-
-#[test]
-fn a_wall_clock_that_went_back_over_a_reboot_gives_no_extra_life_and_a_probe_at_once() {
-    let confirmation = one().confirmations[0];
-    let stage = restart(Some(confirmation), at(5, BootId([9; 16]), 1_600_000_000));
-    assert_eq!(stage.left(), seconds(EXPIRE));
-    assert_eq!(stage.asks(), probe(1, 1));
-}
-
-#[test]
-fn a_version_without_a_confirmation_of_its_own_is_not_served() {
-    let confirmation = one().confirmations[0];
-    let later = Confirmation { serial: Serial(2), ..confirmation };
-    for unfounded in [None, Some(later)] {
-        assert!(!restart(unfounded, at(1_000_000, BOOT, 0)).is_current());
-    }
-    let earlier = Confirmation { serial: Serial(0), ..confirmation };
-    assert!(restart(Some(earlier), at(1_000_000, BOOT, 0)).is_current());
-}
-
-#[test]
-fn wall_clock_steps_while_running_change_nothing() {
-    let mut stage = one();
-    for wall in [0, u64::MAX / 2, 1_700_000_000] {
-        stage.now.wall = wall;
-        stage.tell(Event::Timeout);
-        assert_eq!(stage.left(), seconds(EXPIRE));
-    }
-}
-
-#[test]
-fn new_bounds_bring_a_deadline_nearer_and_never_move_it_out() {
-    let bounds = |min, max| Bounds::new(seconds(min), seconds(max)).unwrap();
-    let with_expire = |expire| {
-        let settings =
-            Settings::new(bounds(60, 86_400), bounds(10, 3600), expire, vec![primary(1, 1)]).unwrap();
-        Event::Reconfigure(Arc::new(settings))
-    };
-    let mut stage = one();
-    stage.pass(seconds(1000));
-    stage.tell(with_expire(bounds(3600, 5000)));
-    assert_eq!(stage.left(), seconds(4000));
-    stage.tell(with_expire(bounds(86_400 * 30, 86_400 * 60)));
-    assert_eq!(stage.left(), seconds(4000));
-    assert_eq!(stage.asks(), None, "primaries that stay are not asked for it");
-}
-
-#[test]
-fn a_shorter_refresh_bound_counts_from_the_last_contact() {
-    let bounds = |min, max| Bounds::new(seconds(min), seconds(max)).unwrap();
-    let mut stage = one();
-    stage.pass(seconds(1000));
-    let short =
-        Settings::new(bounds(60, 600), bounds(10, 3600), bounds(3600, 86_400 * 60), vec![primary(1, 1)]);
-    stage.tell(Event::Reconfigure(Arc::new(short.unwrap())));
-    assert_eq!(stage.asks(), probe(1, 1));
-}
-
-#[test]
-fn an_operator_gets_a_probe_at_once_and_a_whole_zone_without_a_probe() {
-    let mut stage = one();
-    stage.tell(Event::Refresh);
-    assert_eq!(stage.asks(), probe(1, 1));
-    stage.tell(Event::Retransfer);
-    stage.show(1);
-    assert_eq!(stage.asks(), axfr(1, 1), "what came during the attempt is not lost");
-    stage.publish(soa(0), None);
-    assert_eq!(stage.machine.serial(), Some(Serial(0)), "an operator may go back");
-}
-
-#[test]
-fn an_operator_ends_a_pause_of_our_own_making_and_the_backoff() {
-    for (order, asked) in [(Event::Refresh, probe(1, 1)), (Event::Retransfer, axfr(1, 1))] {
-        let mut stage = one();
-        stage.pass_until_asked();
-        stage.fail(Reason::Busy);
-        assert_eq!(stage.asks(), None);
-        stage.tell(order);
-        assert_eq!(stage.asks(), asked);
-    }
-    let mut stage = one();
-    stage.pass_until_asked();
-    for _ in 0..4 {
-        stage.fail(Reason::Refused);
-        stage.pass_until_asked();
-    }
-    stage.fail(Reason::Refused);
-    stage.tell(Event::Refresh);
-    stage.fail(Reason::Refused);
-    assert!(stage.pass_until_asked() <= seconds(RETRY));
-}
-
-#[test]
-fn a_drill_expires_the_zone_across_a_restart_and_the_next_retry_revives_it() {
-    let mut stage = one();
-    stage.tell(Event::ExpireNow);
-    assert_eq!((stage.expired, stage.is_current(), stage.asks()), (1, false, None));
-    let written = *stage.confirmations.last().unwrap();
-    assert!(!restart(Some(written), stage.now).is_current());
-    assert!(stage.pass_until_asked() <= seconds(RETRY));
-    stage.show(1);
-    assert_eq!(stage.revived, 1);
-}
-
-#[test]
-fn a_published_version_is_a_fact_even_when_its_attempt_was_cancelled() {
-    let mut stage = one();
-    stage.notify(1, Some(2));
-    stage.show(2);
-    let attempt = stage.ask.unwrap().attempt;
-    stage.tell(Event::Reconfigure(Arc::new(settings(vec![primary(2, 1)]))));
-    assert!(!stage.machine.awaits(attempt));
-    let kind = secondo_lifecycle::Kind::Ixfr;
-    let result = Ok(secondo_lifecycle::Transferred::Published { soa: soa(2), expire: None, kind });
-    stage.tell(Event::Transferred { attempt, result });
-    assert_eq!(stage.machine.serial(), Some(Serial(2)));
-    assert_eq!(stage.asks(), probe(2, 1), "the attempt that runs goes on");
-}
-
-#[test]
 fn an_idle_machine_is_small() {
     assert!(size_of::<Machine>() <= 200, "{} bytes", size_of::<Machine>());
-}
-
-#[test]
-fn the_cause_of_a_wait_can_be_told() {
-    let stage = one();
-    let activity = stage.machine.activity();
-    assert!(
-        matches!(activity, secondo_lifecycle::Activity::Waiting { why: Cause::Refresh, .. }),
-        "{activity:?}"
-    );
 }

@@ -66,6 +66,19 @@ fn a_notify_during_an_attempt_is_remembered_and_leads_to_one_more_probe() {
 }
 
 #[test]
+fn of_several_notifies_during_an_attempt_the_newest_serial_and_every_sender_count() {
+    let mut stage = three();
+    stage.notify(1, Some(2));
+    stage.show(2);
+    stage.notify(2, Some(2));
+    stage.notify(3, Some(3));
+    stage.publish(soa(2), None);
+    assert_eq!(stage.asks(), probe(2, 1));
+    stage.show(2);
+    assert_eq!(stage.asks(), probe(3, 1));
+}
+
+#[test]
 fn a_notify_that_the_running_transfer_satisfies_leads_to_nothing_more() {
     let mut stage = three();
     stage.notify(1, Some(2));
