@@ -2,37 +2,18 @@
 //!
 //! All of them go into one patch, so that no version between is ever to be seen, and a chain costs what it changes.
 
-use secondo_wire::{Reason, RecordType, Serial, Soa, rdata};
+use secondo_wire::{Reason, RecordType, Serial, rdata};
 use secondo_zone::{BuildError, Limits, Patch, PatchError, Zone};
 
 use crate::Fault;
-use crate::reader::Clean;
+use crate::opening::Opening;
+use crate::reader::{Clean, covered};
+use crate::whole::Change;
 
 /// Difference sequences in one answer; more are had cheaper as a whole zone.
 pub(crate) const MAX_DIFFERENCES: u64 = 10_000;
 /// Octets of differences that are always taken, however small the zone.
 const FLOOR: u64 = 1 << 20;
-
-/// The SOA that a stream opens with, and must close with.
-#[derive(Debug)]
-pub(crate) struct Opening {
-    pub(crate) soa: Soa,
-    pub(crate) ttl: u32,
-    pub(crate) rdata: Vec<u8>,
-    canonical: Vec<u8>,
-}
-
-impl Opening {
-    /// Takes the first SOA; `canonical` is its RDATA in canonical form.
-    pub(crate) fn new(soa: Soa, record: Clean<'_>, canonical: &[u8]) -> Opening {
-        Opening { soa, ttl: record.ttl, rdata: record.rdata.into(), canonical: canonical.into() }
-    }
-
-    /// Whether another SOA says the same: all RDATA, names without regard to case, TTL ignored.
-    pub(crate) fn equals(&self, canonical: &[u8]) -> bool {
-        self.canonical == canonical
-    }
-}
 
 /// See the module.
 pub(crate) struct Chain {
@@ -46,15 +27,6 @@ pub(crate) struct Chain {
     sequences: u64,
     /// Octets of records that may come before a whole zone is cheaper.
     most: u64,
-}
-
-/// What a record of a difference did.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Change {
-    Made,
-    /// An addition of what was there.
-    Idle,
-    OutOfZone,
 }
 
 /// What a SOA means that ends the additions of a sequence.
@@ -106,14 +78,22 @@ impl Chain {
         Ok(self.old_soa == canonical)
     }
 
-    /// A record of the first half of a sequence.
-    pub(crate) fn delete(&mut self, record: Clean<'_>) -> Result<Change, Fault> {
+    /// A record of the first half of a sequence; with it the stream has `octets` of records.
+    pub(crate) fn delete(&mut self, record: Clean<'_>, octets: u64) -> Result<Change, Fault> {
+        self.admit(octets)?;
+        if covered(&record).is_some_and(RecordType::is_meta) {
+            return Ok(Change::SignsNoData);
+        }
         // RFC 1995 §4: the RR is deleted as it stands, whatever its TTL.
         change(self.patch.delete(record.owner, record.rtype, record.rdata).map(|()| true))
     }
 
-    /// A record of the second half of a sequence.
-    pub(crate) fn add(&mut self, record: Clean<'_>) -> Result<Change, Fault> {
+    /// A record of the second half of a sequence; with it the stream has `octets` of records.
+    pub(crate) fn add(&mut self, record: Clean<'_>, octets: u64) -> Result<Change, Fault> {
+        self.admit(octets)?;
+        if covered(&record).is_some_and(RecordType::is_meta) {
+            return Ok(Change::SignsNoData);
+        }
         change(self.patch.add(record.owner, record.rtype, record.ttl, record.rdata))
     }
 

@@ -148,8 +148,8 @@ impl Additional {
 mod tests {
     use super::*;
     use crate::session::tests::{ask, axfr, example, hear, reason};
-    use crate::session::{Arrived, Request, Session, Want};
     use crate::testing::{self, ANSWER, ID, NOW, message, stream, with_opt};
+    use crate::{Arrived, Request, Session, Want};
     use secondo_tsig::{Algorithm, Key};
     use secondo_zone::Limits;
 

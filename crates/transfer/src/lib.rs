@@ -57,16 +57,20 @@ mod check;
 mod decoder;
 mod envelope;
 mod fault;
+mod opening;
 mod outgoing;
 mod probe;
 mod reader;
+mod request;
 mod session;
 #[cfg(test)]
 mod testing;
+mod whole;
 
 pub use candidate::{Candidate, Kind, Tally, Warning};
 pub use check::{CheckedZone, Policy, check};
 pub use fault::Fault;
 pub use outgoing::{Asked, Outgoing};
 pub use probe::{Found, Probe, ProbeStep, Transport};
-pub use session::{Arrived, Request, Session, Step, Want};
+pub use request::{Arrived, Request, Step, Want};
+pub use session::Session;

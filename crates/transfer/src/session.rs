@@ -3,79 +3,21 @@
 //! Of each message, in this order: framing and ID, the seal, flags and response code, question, records. Nothing is
 //! final before the last message is verified: until then there is no [`Candidate`].
 
-use secondo_tsig::{self as tsig, ClientStream, Key};
-use secondo_wire::{Header, Name, Rcode, Reason, RecordType, Section, Soa, control, flags};
-use secondo_zone::{BorderSecret, Limits, Zone};
+use secondo_tsig::{self as tsig, ClientStream};
+use secondo_wire::{Header, Name, Rcode, Reason, RecordType, Section, Serial, control, flags};
+use secondo_zone::Zone;
 
-use crate::Fault;
 use crate::candidate::Candidate;
 use crate::decoder::{Decoder, Outcome};
 use crate::envelope::{self, Additional};
 use crate::fault::{Question, rcode_text};
 use crate::reader::Reader;
+use crate::{Arrived, Fault, Request, Step, Want};
 
 /// Messages without a record that are tolerated in one transfer.
 pub(crate) const MAX_EMPTY_MESSAGES: u32 = 100;
 
 const AA_CLEAR: &str = "transfer messages have AA clear (RFC 5936 §2.2.1)";
-
-/// In what form a zone is asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Want {
-    /// Whole.
-    Axfr,
-    /// As differences from the version that we have. Without one, or when forced, the whole zone is asked for.
-    Ixfr,
-}
-
-/// What is asked, and by which measure the answer is taken.
-#[derive(Clone, Copy, Debug)]
-pub struct Request<'a> {
-    /// Apex of the zone.
-    pub zone: &'a Name,
-    /// The form.
-    pub want: Want,
-    /// The version that we have: base of differences, measure of "newer", source of equal pages.
-    pub current: Option<&'a Zone>,
-    /// For a zone built from nothing.
-    pub secret: &'a BorderSecret,
-    /// Bounds of the zone, enforced while it is received.
-    pub limits: Limits,
-    /// Seals the question; every answer must then be sealed (RFC 8945 §5.3.1).
-    pub key: Option<&'a Key>,
-    /// Random, unique among the questions outstanding on the connection (RFC 5936 §2.2.1).
-    pub id: u16,
-    /// Ask with EDNS, and for the time to expiry (RFC 7314 §2).
-    pub edns: bool,
-    /// Seconds since 1970, for the seal.
-    pub unix_now: u64,
-    /// Take the zone whatever its serial: an operator's order, or our own version has expired.
-    pub forced: bool,
-}
-
-/// What a message led to.
-#[derive(Debug)]
-pub enum Step {
-    /// More messages are awaited.
-    More,
-    /// The answer is complete; messages that follow are not part of it.
-    Done(Arrived),
-}
-
-/// A complete answer.
-#[derive(Debug)]
-#[allow(clippy::large_enum_variant)]
-pub enum Arrived {
-    /// The primary has the serial that we have: a confirmation.
-    UpToDate {
-        /// The primary's SOA.
-        soa: Soa,
-        /// Seconds until the primary's own copy expires (RFC 7314 §4).
-        expire: Option<u32>,
-    },
-    /// Another version.
-    Candidate(Candidate),
-}
 
 /// See the module. After an error or [`Step::Done`] it takes no more messages.
 pub struct Session {
@@ -86,7 +28,7 @@ pub struct Session {
     stream: Option<ClientStream>,
     reader: Reader,
     decoder: Decoder,
-    from: Option<secondo_wire::Serial>,
+    from: Option<Serial>,
     expire: Option<u32>,
     skew: Option<i64>,
     empty: u32,
@@ -288,7 +230,8 @@ pub(crate) mod tests {
     use super::*;
     use crate::Kind;
     use crate::testing::{self, ANSWER, ID, NOW, Rr, a, expire, message, soa, stream, with_opt};
-    use secondo_wire::Serial;
+    use secondo_tsig::Key;
+    use secondo_zone::Limits;
 
     const AXFR: RecordType = RecordType::AXFR;
     const IXFR: RecordType = RecordType::IXFR;
