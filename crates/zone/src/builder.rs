@@ -23,6 +23,8 @@ use std::cmp::Ordering;
 pub struct Builder {
     apex: Name,
     secret: BorderSecret,
+    /// The version whose pages are used again.
+    previous: Option<Zone>,
     limits: Limits,
     notes: Notes,
     /// The records of the owner that came last.
@@ -63,6 +65,7 @@ impl Builder {
         Builder {
             apex,
             secret: secret.clone(),
+            previous: None,
             limits,
             notes: Notes::default(),
             group: Group::new(),
@@ -79,6 +82,7 @@ impl Builder {
     /// Begins a version of a zone that we have: each page that comes out equal is shared with `previous` at once.
     pub fn reusing(previous: &Zone, limits: Limits) -> Builder {
         let mut builder = Builder::new(previous.apex().clone(), previous.secret(), limits);
+        builder.previous = Some(previous.clone());
         builder.main = Run::new(previous.secret(), Some(Reuse::new(previous.main())));
         builder.hashed = Run::new(previous.secret(), Some(Reuse::new(previous.hashed())));
         builder
@@ -129,19 +133,25 @@ impl Builder {
         if self.overlap {
             self.find_owners_in_both(&main, &hashed);
         }
-        if !self.strays.is_empty() {
-            let gone = self.unite(&main, &hashed)?;
-            for (tree, gone) in [(&mut main, &gone.main), (&mut hashed, &gone.hashed)] {
-                *tree = rebuilt(tree, &self.secret, gone.iter().map(|key| Change { key, body: None }));
+        if self.strays.len() > 0 {
+            let built = (self.summary.names as usize).saturating_sub(self.strays.len());
+            if built < self.strays.len() / 4 {
+                // The stream is far from canonical order: what has been built is little, and is sorted with the rest.
+                self.take_apart(std::mem::take(&mut main), false);
+                self.take_apart(std::mem::take(&mut hashed), true);
             }
-            let apex = self.apex.as_ref();
-            let strays = |to_hashed: bool| {
-                let chosen =
-                    move |kept: &Kept<'_>| nsec3::belongs(kept.key, kept.node(apex).rrsets()) == to_hashed;
-                self.strays.iter().filter(chosen).map(Change::from)
-            };
-            main = rebuilt(&main, &self.secret, strays(false));
-            hashed = rebuilt(&hashed, &self.secret, strays(true));
+            let gone = self.unite(&main, &hashed)?;
+            let none = PageTree::default();
+            let model = |of: fn(&Zone) -> &PageTree| self.previous.as_ref().map_or(&none, of);
+            for (tree, gone, of, is_hashed) in [
+                (&mut main, &gone.main, model(Zone::main), false),
+                (&mut hashed, &gone.hashed, model(Zone::hashed), true),
+            ] {
+                let leaving = gone.iter().map(|key| Change { key, body: None });
+                *tree = rebuilt(tree, of, &self.secret, leaving);
+                let coming = self.strays.iter().filter(|kept| kept.hashed == is_hashed).map(Change::from);
+                *tree = rebuilt(tree, of, &self.secret, coming);
+            }
         }
         let missing = BuildError::SoaMissing { apex: self.apex.clone() };
         let zone = Zone::assemble(self.apex, self.secret, main, hashed, self.summary).ok_or(missing)?;
@@ -153,16 +163,15 @@ impl Builder {
         self.group.settle(&self.limits, &mut self.notes)?;
         self.body.clear();
         let spelled = self.group.write(self.apex.as_ref(), &mut self.body);
-        let kept = Kept { key: self.group.key.as_slice(), spelled, body: &self.body };
+        let mut kept = Kept { key: self.group.key.as_slice(), spelled, hashed: false, body: &self.body };
         let node = kept.node(self.apex.as_ref());
+        kept.hashed = nsec3::belongs(kept.key, node.rrsets());
         let summary = self.reckoner.owner(kept.key, node.name_len(), node.rrsets());
         let rtype = node.rrsets().last().map_or(RecordType(0), |set| set.rtype());
         self.bound(summary.records, summary.wire_bytes, rtype)?;
         self.summary.add(&summary);
-        let (run, other) = match nsec3::belongs(kept.key, node.rrsets()) {
-            true => (&mut self.hashed, &self.main),
-            false => (&mut self.main, &self.hashed),
-        };
+        let (run, other) =
+            if kept.hashed { (&mut self.hashed, &self.main) } else { (&mut self.main, &self.hashed) };
         self.overlap |= other.reaches(kept.key);
         if run.reaches(kept.key) {
             self.strays.push(kept);
@@ -197,12 +206,21 @@ impl Builder {
                 Ordering::Greater => hashed.advance(),
                 Ordering::Equal => {
                     other.key_into(&mut key);
-                    self.strays.push(Kept { key: &key, spelled: false, body: &[] });
+                    self.strays.push(Kept { key: &key, spelled: false, hashed: false, body: &[] });
                     self.summary.add(&Summary { names: 1, ..Summary::default() });
                     main.advance();
                     hashed.advance()
                 }
             };
+        }
+    }
+
+    /// Keeps the owners of a tree aside with the others.
+    fn take_apart(&mut self, tree: PageTree, hashed: bool) {
+        let mut key = Vec::new();
+        for entry in tree.pages().flat_map(|page| page.view().entries()) {
+            entry.key_into(&mut key);
+            self.strays.push(Kept { key: &key, spelled: entry.spelled, hashed, body: entry.body });
         }
     }
 
@@ -216,6 +234,9 @@ impl Builder {
         self.strays.fold(|same| {
             let key = same.first().map_or(&[][..], |kept| kept.key);
             let fingerprint = secret.hash(key).fingerprint();
+            if same.len() == 1 && main.len() + hashed.len() == 0 {
+                return Ok(None);
+            }
             let built = [main, hashed].map(|tree| tree.locate(key)?.page.view().find(key, fingerprint));
             if same.len() == 1 && built.iter().all(Option::is_none) {
                 return Ok(None);
@@ -232,15 +253,15 @@ impl Builder {
             group.settle(&self.limits, notes)?;
             let mut body = Vec::new();
             let spelled = group.write(apex, &mut body);
-            let one = Kept { key, spelled, body: &body };
-            let node = one.node(apex);
+            let node = Kept { key, spelled, hashed: false, body: &body }.node(apex);
             summary.add(&reckoner.owner(key, node.name_len(), node.rrsets()));
-            match (nsec3::belongs(key, node.rrsets()), built) {
+            let hashed = nsec3::belongs(key, node.rrsets());
+            match (hashed, built) {
                 (true, [Some(_), _]) => gone.main.push(key.to_vec()),
                 (false, [_, Some(_)]) => gone.hashed.push(key.to_vec()),
                 _ => {}
             }
-            Ok(Some(Folded { key: key.to_vec(), spelled, body }))
+            Ok(Some(Folded { key: key.to_vec(), spelled, hashed, body }))
         })?;
         Ok(gone)
     }

@@ -220,10 +220,10 @@ mod tests {
     use super::*;
     use secondo_wire::Name;
 
-    fn settled(
-        records: &[(u16, u32, &[u8])],
-        limits: Limits,
-    ) -> Result<(Vec<(u16, u32, Vec<Vec<u8>>)>, Notes), BuildError> {
+    /// Type, TTL, RDATA.
+    type PlainSet = (u16, u32, Vec<Vec<u8>>);
+
+    fn settled(records: &[(u16, u32, &[u8])], limits: Limits) -> Result<(Vec<PlainSet>, Notes), BuildError> {
         let (mut group, mut notes, mut body) = (Group::new(), Notes::default(), vec![]);
         records.iter().for_each(|&(rtype, ttl, rdata)| group.push(RecordType(rtype), ttl, rdata));
         group.settle(&limits, &mut notes)?;

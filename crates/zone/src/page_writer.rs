@@ -39,12 +39,7 @@ pub(crate) struct Reuse {
 
 impl Reuse {
     pub(crate) fn new(tree: &Tree) -> Reuse {
-        Reuse::from_place(tree, 0)
-    }
-
-    /// The pages from a place on.
-    pub(crate) fn from_place(tree: &Tree, place: u64) -> Reuse {
-        Reuse { tree: tree.clone(), next: place }
+        Reuse { tree: tree.clone(), next: 0 }
     }
 
     /// The page that holds the same octets, if there is one.
@@ -104,16 +99,25 @@ impl PageWriter {
         self.cutter.is_fresh()
     }
 
+    /// Looks for equal pages from that of `key` on: a run of pages begins there.
+    pub(crate) fn seek(&mut self, key: &[u8]) {
+        if let Some(reuse) = &mut self.reuse {
+            reuse.next = reuse.tree.place_of(key).unwrap_or(0);
+        }
+    }
+
     /// All pages.
+    #[cfg(test)]
     pub(crate) fn finish(mut self) -> Vec<Page> {
         self.take_pages()
     }
 
-    /// Ends the last page and takes all.
+    /// Ends the last page and takes all; what follows begins anew.
     pub(crate) fn take_pages(&mut self) -> Vec<Page> {
         if !self.owners.is_empty() {
             self.close();
         }
+        self.cutter = Cutter::default();
         std::mem::take(&mut self.pages)
     }
 

@@ -163,7 +163,7 @@ impl Patch {
         for (key, edit) in &touched {
             let mut body = Vec::new();
             let spelled = edit.write(key, apex, &mut body);
-            let kept = Kept { key, spelled, body: &body };
+            let kept = Kept { key, spelled, hashed: false, body: &body };
             let new = (!edit.is_empty()).then(|| kept.node(apex));
             let old = base.find_anywhere(key);
             if !writer.compare(old.map(|(_, node)| node), new) {
@@ -186,8 +186,8 @@ impl Patch {
                 },
             )
         };
-        let main = rebuilt(base.main(), base.secret(), changes(Tree::Main));
-        let hashed = rebuilt(base.hashed(), base.secret(), changes(Tree::Nsec3));
+        let main = rebuilt(base.main(), base.main(), base.secret(), changes(Tree::Main));
+        let hashed = rebuilt(base.hashed(), base.hashed(), base.secret(), changes(Tree::Nsec3));
         let missing = || BuildError::SoaMissing { apex: base.apex().clone() };
         let zone = Zone::assemble(base.apex().clone(), base.secret().clone(), main, hashed, summary)
             .ok_or_else(missing)?;

@@ -26,21 +26,23 @@ impl<'c> From<Kept<'c>> for Change<'c> {
     }
 }
 
-/// The tree after `changes`, which come in order of their keys, one for a key.
+/// The tree after `changes`, which come in order of their keys, one for a key. Pages that come out equal to those of
+/// `model` (the tree itself, or another version) are shared with it.
 pub(crate) fn rebuilt<'c>(
     tree: &Tree,
+    model: &Tree,
     secret: &BorderSecret,
     changes: impl Iterator<Item = Change<'c>>,
 ) -> Tree {
     let mut changes = changes.peekable();
     let mut edits = Vec::new();
+    let mut writer = PageWriter::new(secret, Some(Reuse::new(model)));
     while let Some(change) = changes.peek() {
         let Some(place) = tree.place_of(change.key) else {
-            let mut writer = PageWriter::new(secret, None);
             changes.by_ref().for_each(|change| apply(&mut writer, change));
-            return Tree::from_pages(writer.finish());
+            return Tree::from_pages(writer.take_pages());
         };
-        edits.push(window(tree, secret, place, &mut changes));
+        edits.push(window(tree, secret, place, &mut writer, &mut changes));
     }
     tree.edited(&edits)
 }
@@ -50,12 +52,16 @@ fn window<'c>(
     tree: &Tree,
     secret: &BorderSecret,
     place: u64,
+    writer: &mut PageWriter,
     changes: &mut Peekable<impl Iterator<Item = Change<'c>>>,
 ) -> Edit {
     let start = (0..=place).rev().find(|&place| begins_fresh(tree, place, secret)).unwrap_or(0);
-    let mut writer = PageWriter::new(secret, Some(Reuse::from_place(tree, start)));
     let mut at = start;
     let mut key = Vec::new();
+    if let Some(first) = tree.page_at(start).and_then(|(_, page)| page.view().first()) {
+        first.key_into(&mut key);
+        writer.seek(&key);
+    }
     while let Some((_, page)) = tree.page_at(at) {
         at += 1;
         // The changes that belong to this page: those before the separator of the next.
@@ -65,7 +71,7 @@ fn window<'c>(
             let mut kept = true;
             while let Some(change) = changes.next_if(|change| entry.cmp_key(change.key) != Ordering::Less) {
                 kept &= entry.cmp_key(change.key).is_ne();
-                apply(&mut writer, change);
+                apply(writer, change);
             }
             if kept {
                 entry.key_into(&mut key);
@@ -73,13 +79,13 @@ fn window<'c>(
             }
         }
         while let Some(change) = changes.next_if(belongs) {
-            apply(&mut writer, change);
+            apply(writer, change);
         }
         if writer.is_fresh() && ends_fresh(page, secret) {
             break;
         }
     }
-    Edit { start, count: at - start, pages: writer.finish() }
+    Edit { start, count: at - start, pages: writer.take_pages() }
 }
 
 fn apply(writer: &mut PageWriter, change: Change<'_>) {
@@ -150,7 +156,7 @@ mod tests {
             let list = changes
                 .iter()
                 .map(|(key, body)| Change { key, body: body.as_ref().map(|b| (false, &b[..])) });
-            let new = rebuilt(&tree, &secret, list);
+            let new = rebuilt(&tree, &tree, &secret, list);
             for (key, body) in changes {
                 match body {
                     Some(body) => model.insert(key, body),
@@ -175,7 +181,7 @@ mod tests {
         let model: Model = (0..20_000).map(|n| (format!("{n:06}\0").into_bytes(), vec![1; 30])).collect();
         let tree = fresh(&model, &secret);
         let change = Change { key: b"010000x\0", body: Some((false, b"new")) };
-        let new = rebuilt(&tree, &secret, std::iter::once(change));
+        let new = rebuilt(&tree, &tree, &secret, std::iter::once(change));
         let old: std::collections::HashSet<_> = tree.pages().map(|page| page.bytes().as_ptr()).collect();
         let written = new.pages().filter(|page| !old.contains(&page.bytes().as_ptr())).count();
         assert!((1..=2).contains(&written), "{written} of {}", new.len());

@@ -4,7 +4,7 @@
 //! merge them at the end; [`Sorter::sort`] is where a run ends.
 
 use crate::node::Node;
-use crate::page::Entry;
+use crate::page::{Entry, common};
 use secondo_wire::NameRef;
 
 /// Octets of one piece of memory, so that growing never copies.
@@ -19,7 +19,7 @@ pub(crate) struct Sorter {
 
 #[derive(Clone, Copy)]
 struct Place {
-    /// The first eight octets of the key, so that most comparisons stay in the index.
+    /// Eight octets of the key, so that most comparisons stay in the index; known when it is sorted.
     head: u64,
     chunk: u32,
     at: u32,
@@ -31,13 +31,15 @@ pub(crate) struct Kept<'s> {
     pub(crate) key: &'s [u8],
     /// Whether the name was spelled otherwise than in lower case and with the apex's spelling.
     pub(crate) spelled: bool,
+    /// Whether it belongs to the tree of hashed owners.
+    pub(crate) hashed: bool,
     /// Spelling and RRsets.
     pub(crate) body: &'s [u8],
 }
 
 impl Sorter {
-    pub(crate) fn is_empty(&self) -> bool {
-        self.index.is_empty()
+    pub(crate) fn len(&self) -> usize {
+        self.index.len()
     }
 
     pub(crate) fn push(&mut self, owner: Kept<'_>) {
@@ -47,10 +49,9 @@ impl Sorter {
         }
         let last = self.chunks.len() - 1;
         let chunk = &mut self.chunks[last];
-        let head = head(owner.key);
-        self.index.push(Place { head, chunk: last as u32, at: chunk.len() as u32 });
+        self.index.push(Place { head: 0, chunk: last as u32, at: chunk.len() as u32 });
         chunk.extend_from_slice(&(owner.key.len() as u16).to_le_bytes());
-        chunk.push(u8::from(owner.spelled));
+        chunk.push(u8::from(owner.spelled) | u8::from(owner.hashed) << 1);
         chunk.extend_from_slice(&(owner.body.len() as u32).to_le_bytes());
         chunk.extend_from_slice(owner.key);
         chunk.extend_from_slice(owner.body);
@@ -59,11 +60,16 @@ impl Sorter {
     /// Puts the owners in order of their keys; those that came several times one behind the other.
     pub(crate) fn sort(&mut self) {
         let mut index = std::mem::take(&mut self.index);
+        // What all keys begin with tells nothing: the eight octets behind it do.
+        let first = index.first().map_or(&[][..], |place| self.at(*place).key);
+        let skipped =
+            index.iter().fold(first.len(), |all, place| all.min(common(first, self.at(*place).key)));
+        for place in &mut index {
+            place.head = head(self.at(*place).key.get(skipped..).unwrap_or_default());
+        }
         index.sort_unstable_by(|a, b| {
-            a.head
-                .cmp(&b.head)
-                .then_with(|| self.at(*a).key.cmp(self.at(*b).key))
-                .then((a.chunk, a.at).cmp(&(b.chunk, b.at)))
+            let by_key = || self.at(*a).key.cmp(self.at(*b).key);
+            a.head.cmp(&b.head).then_with(by_key).then((a.chunk, a.at).cmp(&(b.chunk, b.at)))
         });
         self.index = index;
     }
@@ -88,7 +94,12 @@ impl Sorter {
             };
             match one {
                 Some(one) => {
-                    self.push(Kept { key: &one.key, spelled: one.spelled, body: &one.body });
+                    self.push(Kept {
+                        key: &one.key,
+                        spelled: one.spelled,
+                        hashed: one.hashed,
+                        body: &one.body,
+                    });
                     folded.append(&mut self.index);
                 }
                 None => folded.extend_from_slice(same),
@@ -108,7 +119,8 @@ impl Sorter {
         let bytes = &self.chunks[place.chunk as usize][place.at as usize..];
         let key = usize::from(u16::from_le_bytes([bytes[0], bytes[1]]));
         let body = u32::from_le_bytes([bytes[3], bytes[4], bytes[5], bytes[6]]) as usize;
-        Kept { key: &bytes[7..7 + key], spelled: bytes[2] == 1, body: &bytes[7 + key..7 + key + body] }
+        let (spelled, hashed) = (bytes[2] & 1 == 1, bytes[2] & 2 == 2);
+        Kept { key: &bytes[7..7 + key], spelled, hashed, body: &bytes[7 + key..7 + key + body] }
     }
 }
 
@@ -116,6 +128,7 @@ impl Sorter {
 pub(crate) struct Folded {
     pub(crate) key: Vec<u8>,
     pub(crate) spelled: bool,
+    pub(crate) hashed: bool,
     pub(crate) body: Vec<u8>,
 }
 
@@ -143,13 +156,13 @@ mod tests {
         let keys: [&[u8]; 6] =
             [b"longer-than-eight2\0", b"b\0", b"longer-than-eight1\0", b"", b"b\0", b"a\0"];
         for (at, key) in keys.iter().enumerate() {
-            sorter.push(Kept { key, spelled: at == 1, body: &[at as u8] });
+            sorter.push(Kept { key, spelled: at == 1, hashed: at == 2, body: &[at as u8] });
         }
         sorter.sort();
         let fold = |same: &[Kept<'_>]| {
             assert!(same.len() == 1 || same.iter().all(|kept| kept.key == b"b\0"));
             let body = same.iter().flat_map(|kept| kept.body).copied().collect();
-            let one = Folded { key: same[0].key.to_vec(), spelled: same[0].spelled, body };
+            let one = Folded { key: same[0].key.to_vec(), spelled: same[0].spelled, hashed: false, body };
             Ok::<_, ()>((same.len() > 1).then_some(one))
         };
         sorter.fold(fold).unwrap();
@@ -170,8 +183,8 @@ mod tests {
     fn an_owner_larger_than_a_chunk_is_kept() {
         let mut sorter = Sorter::default();
         let body = vec![1; CHUNK * 2];
-        sorter.push(Kept { key: b"a\0", spelled: false, body: &body });
-        sorter.push(Kept { key: b"b\0", spelled: false, body: b"x" });
+        sorter.push(Kept { key: b"a\0", spelled: false, hashed: false, body: &body });
+        sorter.push(Kept { key: b"b\0", spelled: false, hashed: false, body: b"x" });
         assert_eq!(sorter.iter().map(|kept| kept.body.len()).collect::<Vec<_>>(), [CHUNK * 2, 1]);
     }
 }

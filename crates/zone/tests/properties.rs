@@ -1,5 +1,7 @@
 //! The zone against a plain model: sorted maps of keys, types and canonical RDATA.
 
+#![allow(clippy::unwrap_used)]
+
 use proptest::prelude::*;
 use secondo_wire::{KeyBuf, Name, NameBuf, RecordType, Soa, key_parent, rdata};
 use secondo_zone::{BorderSecret, Builder, Difference, Limits, Node, Patch, PatchError, Seek, Tree, Zone};
@@ -10,6 +12,8 @@ type Rr = (Name, RecordType, u32, Vec<u8>);
 /// By type and covered type.
 type Sets = BTreeMap<(u16, u16), (u32, BTreeSet<Vec<u8>>)>;
 type Model = BTreeMap<Vec<u8>, Sets>;
+/// Key, type and covered type, canonical RDATA: what makes a record itself.
+type Id = (Vec<u8>, (u16, u16), Vec<u8>);
 
 const APEX: &str = "example.";
 
@@ -182,7 +186,7 @@ fn records(many: usize) -> impl Strategy<Value = Vec<Rr>> {
 fn tidy(records: Vec<Rr>) -> Vec<Rr> {
     let mut ttls: BTreeMap<_, u32> = BTreeMap::new();
     let mut names: BTreeMap<Vec<u8>, Name> = BTreeMap::new();
-    let mut out: BTreeMap<(Vec<u8>, (u16, u16), Vec<u8>), Rr> = BTreeMap::new();
+    let mut out: BTreeMap<Id, Rr> = BTreeMap::new();
     for (owner, rtype, ttl, rdata) in records {
         let (key, place) = (key_of(&owner), place(rtype, &rdata));
         let owner = names.entry(key.clone()).or_insert(owner).clone();
@@ -219,7 +223,7 @@ proptest! {
     fn spelling_is_kept_and_no_part_of_the_digest(records in records(120)) {
         let records = with_soa(1, records);
         let zone = build(&records);
-        let mut left: BTreeMap<(Vec<u8>, (u16, u16), Vec<u8>), &Rr> = records
+        let mut left: BTreeMap<Id, &Rr> = records
             .iter()
             .map(|rr| ((key_of(&rr.0), place(rr.1, &rr.3), canonical(rr.1, &rr.3)), rr))
             .collect();
@@ -412,7 +416,7 @@ proptest! {
 }
 
 /// A version record by record, with its identity: key, place, canonical RDATA; spelling and TTL beside it.
-fn model_rrs(records: &[Rr]) -> BTreeMap<(Vec<u8>, (u16, u16), Vec<u8>), Rr> {
+fn model_rrs(records: &[Rr]) -> BTreeMap<Id, Rr> {
     records
         .iter()
         .map(|rr| ((key_of(&rr.0), place(rr.1, &rr.3), canonical(rr.1, &rr.3)), rr.clone()))
