@@ -1,5 +1,6 @@
 //! The last turnstile: what is served was committed, and what was served before is dropped away from the query path.
 
+use std::any::Any;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
@@ -7,7 +8,6 @@ use std::time::Duration;
 
 use secondo_answer::Slot;
 use secondo_store::Committed;
-use secondo_zone::Zone;
 
 /// How often the reaper looks whether a version is still read.
 const LOOK: Duration = Duration::from_millis(20);
@@ -15,8 +15,11 @@ const LOOK: Duration = Duration::from_millis(20);
 /// Publishes versions and drops old ones.
 #[derive(Clone, Debug)]
 pub(crate) struct Publisher {
-    old: Sender<Arc<Zone>>,
+    old: Sender<Old>,
 }
+
+/// Something that query threads may still read.
+type Old = Arc<dyn Any + Send + Sync>;
 
 impl Publisher {
     /// Starts the reaper, which ends with the last publisher.
@@ -28,25 +31,28 @@ impl Publisher {
 
     /// Serves a committed version from now on.
     pub(crate) fn publish(&self, slot: &Slot, committed: &Committed) {
-        self.bury(slot.publish(committed.zone().clone()));
+        if let Some(old) = slot.publish(committed.zone().clone()) {
+            self.bury(old);
+        }
     }
 
     /// Serves nothing any more.
     pub(crate) fn withdraw(&self, slot: &Slot) {
-        self.bury(slot.withdraw());
+        if let Some(old) = slot.withdraw() {
+            self.bury(old);
+        }
     }
 
-    fn bury(&self, old: Option<Arc<Zone>>) {
-        if let Some(old) = old {
-            // Without a reaper the version is dropped here: slower, not wrong.
-            let _ = self.old.send(old);
-        }
+    /// Drops what was replaced, once no query thread reads it any more.
+    pub(crate) fn bury(&self, old: Arc<impl Any + Send + Sync>) {
+        // Without a reaper it is dropped here: slower, not wrong.
+        let _ = self.old.send(old);
     }
 }
 
-/// Drops each version once nobody else reads it: an answer that is being written must not pay for that.
-fn reap(inbox: &Receiver<Arc<Zone>>) {
-    let mut waiting: Vec<Arc<Zone>> = Vec::new();
+/// Drops each once nobody else reads it: an answer that is being written must not pay for that.
+fn reap(inbox: &Receiver<Old>) {
+    let mut waiting: Vec<Old> = Vec::new();
     loop {
         let next = if waiting.is_empty() {
             inbox.recv().map_err(|_| RecvTimeoutError::Disconnected)

@@ -5,7 +5,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use secondo_wire::{Header, Message, Name, Opcode, Rcode, RecordType};
+use secondo_answer::{Asked, Cause, Refused};
+use secondo_wire::{Message, Name};
 
 use crate::event::Event;
 
@@ -19,28 +20,28 @@ const SOURCES: usize = 1024;
 pub(crate) struct Refusals(Mutex<HashMap<IpAddr, Instant>>);
 
 impl Refusals {
-    /// Looks whether `reply` refuses a NOTIFY or a transfer. Costs a glance at two headers for all other requests.
-    pub(crate) fn note(&self, request: &[u8], from: SocketAddr, reply: &[u8]) {
-        let (Some(asked), Some(told)) = (Header::read(request), Header::read(reply)) else { return };
-        if told.rcode() == Rcode::NOERROR {
-            return;
-        }
-        let question = || Message::new(request).ok()?.question().ok()?;
-        let (name, phrase) = match asked.opcode() {
-            Opcode::NOTIFY => ("notify.refused", "NOTIFY refused"),
-            Opcode::QUERY => match question().map(|question| question.rtype) {
-                Some(RecordType::AXFR | RecordType::IXFR) => ("downstream.refused", "transfer refused"),
-                _ => return,
-            },
-            _ => return,
+    /// Says that `request` was refused, unless its source was spoken of a moment ago.
+    pub(crate) fn note(&self, refused: &Refused, request: &[u8], from: SocketAddr) {
+        let (name, phrase) = match refused.asked {
+            Asked::Notify => ("notify.refused", "NOTIFY refused"),
+            Asked::Transfer => ("downstream.refused", "transfer refused"),
+            // A broken seal of an ordinary query is its asker's concern; it was told.
+            Asked::Query => return,
         };
         if !self.first_in_a_while(from.ip(), Instant::now()) {
             return;
         }
-        let zone: Option<Name> = question().map(|question| question.name.as_ref().to_owned());
-        let detail = format!("answered with RCODE {}", told.rcode().0);
-        let detail = Some(detail.as_str());
-        Event { zone: zone.as_ref(), primary: Some(from), detail, ..Event::new(name, phrase) }.info();
+        let question = Message::new(request).and_then(|message| message.question()).ok().flatten();
+        let zone: Option<Name> = question.map(|question| question.name.as_ref().to_owned());
+        let (reason, detail) = match &refused.cause {
+            Cause::AccessList => (None, "the access list does not admit it"),
+            Cause::NotOurs => (None, "no such zone is configured"),
+            Cause::NotServed => (None, "the zone is not served now"),
+            Cause::Unsupported => (None, "malformed, or asks for what is not offered"),
+            Cause::Seal { reason, detail, .. } => (Some(*reason), detail.as_ref()),
+        };
+        let event = Event { zone: zone.as_ref(), primary: Some(from), ..Event::new(name, phrase) };
+        Event { reason, detail: Some(detail), ..event }.info();
     }
 
     fn first_in_a_while(&self, from: IpAddr, now: Instant) -> bool {

@@ -87,8 +87,8 @@ impl Batch<'_> {
         if let Outcome::Notify { entry, hint, .. } = &outcome {
             self.notices.pin(Notice { apex: entry.apex.clone(), from: client.addr.ip(), hint: *hint });
         }
-        if matches!(outcome, Outcome::Reply) {
-            self.refusals.note(request, client.addr, out);
+        if let Some(refused) = scratch.refused() {
+            self.refusals.note(refused, request, client.addr);
         }
         outcome
     }

@@ -115,8 +115,8 @@ impl<'b> Writer<'b> {
     pub fn question(&mut self, name: NameRef<'_>, rtype: RecordType, class: u16) -> Result<(), Full> {
         let start = self.len();
         self.name(name)?;
-        let tail = [rtype.0.to_be_bytes(), class.to_be_bytes()].concat();
-        self.octets(&tail).inspect_err(|Full| self.out.truncate(self.base + start))
+        let [[a, b], [c, d]] = [rtype.0.to_be_bytes(), class.to_be_bytes()];
+        self.octets(&[a, b, c, d]).inspect_err(|Full| self.out.truncate(self.base + start))
     }
 
     /// A whole record from uncompressed RDATA; compresses the owner and the names of the RFC 1035 types

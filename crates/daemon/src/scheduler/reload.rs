@@ -212,7 +212,7 @@ impl Scheduler {
     fn replace_table(&mut self) {
         let entries = self.zones.values().map(Zone::entry);
         let table = table(entries, &self.parts.config.keys, self.server(), self.parts.hash_secret);
-        self.parts.respond.table.replace(table);
+        self.parts.publisher.bury(self.parts.respond.table.replace(table));
     }
 }
 
