@@ -20,7 +20,8 @@ impl Port {
     /// A free port; the search starts at a place that depends on the process, so that parallel tests seldom meet.
     pub fn free() -> Self {
         static NEXT: AtomicU16 = AtomicU16::new(0);
-        let locks = std::env::temp_dir().join("secondo-test-ports");
+        // A folder for each user, who could not open another's locks.
+        let locks = std::env::temp_dir().join(format!("secondo-test-ports-{}", nix::unistd::getuid()));
         std::fs::create_dir_all(&locks).expect("the temporary folder is writable");
         let start = (std::process::id().wrapping_mul(97) % u32::from(COUNT)) as u16;
         for _ in 0..COUNT {

@@ -1,7 +1,7 @@
 //! A proxy between secondo and a real primary that changes what the primary sends.
 
 use std::io::{Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -47,19 +47,26 @@ type Rule = dyn FnMut(Passing<'_>) -> Act + Send;
 
 /// The proxy. At first it changes nothing.
 pub struct Proxy {
-    port: Port,
+    _port: Port,
+    address: SocketAddr,
     rule: Arc<Mutex<Box<Rule>>>,
     over: Arc<AtomicBool>,
 }
 
 impl Proxy {
-    /// Stands in front of `primary`.
+    /// Stands in front of `primary`, on 127.0.0.1.
     pub fn before(primary: SocketAddr) -> Self {
+        Self::on(Ipv4Addr::LOCALHOST.into(), primary)
+    }
+
+    /// Stands in front of `primary` on an address of this machine, of either family.
+    pub fn on(address: IpAddr, primary: SocketAddr) -> Self {
         let port = Port::free();
+        let address = port.at(address);
         let rule: Arc<Mutex<Box<Rule>>> = Arc::new(Mutex::new(Box::new(|_| Act::Pass)));
         let over = Arc::new(AtomicBool::new(false));
-        let streams = TcpListener::bind(port.at_loopback()).expect("the port is ours");
-        let datagrams = UdpSocket::bind(port.at_loopback()).expect("the port is ours");
+        let streams = TcpListener::bind(address).expect("the port is ours");
+        let datagrams = UdpSocket::bind(address).expect("the port is ours");
         datagrams.set_read_timeout(Some(Duration::from_millis(100))).expect("a timeout can be set");
         {
             let (rule, over) = (Arc::clone(&rule), Arc::clone(&over));
@@ -84,12 +91,12 @@ impl Proxy {
                 }
             });
         }
-        Self { port, rule, over }
+        Self { _port: port, address, rule, over }
     }
 
     /// Where secondo shall ask.
     pub fn address(&self) -> SocketAddr {
-        self.port.at_loopback()
+        self.address
     }
 
     /// From now on, this decides.

@@ -1,5 +1,6 @@
 //! Full transfers (RFC 5936).
 
+use interop::proxy::Proxy;
 use interop::secondo::Mark;
 use interop::signer::{self, Denial};
 use interop::{Config, Pair, Plan, Port, Secondo, Software, Zone, dig, each_primary, peers, primary};
@@ -122,3 +123,30 @@ fn a_signed_zone_arrives_and_changes(software: Software) {
     }
 }
 each_primary!(a_signed_zone_arrives_and_changes, bind Bind, knot Knot, nsd Nsd);
+
+#[test]
+fn a_primary_is_asked_over_ipv6() {
+    if !peers::ready(&[Software::Knot]) {
+        return;
+    }
+    if std::net::UdpSocket::bind("[::1]:0").is_err() {
+        peers::skip("this machine has no IPv6 on loopback");
+        return;
+    }
+    let zone = Zone::ordinary("six.test.");
+    let mut primary = primary::start(Software::Knot, Plan::of(&zone));
+    let six = Proxy::on(std::net::Ipv6Addr::LOCALHOST.into(), primary.address());
+    let config = Config::new().primary("upstream", six.address(), None).zone(
+        &zone.apex,
+        "upstream",
+        &["allow-transfer: [{ address: 127.0.0.1 }]"],
+    );
+    let secondo = Secondo::start(Port::free(), &config);
+    secondo.until_published(Mark::START, &zone.apex, zone.serial);
+    let next = zone.plus(&["new 60 IN A 192.0.2.141"]);
+    primary.publish(&next);
+    let mark = secondo.mark();
+    secondo.order(&["refresh", &zone.apex]);
+    secondo.until_published(mark, &zone.apex, next.serial);
+    dig::assert_same_zone(&zone.apex, primary.address(), None, secondo.address(), None);
+}

@@ -1,6 +1,7 @@
 //! NOTIFY (RFC 1996): from the primaries to publish, and what strangers get.
 
 use std::net::UdpSocket;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use interop::datagram::{self, rcode};
@@ -105,4 +106,66 @@ fn only_the_key_that_the_rule_names_admits_a_notify() {
     assert_eq!(rcode(&response), 5, "unsigned is refused");
     let next = zone.plus(&["new 60 IN A 192.0.2.93"]);
     pair.change(&next);
+}
+
+/// A reader sees one version or the next, never none and never a mixture.
+#[test]
+fn readers_see_whole_versions_while_they_change() {
+    if !peers::ready(&[Software::Knot]) {
+        return;
+    }
+    let version = |serial: u32| format!("version 60 IN TXT \"{serial}\"");
+    let mut zone = Zone::ordinary("read.test.").with_hosts(200);
+    zone.records.push(version(zone.serial));
+    let mut pair = Pair::start(Software::Knot, &zone, None, &[]);
+    let server = pair.secondo.address();
+    let over = AtomicBool::new(false);
+    let asked = std::thread::scope(|scope| {
+        let reader = scope.spawn(|| {
+            let question = datagram::question(1, "version.read.test.", 16);
+            let mut last = 0;
+            let mut asked = 0;
+            while !over.load(Ordering::Relaxed) {
+                let response = datagram::over_udp(server, &question, PATIENCE).expect("always a response");
+                assert_eq!((rcode(&response), response[7]), (0, 1), "always one record: {response:02x?}");
+                let digits: String = response[response.len() - 4..].iter().map(|&b| char::from(b)).collect();
+                let seen: u32 = digits.parse().expect("the text is a serial");
+                assert!(seen >= last, "{seen} after {last}");
+                last = seen;
+                asked += 1;
+            }
+            asked
+        });
+        for _ in 0..10 {
+            zone = zone.minus("version ");
+            zone.records.push(version(zone.serial));
+            pair.primary.publish(&zone);
+            pair.secondo.until_serving(&zone.apex, zone.serial, interop::wait::SOON);
+        }
+        over.store(true, Ordering::Relaxed);
+        reader.join().expect("the reader found nothing wrong")
+    });
+    assert!(asked > 100, "asked {asked} times");
+    pair.assert_same(&zone);
+}
+
+/// RFC 8945 §5.2: a bad seal is never taken for none.
+#[test]
+fn a_notify_under_a_wrong_secret_changes_nothing() {
+    if !peers::ready(&[Software::Nsd, Software::Knot]) {
+        return;
+    }
+    let key = Key::make("seal.key", "hmac-sha256");
+    let zone = Zone::ordinary("sealed.test.");
+    let pair = Pair::start(Software::Nsd, &zone, Some(&key), &[]);
+    let mark = pair.secondo.mark();
+    // Another server that means to notify us, under the right name and a wrong secret.
+    let forger = interop::Plan::of(&zone).key(&key.with_other_secret()).notify(pair.secondo.address());
+    let _forger = interop::primary::start(Software::Knot, forger);
+    pair.secondo.zone_event(mark, "notify.refused", &zone.apex);
+    assert!(
+        pair.secondo.events_since(mark).iter().all(|e| e.name() != "notify.accepted"),
+        "{}",
+        pair.secondo.tail()
+    );
 }

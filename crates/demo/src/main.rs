@@ -67,5 +67,7 @@ fn show(voice: &mut Voice, staying: bool) -> Result<(), String> {
         Err(why) => Err(format!("{why}\n\n{}", stage.daemon.log().tail(12))),
         Ok(()) => Ok(()),
     };
-    told.and(stage.leave())
+    let left = stage.leave();
+    // Interrupted while it starts, the daemon cannot be asked yet; it is gone all the same.
+    told.and(if interrupt.came() { Ok(()) } else { left })
 }

@@ -76,6 +76,7 @@ fn an_interrupt_ends_everything() {
     let interrupted = Command::new("kill").args(["-INT", &process.to_string()]).status();
     assert!(interrupted.expect("there is a kill command").success());
     let output = ended(child, LIMIT);
+    stdout.read_to_string(&mut told).expect("its output can be read");
     assert!(output.status.success(), "{told}");
     let alive = std::path::Path::new("/proc").join(daemon.to_string());
     assert!(!alive.exists(), "the daemon, process {daemon}, lives on");

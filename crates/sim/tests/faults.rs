@@ -1,5 +1,7 @@
 //! Each lie of the catalogue, told to the rooms that take transfers: none of them becomes a version, and each is named.
 
+#![allow(clippy::unwrap_used)]
+
 use secondo_sim::{Change, Fault, Key, Kind, Name, Over, Script, World, Zone, read_zone};
 use secondo_transfer::{Arrived, Fault as Verdict, Request, Session, Step, Want};
 use secondo_tsig::Algorithm;

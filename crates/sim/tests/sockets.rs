@@ -1,5 +1,7 @@
 //! A primary on its loopback port: asked over UDP and TCP, dying, coming back, notifying.
 
+#![allow(clippy::unwrap_used)]
+
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::time::Duration;

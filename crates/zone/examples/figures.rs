@@ -25,6 +25,18 @@ impl Stream {
         self.records.push((start, middle, self.octets.len() as u32, rtype, ttl));
     }
 
+    /// The same records in another order.
+    fn in_order(&self, order: impl Iterator<Item = usize>) -> Stream {
+        let mut stream = Stream::default();
+        for at in order {
+            let (start, middle, end, rtype, ttl) = self.records[at];
+            let here = stream.octets.len() as u32;
+            stream.octets.extend_from_slice(&self.octets[start as usize..end as usize]);
+            stream.records.push((here, here + middle - start, here + end - start, rtype, ttl));
+        }
+        stream
+    }
+
     fn push_to(&self, builder: &mut Builder, at: usize) {
         let (start, middle, end, rtype, ttl) = self.records[at];
         let owner = NameRef::split_from(&self.octets[start as usize..middle as usize]).unwrap().0;
@@ -114,8 +126,8 @@ fn main() {
         counts.pages,
         counts.memory_bytes as f64 / counts.pages as f64,
     );
-    let (_, ns) = build(&stream, 0..stream.records.len(), None);
-    println!("build, once more           {ns:8.0} ns a record");
+    let best = (0..5).map(|_| build(&stream, 0..stream.records.len(), None).1).fold(f64::MAX, f64::min);
+    println!("build, best of five        {best:8.0} ns a record");
     let (again, ns) = build(&stream, 0..stream.records.len(), Some(&zone));
     println!("build over the same zone   {ns:8.0} ns a record, {}", shared(&zone, &again));
     // Owners far from canonical order, each with its records.
@@ -128,9 +140,13 @@ fn main() {
         }
     }
     let order = (0..owners.len()).flat_map(|n| &owners[n * 1_000_003 % owners.len()]).copied();
-    let (other, ns) = build(&stream, order, None);
+    let mixed = stream.in_order(order);
+    let all = 0..stream.records.len();
+    let (other, ns) = build(&mixed, all.clone(), None);
     println!("build, any order           {ns:8.0} ns a record, equal: {}", other == zone);
-    drop((again, other));
+    let (other, ns) = build(&mixed, all, Some(&zone));
+    println!("the same over the zone     {ns:8.0} ns a record, {}", shared(&zone, &other));
+    drop((again, other, mixed));
 
     lookups(&zone, names);
     changes(&zone, names);
@@ -161,7 +177,9 @@ fn lookups(zone: &Zone, names: usize) {
     let read = each(MANY, |_| at = ring[at as usize]);
     black_box(at);
     drop(ring);
-    for round in 0..2 {
+    // The best of some rounds: others may be at work on the machine.
+    let mut best = [f64::MAX; 4];
+    for _ in 0..8 {
         let hash = each(MANY, |n| assert!(map.contains_key(black_box(&keys[n]))));
         let find = each(MANY, |n| assert!(zone.find(black_box(&keys[n])).is_some()));
         let rrset = each(MANY, |n| {
@@ -169,11 +187,13 @@ fn lookups(zone: &Zone, names: usize) {
             black_box(node.rrset(RecordType::A).unwrap().rdatas().next());
         });
         let seek = each(MANY, |n| assert!(matches!(zone.seek(black_box(&missing[n])), Seek::Missing(_))));
-        println!(
-            "lookup (round {round})           {find:8.0} ns find, {rrset:.0} with its RRset, {seek:.0} missing with neighbours; \
-             {hash:.0} in a hash map, {read:.0} a random dependent read of 32 MiB"
-        );
+        best.iter_mut().zip([find, rrset, seek, hash]).for_each(|(best, ns)| *best = best.min(ns));
     }
+    let [find, rrset, seek, hash] = best;
+    println!(
+        "lookup                     {find:8.0} ns find, {rrset:.0} with its RRset, {seek:.0} missing with neighbours; \
+         {hash:.0} in a hash map, {read:.0} a random dependent read of 32 MiB"
+    );
 }
 
 fn changes(zone: &Zone, names: usize) {
