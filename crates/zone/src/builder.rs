@@ -149,7 +149,7 @@ impl Builder {
             ] {
                 let leaving = gone.iter().map(|key| Change { key, body: None });
                 *tree = rebuilt(tree, of, &self.secret, leaving);
-                let coming = self.strays.iter().filter(|kept| kept.hashed == is_hashed).map(Change::from);
+                let coming = self.strays.of_tree(is_hashed).map(Change::from);
                 *tree = rebuilt(tree, of, &self.secret, coming);
             }
         }
@@ -231,12 +231,11 @@ impl Builder {
             (&mut self.group, &mut self.notes, &mut self.summary, &mut self.reckoner);
         let mut gone = Gone::default();
         self.strays.sort();
-        self.strays.fold(|same| {
+        // Without pages, owners that came once are what they are.
+        let once = main.len() + hashed.len() > 0;
+        self.strays.fold(once, |same| {
             let key = same.first().map_or(&[][..], |kept| kept.key);
             let fingerprint = secret.hash(key).fingerprint();
-            if same.len() == 1 && main.len() + hashed.len() == 0 {
-                return Ok(None);
-            }
             let built = [main, hashed].map(|tree| tree.locate(key)?.page.view().find(key, fingerprint));
             if same.len() == 1 && built.iter().all(Option::is_none) {
                 return Ok(None);

@@ -4,7 +4,7 @@
 //! merge them at the end; [`Sorter::sort`] is where a run ends.
 
 use crate::node::Node;
-use crate::page::{Entry, common};
+use crate::page::Entry;
 use secondo_wire::NameRef;
 
 /// Octets of one piece of memory, so that growing never copies.
@@ -19,11 +19,18 @@ pub(crate) struct Sorter {
 
 #[derive(Clone, Copy)]
 struct Place {
-    /// Eight octets of the key, so that most comparisons stay in the index; known when it is sorted.
-    head: u64,
+    /// While sorting: sixteen octets of the key, so that comparisons stay in the index.
+    head: (u64, u64),
+    /// Its chunk; the highest bit says whether it belongs to the tree of hashed owners.
     chunk: u32,
+    /// Where it begins there.
     at: u32,
+    /// Whether its key is that of the place before, once sorted.
+    again: bool,
 }
+
+/// The highest bit of [`Place::chunk`].
+const HASHED: u32 = 1 << 31;
 
 /// An owner that was kept.
 #[derive(Clone, Copy)]
@@ -49,57 +56,61 @@ impl Sorter {
         }
         let last = self.chunks.len() - 1;
         let chunk = &mut self.chunks[last];
-        self.index.push(Place { head: 0, chunk: last as u32, at: chunk.len() as u32 });
+        let tree = if owner.hashed { HASHED } else { 0 };
+        let (chunk_number, at) = (last as u32 | tree, chunk.len() as u32);
+        self.index.push(Place { head: (0, 0), chunk: chunk_number, at, again: false });
         chunk.extend_from_slice(&(owner.key.len() as u16).to_le_bytes());
-        chunk.push(u8::from(owner.spelled) | u8::from(owner.hashed) << 1);
+        chunk.push(u8::from(owner.spelled));
         chunk.extend_from_slice(&(owner.body.len() as u32).to_le_bytes());
         chunk.extend_from_slice(owner.key);
         chunk.extend_from_slice(owner.body);
     }
 
-    /// Puts the owners in order of their keys; those that came several times one behind the other.
+    /// Puts the owners in order of their keys, those that came several times one behind the other, as they came.
     pub(crate) fn sort(&mut self) {
         let mut index = std::mem::take(&mut self.index);
-        // What all keys begin with tells nothing: the eight octets behind it do.
-        let first = index.first().map_or(&[][..], |place| self.at(*place).key);
-        let skipped =
-            index.iter().fold(first.len(), |all, place| all.min(common(first, self.at(*place).key)));
-        for place in &mut index {
-            place.head = head(self.at(*place).key.get(skipped..).unwrap_or_default());
-        }
-        index.sort_unstable_by(|a, b| {
-            let by_key = || self.at(*a).key.cmp(self.at(*b).key);
-            a.head.cmp(&b.head).then_with(by_key).then((a.chunk, a.at).cmp(&(b.chunk, b.at)))
-        });
+        self.sort_from(&mut index, 0);
         self.index = index;
     }
 
-    /// Shows all owners of one key to `fold`, which may make one of them. Call it sorted.
+    /// Sorts places whose keys are equal before `depth`.
+    fn sort_from(&self, places: &mut [Place], depth: usize) {
+        for place in places.iter_mut() {
+            place.head = head(self.at(*place).key.get(depth..).unwrap_or_default());
+        }
+        // Where two keys are equal the order in which they came decides, so that sorting gives the same each time.
+        places.sort_unstable_by_key(|place| (place.head, place.chunk & !HASHED, place.at));
+        for equal in places.chunk_by_mut(|a, b| a.head == b.head) {
+            if equal.len() == 1 {
+                continue;
+            }
+            // No key is another one with zeros behind it, so those that all end here are equal.
+            if equal.iter().any(|place| self.at(*place).key.len() > depth + HEAD) {
+                self.sort_from(equal, depth + HEAD);
+            } else {
+                equal.iter_mut().skip(1).for_each(|place| place.again = true);
+            }
+        }
+    }
+
+    /// Shows all owners of one key to `fold`, which may make one of them; owners that came once only if `once`. Call it
+    /// sorted.
     pub(crate) fn fold<E>(
         &mut self,
+        once: bool,
         mut fold: impl FnMut(&[Kept<'_>]) -> Result<Option<Folded>, E>,
     ) -> Result<(), E> {
         let index = std::mem::take(&mut self.index);
         let mut folded = Vec::with_capacity(index.len());
-        let mut left = &index[..];
-        while let Some(first) = left.first() {
-            let equal =
-                |place: &Place| place.head == first.head && self.at(*place).key == self.at(*first).key;
-            let length = left.iter().position(|place| !equal(place)).unwrap_or(left.len());
-            let (same, behind) = left.split_at(length);
-            left = behind;
+        for same in index.chunk_by(|_, next| next.again) {
             let one = match same {
+                [_] if !once => None,
                 [only] => fold(&[self.at(*only)])?,
                 _ => fold(&same.iter().map(|place| self.at(*place)).collect::<Vec<_>>())?,
             };
             match one {
-                Some(one) => {
-                    self.push(Kept {
-                        key: &one.key,
-                        spelled: one.spelled,
-                        hashed: one.hashed,
-                        body: &one.body,
-                    });
+                Some(Folded { key, spelled, hashed, body }) => {
+                    self.push(Kept { key: &key, spelled, hashed, body: &body });
                     folded.append(&mut self.index);
                 }
                 None => folded.extend_from_slice(same),
@@ -109,17 +120,18 @@ impl Sorter {
         Ok(())
     }
 
-    /// The owners in the order of the index.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = Kept<'_>> {
-        self.index.iter().map(|place| self.at(*place))
+    /// The owners of one tree in the order of the index.
+    pub(crate) fn of_tree(&self, hashed: bool) -> impl Iterator<Item = Kept<'_>> {
+        let chosen = move |place: &&Place| (place.chunk & HASHED != 0) == hashed;
+        self.index.iter().filter(chosen).map(|place| self.at(*place))
     }
 
     fn at(&self, place: Place) -> Kept<'_> {
         // Written by `push` alone.
-        let bytes = &self.chunks[place.chunk as usize][place.at as usize..];
+        let bytes = &self.chunks[(place.chunk & !HASHED) as usize][place.at as usize..];
         let key = usize::from(u16::from_le_bytes([bytes[0], bytes[1]]));
         let body = u32::from_le_bytes([bytes[3], bytes[4], bytes[5], bytes[6]]) as usize;
-        let (spelled, hashed) = (bytes[2] & 1 == 1, bytes[2] & 2 == 2);
+        let (spelled, hashed) = (bytes[2] == 1, place.chunk & HASHED != 0);
         Kept { key: &bytes[7..7 + key], spelled, hashed, body: &bytes[7 + key..7 + key + body] }
     }
 }
@@ -139,11 +151,16 @@ impl<'s> Kept<'s> {
     }
 }
 
-fn head(key: &[u8]) -> u64 {
-    let mut eight = [0; 8];
-    let length = key.len().min(8);
-    eight[..length].copy_from_slice(&key[..length]);
-    u64::from_be_bytes(eight)
+/// Octets of a head.
+const HEAD: usize = 16;
+
+/// The first octets of a key as numbers that compare as they do.
+fn head(key: &[u8]) -> (u64, u64) {
+    let mut octets = [0; HEAD];
+    let length = key.len().min(HEAD);
+    octets[..length].copy_from_slice(&key[..length]);
+    let both = u128::from_be_bytes(octets);
+    ((both >> 64) as u64, both as u64)
 }
 
 #[cfg(test)]
@@ -154,7 +171,7 @@ mod tests {
     fn owners_come_out_in_order_and_those_that_came_twice_as_one() {
         let mut sorter = Sorter::default();
         let keys: [&[u8]; 6] =
-            [b"longer-than-eight2\0", b"b\0", b"longer-than-eight1\0", b"", b"b\0", b"a\0"];
+            [b"longer-than-sixteen2\0", b"b\0", b"longer-than-sixteen1\0", b"", b"b\0", b"a\0"];
         for (at, key) in keys.iter().enumerate() {
             sorter.push(Kept { key, spelled: at == 1, hashed: at == 2, body: &[at as u8] });
         }
@@ -165,18 +182,37 @@ mod tests {
             let one = Folded { key: same[0].key.to_vec(), spelled: same[0].spelled, hashed: false, body };
             Ok::<_, ()>((same.len() > 1).then_some(one))
         };
-        sorter.fold(fold).unwrap();
-        let all: Vec<_> =
-            sorter.iter().map(|kept| (kept.key.to_vec(), kept.spelled, kept.body.to_vec())).collect();
+        sorter.fold(true, fold).unwrap();
+        let mut all: Vec<_> =
+            sorter.of_tree(false).map(|kept| (kept.key.to_vec(), kept.spelled, kept.body.to_vec())).collect();
+        let hashed: Vec<_> = sorter.of_tree(true).collect();
+        assert_eq!((hashed.len(), hashed[0].key, hashed[0].body), (1, keys[2], &[2][..]));
+        all.insert(3, (hashed[0].key.to_vec(), hashed[0].spelled, hashed[0].body.to_vec()));
         let expected: [(&[u8], bool, &[u8]); 5] = [
             (b"", false, &[3]),
             (b"a\0", false, &[5]),
             (b"b\0", true, &[1, 4]),
-            (b"longer-than-eight1\0", false, &[2]),
-            (b"longer-than-eight2\0", false, &[0]),
+            (b"longer-than-sixteen1\0", false, &[2]),
+            (b"longer-than-sixteen2\0", false, &[0]),
         ];
         let expected: Vec<_> = expected.iter().map(|(k, s, b)| (k.to_vec(), *s, b.to_vec())).collect();
         assert_eq!(all, expected);
+    }
+
+    #[test]
+    fn keys_that_share_whole_heads_are_told_apart() {
+        let mut sorter = Sorter::default();
+        let long = [b'a'; 40];
+        let keys: Vec<Vec<u8>> =
+            (1..40).flat_map(|n| [[&long[..n], b"\0"].concat(), [&long[..n], b"\0b\0"].concat()]).collect();
+        for key in keys.iter().rev().chain(&keys[10..12]) {
+            sorter.push(Kept { key, spelled: false, hashed: false, body: b"x" });
+        }
+        sorter.sort();
+        let mut expected = [&keys[..], &keys[10..12]].concat();
+        expected.sort();
+        assert!(sorter.of_tree(false).map(|kept| kept.key).eq(expected.iter().map(|key| &key[..])));
+        assert_eq!(sorter.index.iter().filter(|place| place.again).count(), 2);
     }
 
     #[test]
@@ -185,6 +221,6 @@ mod tests {
         let body = vec![1; CHUNK * 2];
         sorter.push(Kept { key: b"a\0", spelled: false, hashed: false, body: &body });
         sorter.push(Kept { key: b"b\0", spelled: false, hashed: false, body: b"x" });
-        assert_eq!(sorter.iter().map(|kept| kept.body.len()).collect::<Vec<_>>(), [CHUNK * 2, 1]);
+        assert_eq!(sorter.of_tree(false).map(|kept| kept.body.len()).collect::<Vec<_>>(), [CHUNK * 2, 1]);
     }
 }
