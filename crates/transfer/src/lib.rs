@@ -47,7 +47,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Known deviations: a transfer message with AA clear is tolerated and warned about (RFC 5936 §2.2.1 wants it set);
+//! Known deviations: a transfer message with AA clear is tolerated (RFC 5936 §2.2.1 wants it set; Knot DNS does not);
 //! a SOA probe over UDP whose seal does not verify is repeated over TCP at once, where the verdict is final, and not
 //! waited out (RFC 8945 §5.4 only demands that it is not taken for an answer).
 
