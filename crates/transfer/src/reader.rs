@@ -182,4 +182,27 @@ mod tests {
         assert_eq!(opaque, b"\x00\x05\xC0\x00");
         assert_eq!(reader.read(message, &record(RecordType::SRV)).unwrap_err().reason, Reason::BadRdata);
     }
+
+    #[test]
+    fn rdata_that_outgrows_its_length_field_when_expanded_is_refused() {
+        // A name of 66 octets, then RRSIG RDATA of 65535 octets whose signer points to it.
+        let mut message = [&[63][..], &[b'x'; 63], &[0]].concat();
+        let start = message.len();
+        message.extend_from_slice(&[0; 18]);
+        message.extend_from_slice(&[0xC0, 0]);
+        message.resize(start + 65_535, 7);
+        let mut record = Record {
+            section: secondo_wire::Section::Answer,
+            owner: 0,
+            rtype: RecordType::RRSIG,
+            class: CLASS_IN,
+            ttl: 1,
+            rdata: start,
+            end: message.len(),
+        };
+        let mut reader = Reader::new();
+        assert_eq!(reader.read(&message, &record).unwrap_err().reason, Reason::BadRdata);
+        record.end -= 63;
+        assert_eq!(reader.read(&message, &record).unwrap().rdata.len(), 65_535);
+    }
 }

@@ -170,16 +170,23 @@ proptest! {
 
     #[test]
     fn nothing_sealed_can_be_changed_on_the_way(
-        more in records(),
+        versions in versions(),
+        incremental: bool,
         per_message in 1..9usize,
         every in 1..4usize,
-        flips in prop::collection::vec((any::<prop::sample::Index>(), any::<prop::sample::Index>(), 1..=255u8), 1..4),
+        flips in prop::collection::vec((any::<prop::sample::Index>(), any::<prop::sample::Index>(), 1..=255u8), 0..4),
         drop_one in any::<Option<prop::sample::Index>>(),
+        swap in any::<Option<(prop::sample::Index, prop::sample::Index)>>(),
     ) {
-        let zone = testing::zone(7, &more);
+        let (base, newest) = (&versions[0], versions.last().unwrap());
+        let (want, question, records) = if incremental {
+            (Want::Ixfr, RecordType::IXFR, testing::ixfr(&versions))
+        } else {
+            (Want::Axfr, RecordType::AXFR, testing::axfr(newest))
+        };
         let key = testing::key();
-        let (session, request) = ask(Want::Axfr, None, Some(&key));
-        let messages = testing::stream(RecordType::AXFR, &testing::axfr(&zone), per_message);
+        let (session, request) = ask(want, Some(base), Some(&key));
+        let messages = testing::stream(question, &records, per_message);
         let last = messages.len() - 1;
         let mut messages = testing::sealed(&request, &messages, |i| i % every == 0 || i == last);
         for (message, octet, bits) in flips {
@@ -187,12 +194,16 @@ proptest! {
             let octet = octet.index(messages[at].len());
             messages[at][octet] ^= bits;
         }
+        if let Some((a, b)) = swap {
+            let (a, b) = (a.index(messages.len()), b.index(messages.len()));
+            messages.swap(a, b);
+        }
         if let Some(index) = drop_one {
             messages.remove(index.index(messages.len()));
         }
-        // Flips may undo each other; what arrives is then what was sent.
+        // Flips and swaps may undo each other; what arrives is then what was sent.
         if let Ok(candidate) = hear(session, &messages) {
-            prop_assert_eq!(content(candidate.zone()), content(&zone));
+            prop_assert_eq!(content(candidate.zone()), content(newest));
         }
     }
 
