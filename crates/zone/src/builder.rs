@@ -10,7 +10,7 @@ use crate::digest::{Reckoner, Summary};
 use crate::limits::{BuildError, Limits, Notes, admit, admit_data};
 use crate::node::Node;
 use crate::nsec3;
-use crate::owner::Group;
+use crate::owner::{Group, MOST_OCTETS};
 use crate::page_writer::{PageWriter, Reuse};
 use crate::rebuild::{Change, rebuilt};
 use crate::sort::{Folded, Kept, Sorter};
@@ -119,6 +119,10 @@ impl Builder {
             self.group.settle(&self.limits, &mut self.notes)?;
             let (records, bytes) = (self.group.len() as u64, self.group.wire_bytes());
             self.bound(records, bytes, rtype)?;
+            if self.group.is_too_large() {
+                let owner = owner.to_owned();
+                return Err(BuildError::LimitBytes { owner, rtype, limit: MOST_OCTETS as u64 });
+            }
         }
         Ok(())
     }
@@ -189,9 +193,8 @@ impl Builder {
         if self.summary.records + records > max_records {
             return Err(BuildError::LimitRecords { owner: owner(), rtype, limit: max_records });
         }
-        // Places in a page are 32 bits wide, so one owner stays below 2^31 octets.
-        if self.summary.wire_bytes + bytes > max_bytes || bytes > 1 << 31 {
-            return Err(BuildError::LimitBytes { owner: owner(), rtype, limit: max_bytes.min(1 << 31) });
+        if self.summary.wire_bytes + bytes > max_bytes {
+            return Err(BuildError::LimitBytes { owner: owner(), rtype, limit: max_bytes });
         }
         Ok(())
     }
@@ -297,5 +300,122 @@ impl std::fmt::Debug for Builder {
             .field("apex", &self.apex)
             .field("records", &self.summary.records)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use secondo_wire::{Reason, Soa};
+
+    fn name(text: &str) -> Name {
+        Name::parse(text).unwrap()
+    }
+
+    fn soa(serial: u32) -> Vec<u8> {
+        let (mname, rname) = (name("ns.example."), name("Host.example."));
+        Soa { mname, rname, serial: serial.into(), refresh: 1, retry: 2, expire: 3, minimum: 4 }.to_rdata()
+    }
+
+    fn builder(limits: Limits) -> Builder {
+        let mut builder = Builder::new(name("example."), &BorderSecret::new([1; 16]), limits);
+        builder.push(name("example.").as_ref(), RecordType::SOA, 3600, &soa(1)).unwrap();
+        builder
+    }
+
+    fn reason(records: &[(&str, u16, &[u8])], limits: Limits) -> Option<Reason> {
+        let mut builder = builder(limits);
+        for &(owner, rtype, rdata) in records {
+            if let Err(error) = builder.push(name(owner).as_ref(), RecordType(rtype), 300, rdata) {
+                return Some(error.reason());
+            }
+        }
+        builder.finish().err().map(|error| error.reason())
+    }
+
+    #[test]
+    fn records_that_cannot_be_zone_data_are_refused() {
+        let limits = Limits::default();
+        assert_eq!(reason(&[("a.example.", 1, b"abcd")], limits), None);
+        assert_eq!(reason(&[("a.example.", 1, b"abc")], limits), Some(Reason::BadRdata));
+        assert_eq!(reason(&[("a.example.", 65_280, &vec![0; 65_536])], limits), Some(Reason::BadRdata));
+        assert_eq!(reason(&[("a.example.", 46, b"\0")], limits), Some(Reason::BadRdata));
+        assert_eq!(reason(&[("a.example.", 255, b"")], limits), Some(Reason::MetaType));
+        assert_eq!(reason(&[("a.example.", 6, &soa(1))], limits), Some(Reason::SoaForeign));
+        assert_eq!(reason(&[("example.", 6, &soa(2))], limits), Some(Reason::SoaMismatch));
+        let mut builder = Builder::new(name("example."), &BorderSecret::new([1; 16]), limits);
+        let outside = builder.push(name("example.com.").as_ref(), RecordType::A, 300, b"abcd");
+        assert!(matches!(outside, Err(BuildError::OutOfZone { .. })));
+        builder.push(name("a.example.").as_ref(), RecordType::A, 300, b"abcd").unwrap();
+        assert!(matches!(builder.finish(), Err(BuildError::SoaMissing { .. })));
+    }
+
+    #[test]
+    fn a_closing_soa_is_a_duplicate_also_in_another_case() {
+        let mut builder = builder(Limits::default());
+        for n in 0..3000 {
+            builder.push(name(&format!("h{n:05}.example.")).as_ref(), RecordType::A, 300, b"abcd").unwrap();
+        }
+        builder.push(name("EXAMPLE.").as_ref(), RecordType::SOA, 60, &soa(1).to_ascii_lowercase()).unwrap();
+        let built = builder.finish().unwrap();
+        assert_eq!(built.notes, Notes { duplicates: 1, mixed_ttls: 1 });
+        assert_eq!((built.zone.counts().records, built.zone.soa_ttl()), (3001, 60));
+    }
+
+    #[test]
+    fn limits_hold_while_records_come_and_duplicates_do_not_count() {
+        let unlimited = Limits::default();
+        let three: [(&str, u16, &[u8]); 4] = [
+            ("a.example.", 1, b"aaaa"),
+            ("a.example.", 1, b"bbbb"),
+            ("a.example.", 1, b"aaaa"),
+            ("b.example.", 1, b"aaaa"),
+        ];
+        assert_eq!(reason(&three, Limits { max_records: 4, ..unlimited }), None);
+        assert_eq!(reason(&three, Limits { max_records: 3, ..unlimited }), Some(Reason::LimitRecords));
+        assert_eq!(reason(&three, Limits { rrset_records: 2, ..unlimited }), None);
+        assert_eq!(reason(&three, Limits { rrset_records: 1, ..unlimited }), Some(Reason::LimitRrset));
+        let octets = (9 + 10 + soa(1).len() + 3 * (11 + 10 + 4)) as u64;
+        assert_eq!(reason(&three, Limits { max_bytes: octets, ..unlimited }), None);
+        assert_eq!(reason(&three, Limits { max_bytes: octets - 1, ..unlimited }), Some(Reason::LimitBytes));
+        // One owner without end is stopped before it ends.
+        let mut endless = builder(Limits { max_records: 1000, ..unlimited });
+        let refused_at = (0..100_000u32).position(|n| {
+            endless.push(name("a.example.").as_ref(), RecordType::A, 300, &n.to_be_bytes()).is_err()
+        });
+        assert!(refused_at.is_some_and(|at| at < 5000), "{refused_at:?}");
+    }
+
+    #[test]
+    fn an_owner_may_come_as_a_hashed_one_first_and_get_other_records_later() {
+        let nsec3 = [1, 0, 0, 0, 0, 1, 7];
+        let build = |order: [usize; 4]| {
+            let mut builder = builder(Limits::default());
+            let records: [(&str, u16, &[u8]); 4] = [
+                ("x.example.", 50, &nsec3),
+                ("a.example.", 1, b"aaaa"),
+                ("X.example.", 1, b"aaaa"),
+                ("z.example.", 50, &nsec3),
+            ];
+            for at in order {
+                let (owner, rtype, rdata) = records[at];
+                builder.push(name(owner).as_ref(), RecordType(rtype), 300, rdata).unwrap();
+            }
+            builder.finish().unwrap().zone
+        };
+        let zone = build([0, 1, 2, 3]);
+        assert_eq!(
+            zone.pages().map(|(tree, _)| tree).collect::<Vec<_>>(),
+            [crate::Tree::Main, crate::Tree::Nsec3]
+        );
+        assert!(zone.find(b"x\0").is_some() && zone.find(b"z\0").is_none());
+        assert_eq!(zone.counts().names, 4);
+        for order in [[2, 1, 0, 3], [3, 0, 1, 2], [1, 2, 3, 0], [0, 3, 2, 1]] {
+            let other = build(order);
+            assert!(
+                other == zone && other.digest() == zone.digest() && other.counts() == zone.counts(),
+                "{order:?}"
+            );
+        }
     }
 }

@@ -91,6 +91,11 @@ impl Edit {
         Added { new, ttl_changed, set_len }
     }
 
+    /// The name as received last.
+    pub(crate) fn name(&self) -> NameRef<'_> {
+        self.name.as_ref()
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.sets.is_empty()
     }

@@ -7,6 +7,8 @@ use secondo_wire::{KeyBuf, NameBuf, NameRef, RecordType, name_of_key, rdata};
 
 /// Records are put in order and freed of duplicates when so many have come, again when they have doubled.
 const FIRST_SETTLING: usize = 1024;
+/// Octets of one owner, canonical forms included.
+pub(crate) const MOST_OCTETS: usize = 1 << 31;
 
 /// The records of one owner. Equal records become one, in the spelling that sorts last, so that the order in which
 /// they come is of no importance; the same goes for the spelling of the name.
@@ -128,8 +130,28 @@ impl Group {
 
     /// Whether so many records have come that they should be settled.
     pub(crate) fn is_due(&self) -> bool {
-        // 2^31 octets: places in `octets` are 32 bits wide.
-        self.records.len() >= self.settle_at || self.octets.len() >= 1 << 31
+        self.records.len() >= self.settle_at || self.is_too_large()
+    }
+
+    /// Whether the owner has reached 2^31 octets: places are 32 bits wide, here and in pages.
+    pub(crate) fn is_too_large(&self) -> bool {
+        self.octets.len() >= MOST_OCTETS
+    }
+
+    /// Drops the octets of records that were dropped.
+    fn compact(&mut self) {
+        let old = std::mem::take(&mut self.octets);
+        for record in &mut self.records {
+            let part = |start: u32| &old[start as usize..][..record.length as usize];
+            let start = self.octets.len() as u32;
+            self.octets.extend_from_slice(part(record.start));
+            let folded = record.canonical != record.start;
+            let canonical = if folded { self.octets.len() as u32 } else { start };
+            if folded {
+                self.octets.extend_from_slice(part(record.canonical));
+            }
+            (record.start, record.canonical) = (start, canonical);
+        }
     }
 
     /// Puts the records in order, drops duplicates, gives each RRset its lowest TTL, checks its size.
@@ -154,6 +176,9 @@ impl Group {
                 equal
             });
             notes.duplicates += (before - self.records.len()) as u64;
+            if self.records.len() < before {
+                self.compact();
+            }
         }
         for set in self.records.chunk_by_mut(|a, b| a.place == b.place) {
             let Some(&Collected { ttl, .. }) = set.first() else { continue };
@@ -263,6 +288,19 @@ mod tests {
             let (sets, notes) = settled(&order.map(|at| twice[at]), Limits::default()).unwrap();
             assert_eq!((sets[0].1, notes), (50, Notes { duplicates: 1, mixed_ttls: 1 }));
         }
+    }
+
+    #[test]
+    fn duplicates_without_end_take_no_memory_without_end() {
+        let (mut group, mut notes) = (Group::new(), Notes::default());
+        for n in 0..10 * FIRST_SETTLING {
+            group.push(RecordType::NS, 60, if n % 2 == 0 { b"\x01N\0" } else { b"\x01m\0" });
+            if group.is_due() {
+                group.settle(&Limits::default(), &mut notes).unwrap();
+                assert_eq!((group.len(), group.octets.len()), (2, 9), "two records and one canonical form");
+            }
+        }
+        assert!(notes.duplicates > 9 * FIRST_SETTLING as u64);
     }
 
     #[test]

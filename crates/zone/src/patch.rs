@@ -6,6 +6,7 @@ use crate::digest::Reckoner;
 use crate::edit::Edit;
 use crate::limits::{BuildError, Limits, Notes, admit};
 use crate::nsec3;
+use crate::owner::MOST_OCTETS;
 use crate::rebuild::{Change, rebuilt};
 use crate::sort::Kept;
 use crate::zone::{Tree, Zone};
@@ -163,6 +164,10 @@ impl Patch {
         for (key, edit) in &touched {
             let mut body = Vec::new();
             let spelled = edit.write(key, apex, &mut body);
+            if body.len() >= MOST_OCTETS {
+                let (owner, limit) = (edit.name().to_owned(), MOST_OCTETS as u64);
+                return Err(BuildError::LimitBytes { owner, rtype: RecordType(0), limit });
+            }
             let kept = Kept { key, spelled, hashed: false, body: &body };
             let new = (!edit.is_empty()).then(|| kept.node(apex));
             let old = base.find_anywhere(key);
@@ -222,5 +227,119 @@ impl std::fmt::Debug for Patch {
             .field("base", &self.base)
             .field("owners", &self.touched.len())
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::border::BorderSecret;
+    use crate::builder::Builder;
+    use secondo_wire::Soa;
+
+    fn name(text: &str) -> Name {
+        Name::parse(text).unwrap()
+    }
+
+    fn soa(serial: u32) -> Vec<u8> {
+        let (mname, rname) = (name("ns.example."), name("host.example."));
+        Soa { mname, rname, serial: Serial(serial), refresh: 1, retry: 2, expire: 3, minimum: 4 }.to_rdata()
+    }
+
+    fn base() -> Zone {
+        let mut builder = Builder::new(name("example."), &BorderSecret::new([1; 16]), Limits::default());
+        let mut put = |owner: &str, rtype, ttl, rdata: &[u8]| {
+            builder.push(name(owner).as_ref(), rtype, ttl, rdata).unwrap();
+        };
+        put("example.", RecordType::SOA, 3600, &soa(1));
+        put("a.example.", RecordType::A, 300, b"aaaa");
+        put("a.example.", RecordType::A, 300, b"bbbb");
+        put("B.example.", RecordType::NS, 300, b"\x01N\0");
+        builder.finish().unwrap().zone
+    }
+
+    #[test]
+    fn deleting_what_is_not_there_is_an_error_and_changes_nothing() {
+        let (a, b, c) = (name("a.example."), name("b.example."), name("c.example."));
+        let mut patch = Patch::new(&base(), Limits::default());
+        for (owner, rtype, rdata) in [
+            (&a, RecordType::A, &b"cccc"[..]),
+            (&a, RecordType(65_280), b"aaaa"),
+            (&c, RecordType::A, b"aaaa"),
+            (&b, RecordType::NS, b"\x01x\0"),
+        ] {
+            let error = patch.delete(owner.as_ref(), rtype, rdata).unwrap_err();
+            assert_eq!(error, PatchError::Absent { owner: owner.clone(), rtype });
+            assert_eq!(error.reason(), Reason::IxfrAbsentRecord);
+        }
+        patch.delete(b.as_ref(), RecordType::NS, b"\x01n\0").unwrap();
+        assert!(patch.delete(b.as_ref(), RecordType::NS, b"\x01n\0").is_err(), "it is gone now");
+        let patched = patch.finish().unwrap();
+        assert_eq!((patched.difference.removed_count(), patched.difference.added_count()), (2, 1));
+        assert_eq!(patched.zone.counts().names, 2);
+    }
+
+    #[test]
+    fn a_set_takes_the_ttl_of_the_record_added_last() {
+        let a = name("a.example.");
+        let mut patch = Patch::new(&base(), Limits::default());
+        // RFC 2181 §5.2: one of two is added again with another TTL.
+        assert!(!patch.add(a.as_ref(), RecordType::A, 60, b"aaaa").unwrap());
+        let patched = patch.finish().unwrap();
+        let mut key = KeyBuf::new();
+        key.set(a.as_ref(), name("example.").as_ref());
+        let set = patched.zone.find(key.as_slice()).unwrap().rrset(RecordType::A).unwrap();
+        assert_eq!((set.ttl(), set.len()), (60, 2));
+        assert_eq!(patched.notes, Notes { duplicates: 1, mixed_ttls: 1 });
+        // Both records changed, beside the SOA.
+        assert_eq!((patched.difference.removed_count(), patched.difference.added_count()), (3, 3));
+    }
+
+    #[test]
+    fn changes_that_cancel_out_leave_every_page_as_it_was() {
+        let (base, a) = (base(), name("a.example."));
+        let mut patch = Patch::new(&base, Limits::default());
+        patch.delete(a.as_ref(), RecordType::A, b"aaaa").unwrap();
+        assert!(patch.add(a.as_ref(), RecordType::A, 300, b"aaaa").unwrap());
+        let patched = patch.finish().unwrap();
+        assert!(patched.zone.pages().zip(base.pages()).all(|(new, old)| new.1.as_ptr() == old.1.as_ptr()));
+        assert_eq!(patched.zone.digest(), base.digest());
+    }
+
+    #[test]
+    fn the_soa_is_replaced_and_never_doubled() {
+        let (base, apex) = (base(), name("example."));
+        let mut patch = Patch::new(&base, Limits::default());
+        let twice = patch.add(apex.as_ref(), RecordType::SOA, 60, &soa(2));
+        assert!(matches!(twice, Err(PatchError::Bad(BuildError::SoaTwice { .. }))));
+        let mut patch = Patch::new(&base, Limits::default());
+        patch.replace_soa(60, &soa(2)).unwrap();
+        patch.replace_soa(50, &soa(3)).unwrap();
+        let patched = patch.finish().unwrap();
+        assert_eq!((patched.zone.serial(), patched.zone.soa_ttl()), (Serial(3), 50));
+        assert_eq!((patched.difference.from, patched.difference.to), (Serial(1), Serial(3)));
+        let mut patch = Patch::new(&base, Limits::default());
+        patch.delete(apex.as_ref(), RecordType::SOA, &soa(1)).unwrap();
+        assert!(matches!(patch.finish(), Err(BuildError::SoaMissing { .. })));
+    }
+
+    #[test]
+    fn limits_hold_for_the_version_that_comes_out() {
+        let (base, a) = (base(), name("a.example."));
+        let (records, bytes) = (base.counts().records, base.counts().wire_bytes);
+        let add = |limits: Limits| {
+            let mut patch = Patch::new(&base, limits);
+            patch.delete(a.as_ref(), RecordType::A, b"aaaa").unwrap();
+            patch.add(a.as_ref(), RecordType::A, 300, b"cccc").unwrap();
+            patch.add(a.as_ref(), RecordType::A, 300, b"dddd").map_err(|error| error.reason())
+        };
+        let unlimited = Limits::default();
+        assert_eq!(add(unlimited), Ok(true));
+        assert_eq!(add(Limits { max_records: records, ..unlimited }), Err(Reason::LimitRecords));
+        assert_eq!(add(Limits { max_records: records + 1, ..unlimited }), Ok(true));
+        assert_eq!(add(Limits { max_bytes: bytes, ..unlimited }), Err(Reason::LimitBytes));
+        assert_eq!(add(Limits { max_bytes: bytes + 25, ..unlimited }), Ok(true));
+        assert_eq!(add(Limits { rrset_records: 2, ..unlimited }), Err(Reason::LimitRrset));
+        assert_eq!(add(Limits { rrset_records: 3, ..unlimited }), Ok(true));
     }
 }
