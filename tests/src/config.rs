@@ -71,6 +71,12 @@ impl Config {
         self
     }
 
+    /// Takes further zones from files.
+    pub fn include(mut self, files: &str) -> Self {
+        self.zones.push(format!("  - include: {files}\n"));
+        self
+    }
+
     /// Lines at the top level.
     pub fn more(mut self, lines: &str) -> Self {
         self.more.push(lines.to_owned());

@@ -38,11 +38,14 @@ impl Process {
 
     /// Starts `program` so that [`Process::limit_files`] can be used on it: its log goes through a pipe, which no such
     /// limit touches, and the signal that goes with the limit is ignored.
-    pub fn start_limitable(name: &str, program: &Path, arguments: &[&str], log: &Path) -> Self {
+    /// With `full`, the limit is 0 octets from the start.
+    pub fn start_limitable(name: &str, program: &Path, arguments: &[&str], log: &Path, full: bool) -> Self {
         let mut output =
             File::options().create(true).append(true).open(log).expect("our own folder is writable");
         let mut command = bound_to_our_life(Path::new("/bin/sh"));
-        command.args(["-c", "trap '' XFSZ; exec \"$@\"", "sh"]).arg(program).args(arguments);
+        let limit = if full { "ulimit -S -f 0;" } else { "" };
+        let script = format!("trap '' XFSZ; {limit} exec \"$@\"");
+        command.args(["-c", &script, "sh"]).arg(program).args(arguments);
         command.stdout(Stdio::null()).stderr(Stdio::piped());
         let mut process = Self::spawn(name, command, log);
         let mut errors = process.child.stderr.take().expect("it was asked for");

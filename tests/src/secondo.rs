@@ -21,7 +21,18 @@ pub struct Secondo {
     process: Option<Process>,
     port: Port,
     folder: Folder,
-    limitable: bool,
+    disk: Disk,
+}
+
+/// What its disk is like from its next start on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Disk {
+    /// As it is.
+    Plain,
+    /// [`Process::limit_files`] works on it.
+    Limitable,
+    /// The same, and every write is refused from the start.
+    Full,
 }
 
 /// A place in the log: what comes after it is new.
@@ -43,14 +54,14 @@ impl Secondo {
 
     /// Writes the configuration, starts nothing.
     pub fn prepare(port: Port, config: &Config) -> Self {
-        let secondo = Self { process: None, port, folder: Folder::fresh(), limitable: false };
+        let secondo = Self { process: None, port, folder: Folder::fresh(), disk: Disk::Plain };
         secondo.configure(config);
         secondo
     }
 
-    /// From its next start on, [`Process::limit_files`] works on it.
-    pub fn limitable(&mut self) {
-        self.limitable = true;
+    /// Gives it another disk from its next start on.
+    pub fn disk(&mut self, disk: Disk) {
+        self.disk = disk;
     }
 
     /// Starts it with what it left on disk, and waits until it says that it is ready.
@@ -65,8 +76,11 @@ impl Secondo {
         assert!(self.process.is_none(), "it runs already");
         let configuration = self.configuration();
         let arguments = ["run", "--config", &configuration.to_string_lossy()];
-        let start = if self.limitable { Process::start_limitable } else { Process::start };
-        self.process = Some(start("secondo", binary(), &arguments, &self.log()));
+        self.process = Some(match self.disk {
+            Disk::Plain => Process::start("secondo", binary(), &arguments, &self.log()),
+            Disk::Limitable => Process::start_limitable("secondo", binary(), &arguments, &self.log(), false),
+            Disk::Full => Process::start_limitable("secondo", binary(), &arguments, &self.log(), true),
+        });
     }
 
     /// Replaces the configuration file; a running daemon has to be told.
@@ -217,6 +231,20 @@ impl Secondo {
 
     fn log(&self) -> PathBuf {
         self.folder.path().join("secondo.log")
+    }
+}
+
+impl Drop for Secondo {
+    /// Whatever a test was about: nothing may panic, and no error may be of our own making.
+    fn drop(&mut self) {
+        drop(self.process.take());
+        if std::thread::panicking() {
+            return;
+        }
+        let log = std::fs::read_to_string(self.log()).unwrap_or_default();
+        let bad =
+            log.lines().find(|line| line.contains("panicked at") || line.contains("\"reason\":\"internal\""));
+        assert!(bad.is_none(), "in the log: {}\n{}", bad.unwrap_or_default(), self.tail());
     }
 }
 

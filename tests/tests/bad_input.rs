@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
 use interop::datagram::{self, rcode};
-use interop::secondo;
+use interop::secondo::{self, Disk, Mark};
 use interop::{Config, Pair, Port, Secondo, Software, Zone, dig, peers, process};
 
 const PATIENCE: Duration = Duration::from_millis(700);
@@ -252,7 +252,7 @@ fn a_disk_that_refuses_writes_does_not_keep_a_change_from_being_served() {
     let zone = Zone::ordinary("full.test.").with_hosts(10);
     let mut pair = Pair::start(Software::Nsd, &zone, None, &[]);
     pair.secondo.stop();
-    pair.secondo.limitable();
+    pair.secondo.disk(Disk::Limitable);
     pair.secondo.start_again();
     // A limit on the size of files refuses writes to root too, where permissions would not.
     let mark = pair.secondo.mark();
@@ -270,6 +270,36 @@ fn a_disk_that_refuses_writes_does_not_keep_a_change_from_being_served() {
     pair.secondo.crash();
     pair.secondo.start_again();
     assert_eq!(dig::serial(pair.secondo.address(), &next.apex), Some(next.serial), "{}", pair.secondo.tail());
+}
+
+#[test]
+fn a_disk_that_refuses_everything_from_the_start_does_not_keep_zones_from_being_served() {
+    if !peers::ready(&[Software::Knot]) {
+        return;
+    }
+    let zone = Zone::ordinary("memory.test.");
+    let mut primary = interop::primary::start(Software::Knot, interop::Plan::of(&zone));
+    let lines = ["allow-transfer: [{ address: 127.0.0.1 }]"];
+    let config =
+        Config::new().primary("upstream", primary.address(), None).zone(&zone.apex, "upstream", &lines);
+    let mut secondo = Secondo::prepare(Port::free(), &config);
+    secondo.disk(Disk::Full);
+    secondo.start_again();
+    secondo.until_published(Mark::START, &zone.apex, zone.serial);
+    secondo.zone_event(Mark::START, "zone.volatile", &zone.apex);
+    assert_eq!(secondo.zone_status(&zone.apex)["durable"], false);
+    let next = zone.plus(&["new 60 IN A 192.0.2.112"]);
+    primary.publish(&next);
+    let order = secondo.order(&["refresh", &zone.apex]);
+    assert_eq!(order.code, Some(0), "{order:?}\n{}", secondo.tail());
+    secondo.until_serving(&zone.apex, next.serial, interop::wait::SOON);
+    dig::assert_same_zone(&zone.apex, primary.address(), None, secondo.address(), None);
+    secondo.stop();
+    // With a disk again it begins anew.
+    secondo.disk(Disk::Plain);
+    let mark = secondo.mark();
+    secondo.start_again();
+    secondo.until_published(mark, &zone.apex, next.serial);
 }
 
 #[test]

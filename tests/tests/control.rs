@@ -144,6 +144,45 @@ fn reload_adds_removes_and_changes_zones_and_leaves_the_rest_alone() {
 }
 
 #[test]
+fn zones_in_files_of_their_own_come_and_go_with_them() {
+    if !peers::ready(&[Software::Nsd]) {
+        return;
+    }
+    let zones: Vec<Zone> = ["one.test.", "two.test."].map(Zone::ordinary).to_vec();
+    let mut plan = Plan::of(&zones[0]);
+    plan.zones.clone_from(&zones);
+    let primary = primary::start(Software::Nsd, plan);
+    let template = "templates:\n  customer: { primaries: [upstream], refresh-bounds: [1m, 1d] }";
+    let config =
+        Config::new().more(template).primary("upstream", primary.address(), None).include("zones.d/*.yaml");
+    let secondo = Secondo::prepare(Port::free(), &config);
+    let folder = secondo.folder().join("zones.d");
+    std::fs::create_dir(&folder).expect("our own folder is writable");
+    let write =
+        |file: &str, text: &str| std::fs::write(folder.join(file), text).expect("our own folder is writable");
+    write("one.yaml", "- name: one.test\n  template: customer\n");
+    let mut secondo = secondo;
+    secondo.start_again();
+    secondo.until_published(Mark::START, "one.test.", 2024);
+
+    // A mistake in one file is named with that file, and nothing of the rest is taken.
+    write("two.yaml", "- name: two.test\n  template: custmer\n");
+    let refused = secondo.order(&["reload"]);
+    assert_eq!(refused.code, Some(1), "{refused:?}");
+    assert!(refused.errors.contains("two.yaml:2:"), "{refused:?}");
+    assert_eq!(dig::ask(secondo.address(), &["two.test.", "SOA"]).status, "REFUSED");
+
+    write("two.yaml", "- name: two.test\n  template: customer\n");
+    let mark = secondo.mark();
+    assert_eq!(secondo.order(&["reload"]).code, Some(0));
+    secondo.until_published(mark, "two.test.", 2024);
+    std::fs::remove_file(folder.join("one.yaml")).expect("it was there");
+    assert_eq!(secondo.order(&["reload"]).code, Some(0));
+    assert_eq!(dig::ask(secondo.address(), &["one.test.", "SOA"]).status, "REFUSED");
+    assert_eq!(dig::serial(secondo.address(), "two.test."), Some(2024));
+}
+
+#[test]
 fn stop_ends_the_daemon() {
     if !peers::ready(&[]) {
         return;

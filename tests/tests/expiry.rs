@@ -4,9 +4,10 @@ use std::time::{Duration, Instant};
 
 use interop::config::SHORT_BOUNDS;
 use interop::pair::Setting;
+use interop::secondo::Mark;
 use interop::wait::SOON;
 use interop::zonefile::Timers;
-use interop::{Key, Pair, Software, Zone, dig, each_primary, peers};
+use interop::{Config, Key, Pair, Plan, Port, Secondo, Software, Zone, dig, each_primary, peers, primary};
 
 fn a_dead_primary_leads_to_retry_expiry_and_revival(software: Software) {
     let key = Key::make("expiry.key", "hmac-sha256");
@@ -101,3 +102,21 @@ fn a_zone_is_fetched_as_soon_as_its_primary_first_appears() {
     pair.secondo.until_published(interop::secondo::Mark::START, &zone.apex, zone.serial);
     pair.assert_same(&zone);
 }
+
+/// A primary that never notifies: the refresh timer alone finds the change.
+fn a_change_is_found_by_the_refresh_timer(software: Software) {
+    let zone = Zone::ordinary("silent.test.").timers(Timers { expire: 600, ..Timers::SHORT });
+    let mut primary = primary::start(software, Plan::of(&zone));
+    let config = Config::new().primary("upstream", primary.address(), None);
+    let lines = [SHORT_BOUNDS, &["allow-transfer: [{ address: 127.0.0.1 }]"]].concat();
+    let secondo = Secondo::start(Port::free(), &config.zone(&zone.apex, "upstream", &lines));
+    secondo.until_published(Mark::START, &zone.apex, zone.serial);
+    let mark = secondo.mark();
+    let next = zone.plus(&["new 60 IN A 192.0.2.150"]);
+    primary.publish(&next);
+    secondo.until_published(mark, &zone.apex, next.serial);
+    let notified = secondo.events().iter().any(|e| e.name().starts_with("notify."));
+    assert!(!notified, "{}", secondo.tail());
+    dig::assert_same_zone(&zone.apex, primary.address(), None, secondo.address(), None);
+}
+each_primary!(a_change_is_found_by_the_refresh_timer);

@@ -1,5 +1,6 @@
 //! What survives a stop and a crash while every primary is dead.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use interop::config::SHORT_BOUNDS;
@@ -109,4 +110,39 @@ fn a_hundred_zones_are_all_there_after_a_crash() {
     for zone in &zones {
         assert_eq!(dig::serial(secondo.address(), &zone.apex), Some(zone.serial), "{}", zone.apex);
     }
+}
+
+/// Killed again and again while versions arrive: what it comes back with is one of them, whole.
+#[test]
+fn a_crash_at_any_moment_leaves_a_whole_version() {
+    if !peers::ready(&[Software::Knot]) {
+        return;
+    }
+    let mut zone = Zone::ordinary("crash.test.").with_hosts(400);
+    let mut pair = Pair::start(Software::Knot, &zone, None, &[]);
+    let mut versions = BTreeMap::new();
+    versions.insert(zone.serial, dig::zone(pair.primary.address(), &zone.apex, None));
+    let mut seen = 0;
+    for round in 0..12 {
+        for step in 0..3 {
+            let host = format!("host{} ", round * 3 + step);
+            zone = zone.minus(&host);
+            zone.records.push(format!("r{round}-{step} 60 IN TXT \"{}\"", "x".repeat(200)));
+            pair.primary.publish(&zone);
+            versions.insert(zone.serial, dig::zone(pair.primary.address(), &zone.apex, None));
+        }
+        // No waiting: the NOTIFY, the transfer or the commit is under way, or over.
+        pair.secondo.crash();
+        pair.primary.freeze(true);
+        pair.secondo.start_again();
+        let serial = dig::serial(pair.secondo.address(), &zone.apex).expect("something was kept");
+        assert!(serial >= seen, "{serial} after {seen}");
+        seen = serial;
+        let ours = dig::zone(pair.secondo.address(), &zone.apex, None);
+        dig::assert_same_records(&zone.apex, &versions[&serial], &ours);
+        pair.primary.freeze(false);
+    }
+    pair.secondo.order(&["refresh", &zone.apex]);
+    pair.secondo.until_serving(&zone.apex, zone.serial, SOON);
+    pair.assert_same(&zone);
 }
