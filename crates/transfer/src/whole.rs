@@ -122,7 +122,10 @@ mod tests {
         let mut rdata = vec![0, 41, 8, 1, 0, 0, 1, 44, 0, 0, 0, 9, 0, 0, 0, 1, 0, 7];
         rdata.extend_from_slice(b"\0sig");
         let signature = rr("example.", RecordType::RRSIG, &rdata);
-        let Ok(Outcome::Version { zone, .. }) = whole(&[soa(1), signature, soa(1)]) else { panic!() };
+        let Ok(Outcome::Version { zone, .. }) = whole(&[soa(1), signature.clone(), soa(1)]) else { panic!() };
         assert_eq!(zone.counts().records, 1);
+        // In both parts of a difference too.
+        let stream = [soa(2), soa(1), signature.clone(), soa(2), signature, soa(2)];
+        assert_eq!(after(&zone, &stream).unwrap().counts().records, 1);
     }
 }
