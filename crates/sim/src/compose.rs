@@ -45,10 +45,6 @@ impl Draft {
         }
     }
 
-    pub(crate) fn rcode(&self) -> u16 {
-        self.flags & 15
-    }
-
     /// An error instead of the answer.
     pub(crate) fn refuse(&mut self, rcode: u16) {
         self.records.clear();

@@ -35,7 +35,7 @@ pub struct Asked {
     pub key: Option<Name>,
     /// The response code; `None` when nothing was answered.
     pub rcode: Option<u16>,
-    /// The rule of the script that applied.
+    /// The fault of the script that the answer shows; `None` for an honest one.
     pub fault: Option<Fault>,
 }
 

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use secondo_tsig::{Key, KeyRing, verify_request};
-use secondo_wire::{Name, Rcode, RecordType, SerialOrder, flags};
+use secondo_tsig::{Key, KeyRing, Rejected, Seal, verify_request};
+use secondo_wire::{Header, Name, Rcode, RecordType, SerialOrder, flags};
 use secondo_zone::Zone;
 
 use crate::change::{Change, ChangeError};
@@ -115,67 +115,59 @@ impl World {
         let Some(request) = Request::read(octets) else { return Delivery::silence() };
         let fault = self.script.next(request.rtype);
         let verified = verify_request(octets, &self.keys, unix_now);
-        let key = verified.as_ref().ok().and_then(|seal| Some(seal.as_ref()?.key().name().clone()));
+        let seal = verified.as_ref().ok().and_then(Option::as_ref);
         let mut asked = Asked {
             client,
             over,
             zone: request.zone.clone(),
             rtype: request.rtype,
             from: request.from,
-            key,
+            key: seal.map(|seal| seal.key().name().clone()),
             rcode: None,
             fault,
         };
-        let now = match fault {
-            Some(Fault::Clock(ahead)) => unix_now.saturating_add_signed(ahead),
-            _ => unix_now,
-        };
-        let delivery = match verified {
-            Err(rejected) => {
-                let mut draft = Draft::to(&request, rejected.rcode.0);
-                draft.seal = rejected.tsig_len();
-                asked.rcode = Some(draft.rcode());
-                let mut message = draft.stream(1).remove(0);
-                rejected.respond(&mut message, 0, unix_now);
-                Delivery { messages: vec![message], ..Delivery::default() }
-            }
-            Ok(mut seal) => {
-                let mut draft = self.answer(&request, seal.is_some(), over);
-                draft.seal = seal.as_ref().map_or(0, secondo_tsig::Seal::tsig_len);
-                let mut messages = self.messages(draft, &request, over, fault, &mut asked);
-                let count = messages.len();
-                for (index, message) in messages.iter_mut().enumerate() {
-                    if let Some(seal) = &mut seal
-                        && !misshape::unsealed(fault, index, count)
-                    {
-                        seal.sign(message, 0, now);
-                        if fault == Some(Fault::BadSignature) && index + 1 == count {
-                            misshape::break_seal(message);
-                        }
-                    }
-                }
-                Delivery { messages, ..Delivery::default() }
+        let answer = match &verified {
+            Err(rejected) => self.rejection(&request, rejected, unix_now),
+            Ok(seal) => {
+                let honest = self.answer(&request, seal.is_some(), over);
+                let sent = |fault| self.sealed(honest.clone(), &request, seal.clone(), over, fault, unix_now);
+                let bent = sent(fault);
+                // What has no place in this answer was not told.
+                let effect = fault.is_some() && (bent.pace.is_some() || bent.frames() != sent(None).frames());
+                asked.fault = fault.filter(|_| effect);
+                bent
             }
         };
-        let delivery = pace(delivery, fault, over);
-        asked.rcode = asked.rcode.filter(|_| !delivery.messages.is_empty());
+        asked.rcode = answer.messages.first().and_then(|octets| Header::read(octets)).map(|h| h.rcode().0);
         self.diary.note(asked);
-        delivery
+        answer
     }
 
-    /// The messages of an answer, bent by the fault, not sealed yet.
-    fn messages(
+    /// The answer to a request whose seal is broken (RFC 8945 §5.3.2).
+    fn rejection(&self, request: &Request, rejected: &Rejected, unix_now: u64) -> Delivery {
+        let mut draft = Draft::to(request, rejected.rcode.0);
+        draft.seal = rejected.tsig_len();
+        let mut messages = draft.stream(1);
+        for message in &mut messages {
+            rejected.respond(message, 0, unix_now);
+        }
+        Delivery { messages, ..Delivery::default() }
+    }
+
+    /// The answer as it goes out: bent by the fault, in messages, sealed.
+    fn sealed(
         &self,
         mut draft: Draft,
         request: &Request,
+        mut seal: Option<Seal>,
         over: Over,
         fault: Option<Fault>,
-        asked: &mut Asked,
-    ) -> Vec<Vec<u8>> {
+        unix_now: u64,
+    ) -> Delivery {
+        draft.seal = seal.as_ref().map_or(0, Seal::tsig_len);
         if let Some(fault) = fault {
             misshape::draft(&mut draft, fault);
         }
-        asked.rcode = Some(draft.rcode());
         let mut messages = match over {
             Over::Tcp => draft.stream(self.per_message),
             Over::Udp => vec![datagram(draft, request)],
@@ -183,7 +175,22 @@ impl World {
         if let Some(fault) = fault {
             misshape::octets(&mut messages, fault);
         }
-        messages
+        let now = match fault {
+            Some(Fault::Clock(ahead)) => unix_now.saturating_add_signed(ahead),
+            _ => unix_now,
+        };
+        let count = messages.len();
+        for (index, message) in messages.iter_mut().enumerate() {
+            if let Some(seal) = &mut seal
+                && !misshape::unsealed(fault, index, count)
+            {
+                seal.sign(message, 0, now);
+                if fault == Some(Fault::BadSignature) && index + 1 == count {
+                    misshape::break_seal(message);
+                }
+            }
+        }
+        pace(Delivery { messages, ..Delivery::default() }, fault, over)
     }
 
     /// The honest answer.
