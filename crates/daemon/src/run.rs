@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::thread;
 
-use secondo_store::{Opened, Store};
+use secondo_store::{Damage, Notice, Opened, Store};
 use secondo_wire::Name;
 use tokio::net::UnixListener;
 use tokio::sync::mpsc::unbounded_channel;
@@ -146,19 +146,19 @@ fn open_store(
     sender: &tokio::sync::mpsc::UnboundedSender<Message>,
 ) -> Result<(Store, Opened), String> {
     let configured: HashSet<&Name> = config.zones.iter().map(|zone| &zone.name).collect();
-    let recovered = {
+    let notice = {
         let sender = sender.clone();
-        // The scheduler is gone only when the daemon stops.
-        move |recovered| drop(sender.send(Message::Recovered(recovered)))
+        move |notice| match notice {
+            // The scheduler is gone only when the daemon stops.
+            Notice::Recovered(recovered) => drop(sender.send(Message::Recovered(recovered))),
+            Notice::Damaged(damage) => say_damage(&damage),
+        }
     };
     let folder = &config.server.state_dir;
     let (store, mut opened) =
-        Store::open(folder, rand::random(), |name| configured.contains(name), recovered)
+        Store::open(folder, rand::random(), |name| configured.contains(name), notice)
             .map_err(|error| error.to_string())?;
-    for damage in &opened.damages {
-        let event = Event::new("store.damaged", "damage on disk: set aside, to be fetched again");
-        Event { zone: damage.zone.as_ref(), detail: Some(&damage.what), ..event }.error();
-    }
+    opened.damages.iter().for_each(say_damage);
     if let Some(refused) = &opened.refused {
         let detail = format!("{}: {refused}", folder.display());
         let event =
@@ -169,6 +169,11 @@ fn open_store(
     store.unretire(configured.into_iter().cloned().collect());
     store.retire(others, crate::clock::unix().saturating_add(KEEP_UNKNOWN_SECONDS));
     Ok((store, opened))
+}
+
+fn say_damage(damage: &Damage) {
+    let event = Event::new("store.damaged", "damage on disk: set aside, to be fetched again");
+    Event { zone: damage.zone.as_ref(), detail: Some(&damage.what), ..event }.error();
 }
 
 fn listen(

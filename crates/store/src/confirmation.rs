@@ -58,7 +58,13 @@ mod tests {
 
     #[test]
     fn a_confirmation_survives_a_round_trip() {
-        let c = Confirmation { serial: Serial(7), wall: 1 << 40, boot_ms: 3, boot_id: [5; 16], expire_in: u64::MAX };
+        let c = Confirmation {
+            serial: Serial(7),
+            wall: 1 << 40,
+            boot_ms: 3,
+            boot_id: [5; 16],
+            expire_in: u64::MAX,
+        };
         assert_eq!(Confirmation::from_bytes(&c.to_bytes()), Some(c));
         assert_eq!(Confirmation::from_bytes(&c.to_bytes()[1..]), None);
     }

@@ -1,12 +1,16 @@
-//! The SQLite file: statements over sealed rows, nothing else.
+//! The SQLite file: statements over sealed rows, nothing else. Each table is one tree, without an index that could
+//! disagree with it.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
-use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
-use secondo_wire::{Name, Serial};
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, MAIN_DB, OpenFlags, OptionalExtension, ffi, params};
+use secondo_wire::Name;
 use secondo_zone::BorderSecret;
 
 use crate::confirmation::Confirmation;
+use crate::facts::{Facts, Place, key};
 use crate::row::{self, Kind};
 
 /// Stands in the file's header, so that `file` and operators know whose it is: "sec2".
@@ -16,125 +20,134 @@ const FORMAT: i32 = 1;
 
 const SCHEMA: &str = "
 CREATE TABLE meta(key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
-CREATE TABLE zone(apex BLOB PRIMARY KEY, facts BLOB NOT NULL, image BLOB, retired INTEGER);
+CREATE TABLE zone(apex BLOB PRIMARY KEY, facts BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE image(id INTEGER PRIMARY KEY, octets BLOB NOT NULL);
+CREATE TABLE journal(apex BLOB, step INTEGER, difference BLOB NOT NULL, PRIMARY KEY(apex, step)) WITHOUT ROWID;
 CREATE TABLE confirmation(apex BLOB PRIMARY KEY, fact BLOB NOT NULL) WITHOUT ROWID;
-CREATE TABLE journal(apex BLOB NOT NULL, step INTEGER NOT NULL, difference BLOB NOT NULL, PRIMARY KEY(apex, step));
+CREATE TABLE retired(apex BLOB PRIMARY KEY, due BLOB NOT NULL) WITHOUT ROWID;
 ";
 
-/// Where the image of a zone's base version is, and what it is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Facts {
-    /// Serial of the image.
-    pub(crate) base: Serial,
-    /// Serial after all journal steps.
-    pub(crate) last: Serial,
-    /// Octets of the image.
-    pub(crate) size: u64,
-    /// Page file; `None`: the image is in the row.
-    pub(crate) file: Option<u64>,
-}
-
-impl Facts {
-    fn to_bytes(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(25);
-        out.extend_from_slice(&self.base.0.to_be_bytes());
-        out.extend_from_slice(&self.last.0.to_be_bytes());
-        out.extend_from_slice(&self.size.to_be_bytes());
-        if let Some(file) = self.file {
-            out.extend_from_slice(&file.to_be_bytes());
-        }
-        out
-    }
-
-    fn from_bytes(octets: &[u8]) -> Option<Facts> {
-        let (base, rest) = octets.split_first_chunk()?;
-        let (last, rest) = rest.split_first_chunk()?;
-        let (size, rest) = rest.split_first_chunk()?;
-        let file = match rest {
-            [] => None,
-            file => Some(u64::from_be_bytes(file.try_into().ok()?)),
-        };
-        let [base, last] = [base, last].map(|serial| Serial(u32::from_be_bytes(*serial)));
-        Some(Facts { base, last, size: u64::from_be_bytes(*size), file })
-    }
-}
-
-/// A zone's rows as found, sums not yet looked at where they say `sealed`.
-pub(crate) struct ZoneRow {
-    /// The key, lower-case wire form if undamaged.
-    pub(crate) apex: Vec<u8>,
-    /// `None`: damaged.
-    pub(crate) facts: Option<Facts>,
-    /// The image of a small zone.
-    pub(crate) image: Option<Vec<u8>>,
-    /// `None`: missing or damaged.
-    pub(crate) confirmation: Option<Confirmation>,
-}
-
-const ZONE_ROWS: &str =
-    "SELECT z.apex, z.facts, z.image, c.fact FROM zone z LEFT JOIN confirmation c ON c.apex=z.apex";
-
-impl ZoneRow {
-    /// Takes a row of [`ZONE_ROWS`].
-    fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<ZoneRow> {
-        let (apex, facts): (Vec<u8>, Vec<u8>) = (row.get(0)?, row.get(1)?);
-        let (image, fact): (Option<Vec<u8>>, Option<Vec<u8>>) = (row.get(2)?, row.get(3)?);
-        let facts = row::open(Kind::Zone, &apex, &facts).and_then(Facts::from_bytes);
-        let confirmation =
-            fact.and_then(|fact| Confirmation::from_bytes(row::open(Kind::Confirmation, &apex, &fact)?));
-        Ok(ZoneRow { apex, facts, image, confirmation })
-    }
+/// A row that may be missing, or there and damaged.
+pub(crate) enum Found<T> {
+    Missing,
+    Damaged,
+    Whole(T),
 }
 
 /// An open database.
+#[derive(Debug)]
 pub(crate) struct Database {
     connection: Connection,
 }
 
+/// What is said of a file that is sound but not ours to read.
+fn foreign(what: &str) -> rusqlite::Error {
+    rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_NOTADB), Some(what.into()))
+}
+
+/// Whether SQLite says that the file is not, or no longer, what it should be. Our statements are right for our schema,
+/// so that an error in one of them means that the schema is damaged.
+pub(crate) fn is_damage(error: &rusqlite::Error) -> bool {
+    use rusqlite::ErrorCode as Code;
+    match error {
+        rusqlite::Error::SqliteFailure(failure, _)
+        | rusqlite::Error::SqlInputError { error: failure, .. } => match failure.code {
+            Code::SystemIoFailure => matches!(
+                failure.extended_code,
+                ffi::SQLITE_IOERR_READ | ffi::SQLITE_IOERR_SHORT_READ | ffi::SQLITE_IOERR_CORRUPTFS
+            ),
+            Code::PermissionDenied
+            | Code::DatabaseBusy
+            | Code::DatabaseLocked
+            | Code::OutOfMemory
+            | Code::ReadOnly
+            | Code::OperationInterrupted
+            | Code::OperationAborted
+            | Code::DiskFull
+            | Code::CannotOpen
+            | Code::FileLockingProtocolFailed
+            | Code::ApiMisuse
+            | Code::NoLargeFileSupport
+            | Code::AuthorizationForStatementDenied => false,
+            _ => true,
+        },
+        rusqlite::Error::InvalidPath(_) | rusqlite::Error::NulError(_) => false,
+        _ => true,
+    }
+}
+
+/// Whether a failed COMMIT may be on disk all the same.
+pub(crate) fn is_doubtful(error: &rusqlite::Error) -> bool {
+    error.sqlite_error_code() == Some(rusqlite::ErrorCode::SystemIoFailure) && !is_damage(error)
+}
+
 impl Database {
-    /// Opens or creates; refuses files of another program or format.
+    /// Opens or creates for writing; refuses files of another program or format.
     pub(crate) fn open(path: &Path) -> rusqlite::Result<Database> {
         let connection = Connection::open(path)?;
-        connection.pragma_update(None, "journal_mode", "WAL")?;
+        if connection.is_readonly(MAIN_DB)? {
+            return Err(rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_READONLY), None));
+        }
+        connection.pragma_update(None, "cell_size_check", true)?;
+        connection.pragma_update(None, "trusted_schema", false)?;
+        let mode: String =
+            connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))?;
+        if mode != "wal" {
+            return Err(rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_CANTOPEN), None));
+        }
         connection.pragma_update(None, "synchronous", "FULL")?;
         connection.pragma_update(None, "cache_size", -4096)?;
+        connection.pragma_update(None, "journal_size_limit", 16 << 20)?;
         let database = Database { connection };
         let format: i32 = database.connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
-        match format {
-            0 => database.connection.execute_batch(&format!(
+        let tables: i64 =
+            database.connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+        match (format, tables) {
+            (0, 0) => database.connection.execute_batch(&format!(
                 "BEGIN IMMEDIATE; {SCHEMA} PRAGMA application_id={APPLICATION_ID}; PRAGMA user_version={FORMAT}; COMMIT;"
             ))?,
-            FORMAT => {}
-            _ => return Err(rusqlite::Error::InvalidPath(path.into())),
+            (FORMAT, _) => database.check_schema()?,
+            _ => return Err(foreign("it is of another program or format")),
         }
         Ok(database)
     }
 
-    /// Opens for reading alone, on a disk that refuses writes.
+    /// The schema is text in the file, as open to damage as the rest.
+    fn check_schema(&self) -> rusqlite::Result<()> {
+        let mut statement = self.connection.prepare("SELECT sql FROM sqlite_schema ORDER BY rowid")?;
+        let found: Vec<String> =
+            statement.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+        let expected = SCHEMA.split(';').map(str::trim).filter(|sql| !sql.is_empty());
+        if found.iter().map(String::as_str).eq(expected) {
+            Ok(())
+        } else {
+            Err(foreign("its schema is not ours"))
+        }
+    }
+
+    /// Opens for reading alone, on a disk that refuses writes, or to save what can be read; creates no file, not even
+    /// beside the database. Only for one who holds the lock of the state directory, or cannot have it.
     pub(crate) fn open_read_only(path: &Path) -> rusqlite::Result<Database> {
+        let escaped = path.to_string_lossy().replace('%', "%25").replace('?', "%3f").replace('#', "%23");
+        let log = path.with_extension("db-wal").metadata().is_ok_and(|log| log.len() > 0);
+        // With a log its index is kept in memory; without one there is nothing that `immutable` could leave out.
+        let how = if log { "vfs=unix-none" } else { "immutable=1" };
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
-        let usable = |connection: Connection| -> rusqlite::Result<Database> {
-            connection.query_row("SELECT count(*) FROM meta", [], |_| Ok(()))?;
-            Ok(Database { connection })
-        };
-        Connection::open_with_flags(path, flags).and_then(usable).or_else(|error| {
-            // Without a log there is nothing that `immutable` could leave out; it needs no file beside the database.
-            let log = path.with_extension("db-wal");
-            if log.exists() {
-                return Err(error);
-            }
-            let escaped = path.to_string_lossy().replace('%', "%25").replace('?', "%3f").replace('#', "%23");
-            Connection::open_with_flags(format!("file:{escaped}?immutable=1"), flags).and_then(usable)
-        })
+        let connection = Connection::open_with_flags(format!("file:{escaped}?{how}"), flags)?;
+        connection.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
+        connection.pragma_update(None, "cell_size_check", true)?;
+        connection.pragma_update(None, "trusted_schema", false)?;
+        let database = Database { connection };
+        database.check_schema()?;
+        Ok(database)
     }
 
     /// The secret of page borders, if it is there and undamaged.
     pub(crate) fn border_secret(&self) -> rusqlite::Result<Option<BorderSecret>> {
-        let sealed: Option<Vec<u8>> = self
-            .connection
-            .query_row("SELECT value FROM meta WHERE key='border-secret'", [], |row| row.get(0))
-            .optional()?;
-        let secret = sealed.and_then(|sealed| row::open(Kind::Meta, b"border-secret", &sealed)?.try_into().ok());
+        let mut statement = self.connection.prepare("SELECT value FROM meta WHERE key='border-secret'")?;
+        let sealed = statement.query_row([], |row| blob(row, 0)).optional()?.flatten();
+        let secret =
+            sealed.and_then(|sealed| row::open(Kind::Meta, b"border-secret", &sealed)?.try_into().ok());
         Ok(secret.map(BorderSecret::new))
     }
 
@@ -143,6 +156,14 @@ impl Database {
         let sealed = row::seal(Kind::Meta, b"border-secret", secret.octets());
         let sql = "INSERT OR REPLACE INTO meta(key, value) VALUES('border-secret', ?)";
         self.connection.execute(sql, [sealed]).map(drop)
+    }
+
+    /// Writes something of no meaning, so that the COMMIT that follows puts an end to what an earlier one, which
+    /// failed, may have left in the log.
+    pub(crate) fn settle(&self) -> rusqlite::Result<()> {
+        self.connection
+            .execute("INSERT OR REPLACE INTO meta(key, value) VALUES('settled', x'')", [])
+            .map(drop)
     }
 
     /// Begins a transaction.
@@ -157,128 +178,254 @@ impl Database {
 
     /// Throws it away.
     pub(crate) fn rollback(&self) {
-        // After some errors SQLite has rolled back itself; there is nothing more to do then.
-        let _ = self.connection.execute_batch("ROLLBACK");
+        // After some errors SQLite has rolled back itself.
+        if !self.connection.is_autocommit() {
+            let _ = self.connection.execute_batch("ROLLBACK");
+        }
     }
 
-    /// The facts of one zone, if undamaged.
-    pub(crate) fn facts(&self, apex: &Name) -> rusqlite::Result<Option<Facts>> {
-        let key = key(apex);
+    /// The facts of one zone.
+    pub(crate) fn facts(&self, key: &[u8]) -> rusqlite::Result<Found<Facts>> {
         let mut statement = self.connection.prepare_cached("SELECT facts FROM zone WHERE apex=?")?;
-        let sealed: Option<Vec<u8>> = statement.query_row([&key], |row| row.get(0)).optional()?;
-        Ok(sealed.and_then(|sealed| Facts::from_bytes(row::open(Kind::Zone, &key, &sealed)?)))
+        let sealed = statement.query_row([key], |row| blob(row, 0)).optional()?;
+        Ok(found(sealed, |sealed| Facts::from_bytes(row::open(Kind::Zone, key, sealed)?)))
     }
 
-    /// Sets a zone's base version; its journal begins anew.
-    pub(crate) fn set_base(&self, apex: &Name, facts: &Facts, image: Option<&[u8]>) -> rusqlite::Result<()> {
-        let key = key(apex);
-        let sealed = row::seal(Kind::Zone, &key, &facts.to_bytes());
-        self.connection
-            .prepare_cached("INSERT OR REPLACE INTO zone(apex, facts, image, retired) VALUES(?, ?, ?, NULL)")?
-            .execute(params![key, sealed, image])?;
-        self.connection.prepare_cached("DELETE FROM journal WHERE apex=?")?.execute([&key]).map(drop)
+    /// The facts of a zone, if they are there and whole.
+    pub(crate) fn facts_of(&self, apex: &Name) -> rusqlite::Result<Option<Facts>> {
+        self.facts(&key(apex)).map(Found::whole)
     }
 
-    /// Octets and steps of a zone's journal.
-    pub(crate) fn journal_size(&self, apex: &Name) -> rusqlite::Result<(u64, u32)> {
-        let sql = "SELECT coalesce(sum(length(difference)), 0), count(*) FROM journal WHERE apex=?";
-        self.connection.prepare_cached(sql)?.query_row([key(apex)], |row| {
-            let used: i64 = row.get(0)?;
-            Ok((used.unsigned_abs(), row.get(1)?))
-        })
-    }
-
-    /// Appends a step to a zone's journal, and moves its last serial.
-    pub(crate) fn append(&self, apex: &Name, facts: &Facts, step: u32, difference: &[u8]) -> rusqlite::Result<()> {
-        let key = key(apex);
-        let sealed = row::seal(Kind::Journal, &step_key(&key, step), difference);
+    /// Sets the facts of one zone.
+    pub(crate) fn set_facts(&self, key: &[u8], facts: &Facts) -> rusqlite::Result<()> {
+        let sealed = row::seal(Kind::Zone, key, &facts.to_bytes());
         self.connection
-            .prepare_cached("INSERT OR REPLACE INTO journal(apex, step, difference) VALUES(?, ?, ?)")?
-            .execute(params![key, step, sealed])?;
-        let sealed = row::seal(Kind::Zone, &key, &facts.to_bytes());
-        self.connection
-            .prepare_cached("UPDATE zone SET facts=?, retired=NULL WHERE apex=?")?
-            .execute(params![sealed, key])
+            .prepare_cached("INSERT OR REPLACE INTO zone(apex, facts) VALUES(?, ?)")?
+            .execute(params![key, sealed])
             .map(drop)
     }
 
-    /// The steps of a zone's journal in order; `None` for a damaged one.
-    pub(crate) fn journal(&self, apex: &[u8]) -> rusqlite::Result<Vec<Option<Vec<u8>>>> {
+    /// Stores an image, in the place of `replaced` if that is one here; returns where.
+    pub(crate) fn set_image(&self, octets: &[u8], replaced: Option<Place>) -> rusqlite::Result<Place> {
+        if let Some(Place::Row(id)) = replaced {
+            let changed = self
+                .connection
+                .prepare_cached("UPDATE image SET octets=? WHERE id=?")?
+                .execute(params![octets, id])?;
+            if changed == 1 {
+                return Ok(Place::Row(id));
+            }
+        }
+        self.connection.prepare_cached("INSERT INTO image(octets) VALUES(?)")?.execute([octets])?;
+        Ok(Place::Row(self.connection.last_insert_rowid()))
+    }
+
+    /// An image; `None`: it is not there.
+    pub(crate) fn image(&self, id: i64) -> rusqlite::Result<Option<Vec<u8>>> {
+        let mut statement = self.connection.prepare_cached("SELECT octets FROM image WHERE id=?")?;
+        Ok(statement.query_row([id], |row| blob(row, 0)).optional()?.flatten())
+    }
+
+    /// Removes an image.
+    pub(crate) fn remove_image(&self, id: i64) -> rusqlite::Result<()> {
+        self.connection.prepare_cached("DELETE FROM image WHERE id=?")?.execute([id]).map(drop)
+    }
+
+    /// Removes all images but these.
+    pub(crate) fn keep_images(&self, known: &BTreeSet<i64>) -> rusqlite::Result<()> {
+        let mut statement = self.connection.prepare("SELECT id FROM image")?;
+        let ids: Vec<i64> = statement.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+        ids.into_iter().filter(|id| !known.contains(id)).try_for_each(|id| self.remove_image(id))
+    }
+
+    /// Appends a step to a zone's journal; returns its checksum, which covers the one of the step before.
+    pub(crate) fn append(
+        &self,
+        key: &[u8],
+        step: u64,
+        before: u32,
+        difference: &[u8],
+    ) -> rusqlite::Result<u32> {
+        let sealed = row::seal(Kind::Journal, &step_key(key, step, before), difference);
+        self.connection
+            .prepare_cached("INSERT OR REPLACE INTO journal(apex, step, difference) VALUES(?, ?, ?)")?
+            .execute(params![key, to_sql(step), sealed])?;
+        Ok(row::sum_of(&sealed))
+    }
+
+    /// A step of a zone's journal that follows the one with the checksum `before`, with its own.
+    pub(crate) fn step(&self, key: &[u8], step: u64, before: u32) -> rusqlite::Result<Found<(Vec<u8>, u32)>> {
         let mut statement =
-            self.connection.prepare_cached("SELECT step, difference FROM journal WHERE apex=? ORDER BY step")?;
-        let rows = statement.query_map([apex], |row| {
-            let (step, sealed): (u32, Vec<u8>) = (row.get(0)?, row.get(1)?);
-            Ok(row::open(Kind::Journal, &step_key(apex, step), &sealed).map(<[u8]>::to_vec))
-        })?;
-        rows.collect()
+            self.connection.prepare_cached("SELECT difference FROM journal WHERE apex=? AND step=?")?;
+        let sealed = statement.query_row(params![key, to_sql(step)], |row| blob(row, 0)).optional()?;
+        Ok(found(sealed, |sealed| {
+            let difference = row::open(Kind::Journal, &step_key(key, step, before), sealed)?;
+            Some((difference.to_vec(), row::sum_of(sealed)))
+        }))
+    }
+
+    /// Removes the steps of a zone's journal before `step`.
+    pub(crate) fn drop_steps(&self, key: &[u8], step: u64) -> rusqlite::Result<()> {
+        self.connection
+            .prepare_cached("DELETE FROM journal WHERE apex=? AND step<?")?
+            .execute(params![key, to_sql(step)])
+            .map(drop)
+    }
+
+    /// When a primary last vouched for the zone.
+    pub(crate) fn confirmation(&self, key: &[u8]) -> rusqlite::Result<Found<Confirmation>> {
+        let mut statement = self.connection.prepare_cached("SELECT fact FROM confirmation WHERE apex=?")?;
+        let sealed = statement.query_row([key], |row| blob(row, 0)).optional()?;
+        Ok(found(sealed, |sealed| Confirmation::from_bytes(row::open(Kind::Confirmation, key, sealed)?)))
     }
 
     /// Sets when a primary last vouched for the zone.
-    pub(crate) fn set_confirmation(&self, apex: &Name, confirmation: Confirmation) -> rusqlite::Result<()> {
-        let key = key(apex);
-        let sealed = row::seal(Kind::Confirmation, &key, &confirmation.to_bytes());
+    pub(crate) fn set_confirmation(&self, key: &[u8], confirmation: Confirmation) -> rusqlite::Result<()> {
+        let sealed = row::seal(Kind::Confirmation, key, &confirmation.to_bytes());
         self.connection
             .prepare_cached("INSERT OR REPLACE INTO confirmation(apex, fact) VALUES(?, ?)")?
             .execute(params![key, sealed])
             .map(drop)
     }
 
-    /// Calls `each` for all zones; an error of SQLite ends the walk.
-    pub(crate) fn for_each_zone(&self, mut each: impl FnMut(ZoneRow)) -> rusqlite::Result<()> {
-        let mut statement = self.connection.prepare(ZONE_ROWS)?;
-        let mut rows = statement.query([])?;
-        while let Some(row) = rows.next()? {
-            each(ZoneRow::read(row)?);
-        }
-        Ok(())
+    /// Calls `each` with key and facts of all zones in order; facts that are damaged are `None`. After an error of
+    /// SQLite it goes on from the other end, so that no more is left out than must be, and returns the error.
+    pub(crate) fn walk(&self, mut each: impl FnMut(Vec<u8>, Option<Facts>)) -> rusqlite::Result<()> {
+        let mut seen: Option<Vec<u8>> = None;
+        let Err(error) = self.scan(true, &mut |apex, facts| {
+            if seen.as_ref().is_some_and(|seen| *seen >= apex) {
+                return Err(foreign("rows are out of order"));
+            }
+            seen = Some(apex.clone());
+            each(apex, facts);
+            Ok(())
+        }) else {
+            return Ok(());
+        };
+        let mut limit: Option<Vec<u8>> = None;
+        // The first error says what is wrong.
+        let _ = self.scan(false, &mut |apex, facts| {
+            let met = seen.as_ref().is_some_and(|seen| *seen >= apex);
+            if met || limit.as_ref().is_some_and(|limit| *limit <= apex) {
+                return Err(foreign("both ends have met"));
+            }
+            limit = Some(apex.clone());
+            each(apex, facts);
+            Ok(())
+        });
+        Err(error)
     }
 
-    /// One zone's row.
-    pub(crate) fn zone_row(&self, key: &[u8]) -> rusqlite::Result<Option<ZoneRow>> {
-        let mut statement = self.connection.prepare_cached(&format!("{ZONE_ROWS} WHERE z.apex=?"))?;
-        statement.query_row([key], ZoneRow::read).optional()
+    fn scan(
+        &self,
+        upwards: bool,
+        each: &mut dyn FnMut(Vec<u8>, Option<Facts>) -> rusqlite::Result<()>,
+    ) -> rusqlite::Result<()> {
+        let order = if upwards { "ASC" } else { "DESC" };
+        let mut statement =
+            self.connection.prepare(&format!("SELECT apex, facts FROM zone ORDER BY apex {order}"))?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            let (apex, sealed) = (blob(row, 0)?, blob(row, 1)?);
+            let apex = apex.ok_or_else(|| foreign("a key is of another type"))?;
+            let facts = sealed.and_then(|sealed| Facts::from_bytes(row::open(Kind::Zone, &apex, &sealed)?));
+            each(apex, facts)?;
+        }
+        Ok(())
     }
 
     /// Marks a zone as no longer configured, to be removed after `due` (Unix seconds), or as configured again.
-    pub(crate) fn set_retired(&self, apex: &Name, due: Option<u64>) -> rusqlite::Result<()> {
-        // A zone that is retired already keeps its first date.
-        let sql = match due {
-            Some(_) => "UPDATE zone SET retired=coalesce(retired, ?1) WHERE apex=?2",
-            None => "UPDATE zone SET retired=?1 WHERE apex=?2",
+    pub(crate) fn set_retired(&self, key: &[u8], due: Option<u64>) -> rusqlite::Result<()> {
+        let Some(due) = due else {
+            return self
+                .connection
+                .prepare_cached("DELETE FROM retired WHERE apex=?")?
+                .execute([key])
+                .map(drop);
         };
-        self.connection.prepare_cached(sql)?.execute(params![due.map(to_sql), key(apex)]).map(drop)
-    }
-
-    /// Zones retired before `wall`, as (key, page file).
-    pub(crate) fn retired_before(&self, wall: u64) -> rusqlite::Result<Vec<(Vec<u8>, Option<u64>)>> {
-        let mut statement = self.connection.prepare("SELECT apex, facts FROM zone WHERE retired < ?")?;
-        let rows = statement.query_map([to_sql(wall)], |row| {
-            let (apex, sealed): (Vec<u8>, Vec<u8>) = (row.get(0)?, row.get(1)?);
-            let facts = row::open(Kind::Zone, &apex, &sealed).and_then(Facts::from_bytes);
-            Ok((apex, facts.and_then(|facts| facts.file)))
-        })?;
-        rows.collect()
-    }
-
-    /// Removes all rows of a zone.
-    pub(crate) fn remove(&self, apex: &[u8]) -> rusqlite::Result<()> {
-        for table in ["zone", "confirmation", "journal"] {
-            self.connection.execute(&format!("DELETE FROM {table} WHERE apex=?"), [apex])?;
+        // A zone that is retired already keeps its first date.
+        if self.retired(key)?.is_none() {
+            let sealed = row::seal(Kind::Retired, key, &due.to_be_bytes());
+            self.connection
+                .prepare_cached("INSERT OR REPLACE INTO retired(apex, due) VALUES(?, ?)")?
+                .execute(params![key, sealed])?;
         }
         Ok(())
     }
+
+    /// When a retired zone is to be removed.
+    fn retired(&self, key: &[u8]) -> rusqlite::Result<Option<u64>> {
+        let mut statement = self.connection.prepare_cached("SELECT due FROM retired WHERE apex=?")?;
+        let sealed = statement.query_row([key], |row| blob(row, 0)).optional()?.flatten();
+        Ok(sealed.and_then(|sealed| due(key, &sealed)))
+    }
+
+    /// The keys of zones to be removed before `wall`.
+    pub(crate) fn retired_before(&self, wall: u64) -> rusqlite::Result<Vec<Vec<u8>>> {
+        let mut statement = self.connection.prepare("SELECT apex, due FROM retired")?;
+        let mut rows = statement.query([])?;
+        let mut found = Vec::new();
+        while let Some(row) = rows.next()? {
+            let (Some(apex), Some(sealed)) = (blob(row, 0)?, blob(row, 1)?) else { continue };
+            if due(&apex, &sealed).is_some_and(|due| due < wall) {
+                found.push(apex);
+            }
+        }
+        Ok(found)
+    }
+
+    /// Removes all rows of a zone, its image apart.
+    pub(crate) fn remove(&self, key: &[u8]) -> rusqlite::Result<()> {
+        for table in ["zone", "confirmation", "journal", "retired"] {
+            self.connection.execute(&format!("DELETE FROM {table} WHERE apex=?"), [key])?;
+        }
+        Ok(())
+    }
+
+    /// The connection, to copy rows as they are.
+    pub(crate) fn connection(&self) -> &Connection {
+        &self.connection
+    }
 }
 
-/// The key of a zone's rows: lower-case wire form.
-pub(crate) fn key(apex: &Name) -> Vec<u8> {
-    apex.as_wire().to_ascii_lowercase()
+/// The octets of a column; `None` for one that damage made something else.
+pub(crate) fn blob(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<Option<Vec<u8>>> {
+    Ok(match row.get_ref(column)? {
+        ValueRef::Blob(octets) => Some(octets.to_vec()),
+        _ => None,
+    })
+}
+
+/// A row that was looked for; the inner `None` is one of another type.
+fn found<T>(sealed: Option<Option<Vec<u8>>>, open: impl FnOnce(&[u8]) -> Option<T>) -> Found<T> {
+    match sealed {
+        None => Found::Missing,
+        Some(sealed) => sealed.and_then(|sealed| open(&sealed)).map_or(Found::Damaged, Found::Whole),
+    }
+}
+
+fn due(key: &[u8], sealed: &[u8]) -> Option<u64> {
+    Some(u64::from_be_bytes(row::open(Kind::Retired, key, sealed)?.try_into().ok()?))
 }
 
 /// SQLite's integers have a sign.
-fn to_sql(seconds: u64) -> i64 {
-    i64::try_from(seconds).unwrap_or(i64::MAX)
+fn to_sql(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
 }
 
-fn step_key(apex: &[u8], step: u32) -> Vec<u8> {
-    [apex, &step.to_be_bytes()].concat()
+fn step_key(key: &[u8], step: u64, before: u32) -> Vec<u8> {
+    let mut out = key.to_vec();
+    out.extend_from_slice(&step.to_be_bytes());
+    out.extend_from_slice(&before.to_be_bytes());
+    out
+}
+
+impl<T> Found<T> {
+    /// What is whole.
+    pub(crate) fn whole(self) -> Option<T> {
+        match self {
+            Found::Whole(found) => Some(found),
+            Found::Missing | Found::Damaged => None,
+        }
+    }
 }

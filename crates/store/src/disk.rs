@@ -1,26 +1,31 @@
-//! The few things the store asks of a folder of page files; the simulation answers them with faults and power cuts.
+//! The few things the store asks of a folder of page files; a faulty disk in tests answers them with errors and power
+//! cuts.
 
-use std::fs::{self, File};
-use std::io::{self, BufWriter, Write};
+use std::fs::{self, DirBuilder, File};
+use std::io::{self, BufWriter, Read, Write};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
+/// What is written into a new file.
+pub type Fill<'f> = &'f mut dyn FnMut(&mut dyn Write) -> io::Result<()>;
+
 /// A folder of immutable files.
-pub trait Disk: Send {
+pub trait Disk: Send + Sync {
     /// Creates `name` with what `fill` writes: after `Ok` the file survives a power cut, whole; after `Err` or a
     /// power cut before that, there is either no file of that name or a whole one.
-    fn create(&mut self, name: &str, fill: &mut dyn FnMut(&mut dyn Write) -> io::Result<()>) -> io::Result<u64>;
-    /// The content of `name`.
-    fn read(&mut self, name: &str) -> io::Result<Vec<u8>>;
+    fn create(&self, name: &str, fill: Fill<'_>) -> io::Result<()>;
+    /// The content of `name`, and how many octets it should be.
+    fn open(&self, name: &str) -> io::Result<(u64, Box<dyn Read + '_>)>;
     /// Removes `name`.
-    fn remove(&mut self, name: &str) -> io::Result<()>;
+    fn remove(&self, name: &str) -> io::Result<()>;
     /// Takes `name` out of the way for a person to look at.
-    fn set_aside(&mut self, name: &str) -> io::Result<()>;
+    fn set_aside(&self, name: &str) -> io::Result<()>;
     /// All names.
-    fn list(&mut self) -> io::Result<Vec<String>>;
+    fn list(&self) -> io::Result<Vec<String>>;
 }
 
 /// A real folder, with a second one for what is set aside.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Folder {
     files: PathBuf,
     aside: PathBuf,
@@ -34,37 +39,36 @@ impl Folder {
 }
 
 impl Disk for Folder {
-    fn create(&mut self, name: &str, fill: &mut dyn FnMut(&mut dyn Write) -> io::Result<()>) -> io::Result<u64> {
-        fs::create_dir_all(&self.files)?;
+    fn create(&self, name: &str, fill: Fill<'_>) -> io::Result<()> {
+        create_folder(&self.files)?;
         let temporary = self.files.join(format!("{name}.new"));
         // A left-over of an interrupted try is never written on: after a failed fsync its pages cannot be trusted.
         let _ = fs::remove_file(&temporary);
-        let written = write_synced(&temporary, fill);
-        let renamed = written.and_then(|size| {
+        let created = write_synced(&temporary, fill).and_then(|()| {
             fs::rename(&temporary, self.files.join(name))?;
-            sync_folder(&self.files)?;
-            Ok(size)
+            sync_folder(&self.files)
         });
-        if renamed.is_err() {
+        if created.is_err() {
             let _ = fs::remove_file(&temporary);
         }
-        renamed
+        created
     }
 
-    fn read(&mut self, name: &str) -> io::Result<Vec<u8>> {
-        fs::read(self.files.join(name))
+    fn open(&self, name: &str) -> io::Result<(u64, Box<dyn Read + '_>)> {
+        let file = File::open(self.files.join(name))?;
+        Ok((file.metadata()?.len(), Box::new(file)))
     }
 
-    fn remove(&mut self, name: &str) -> io::Result<()> {
+    fn remove(&self, name: &str) -> io::Result<()> {
         fs::remove_file(self.files.join(name))
     }
 
-    fn set_aside(&mut self, name: &str) -> io::Result<()> {
-        fs::create_dir_all(&self.aside)?;
+    fn set_aside(&self, name: &str) -> io::Result<()> {
+        make_room(&self.aside)?;
         fs::rename(self.files.join(name), self.aside.join(name))
     }
 
-    fn list(&mut self) -> io::Result<Vec<String>> {
+    fn list(&self) -> io::Result<Vec<String>> {
         let entries = match fs::read_dir(&self.files) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
             other => other?,
@@ -76,33 +80,89 @@ impl Disk for Folder {
     }
 }
 
-fn write_synced(path: &Path, fill: &mut dyn FnMut(&mut dyn Write) -> io::Result<()>) -> io::Result<u64> {
+fn write_synced(path: &Path, fill: Fill<'_>) -> io::Result<()> {
     let mut out = BufWriter::with_capacity(1 << 18, File::create_new(path)?);
     fill(&mut out)?;
-    let file = out.into_inner().map_err(|error| error.into_error())?;
-    file.sync_all()?;
-    Ok(file.metadata()?.len())
+    out.into_inner().map_err(|error| error.into_error())?.sync_all()
 }
 
-fn sync_folder(path: &Path) -> io::Result<()> {
+/// Makes names created, renamed and removed in a folder survive a power cut.
+pub(crate) fn sync_folder(path: &Path) -> io::Result<()> {
     File::open(path)?.sync_all()
+}
+
+/// Creates a folder with all above it, each so that it survives a power cut; one that is there already is fine.
+pub(crate) fn create_folder(path: &Path) -> io::Result<()> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    let above = match path.parent() {
+        Some(above) if above != Path::new("") => above,
+        _ => Path::new("."),
+    };
+    create_folder(above)?;
+    // Zones need not be anybody's business.
+    match DirBuilder::new().mode(0o750).create(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => {}
+        other => other?,
+    }
+    sync_folder(above)
+}
+
+/// Most files that are kept for a person to look at: what nobody looks at must not fill the disk.
+const KEPT_ASIDE: usize = 8;
+
+/// Makes room for one more file in the folder of what is set aside: the oldest go.
+pub(crate) fn make_room(aside: &Path) -> io::Result<()> {
+    create_folder(aside)?;
+    let mut found: Vec<_> = fs::read_dir(aside)?
+        .flatten()
+        .filter_map(|entry| Some((entry.metadata().ok()?.modified().ok()?, entry.path())))
+        .collect();
+    found.sort_unstable();
+    let surplus = (found.len() + 1).saturating_sub(KEPT_ASIDE);
+    for (_, path) in found.iter().take(surplus) {
+        let _ = fs::remove_file(path);
+    }
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn content(disk: &Folder, name: &str) -> Vec<u8> {
+        let mut out = Vec::new();
+        let (size, mut reader) = disk.open(name).unwrap();
+        reader.read_to_end(&mut out).unwrap();
+        assert_eq!(size, out.len() as u64);
+        out
+    }
+
     #[test]
-    fn a_failed_write_leaves_no_file() {
+    fn a_failed_write_leaves_no_file_and_no_change() {
         let folder = tempfile::tempdir().unwrap();
-        let mut disk = Folder::new(folder.path().join("zones"), folder.path().join("damaged"));
+        let disk = Folder::new(folder.path().join("zones"), folder.path().join("damaged"));
         assert!(disk.create("a", &mut |_| Err(io::Error::other("full"))).is_err());
         assert!(disk.list().unwrap().is_empty());
         disk.create("a", &mut |out| out.write_all(b"first")).unwrap();
         assert!(disk.create("a", &mut |_| Err(io::Error::other("full"))).is_err());
-        assert_eq!(disk.read("a").unwrap(), b"first");
+        assert_eq!(content(&disk, "a"), b"first");
         disk.set_aside("a").unwrap();
         assert!(disk.list().unwrap().is_empty());
         assert_eq!(fs::read(folder.path().join("damaged/a")).unwrap(), b"first");
+    }
+
+    #[test]
+    fn what_is_set_aside_does_not_pile_up() {
+        let folder = tempfile::tempdir().unwrap();
+        let disk = Folder::new(folder.path().join("zones"), folder.path().join("damaged"));
+        for number in 0..20 {
+            let name = format!("{number:02}");
+            disk.create(&name, &mut |out| out.write_all(b"x")).unwrap();
+            disk.set_aside(&name).unwrap();
+        }
+        assert_eq!(fs::read_dir(folder.path().join("damaged")).unwrap().count(), KEPT_ASIDE);
+        assert!(folder.path().join("damaged/19").exists());
     }
 }

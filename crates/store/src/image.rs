@@ -2,23 +2,28 @@
 //! zones and as a row for small ones.
 //!
 //! ```text
-//! magic "secondo1" · apex length u8 · apex · crc32 of all before
+//! magic "secondo1" · secret of the page borders, 16 octets · apex length u8 · apex · crc32 of all before
 //! per page: tree u8 (0 main, 1 NSEC3) · length u32 · octets · crc32 of tree, length and octets
-//! end: 0xFF · pages u32 · crc32 of the sums of all pages in order
+//! end: 0xFF · pages u32 · crc32 of the sums of header and pages in order, and of their number
 //! ```
-//! A torn tail lacks the end mark; pages left out or swapped change the last sum.
+//! A torn tail lacks the end mark; pages left out or swapped change the last sum. An image needs nothing besides itself
+//! to be read.
 
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 
 use secondo_wire::{Name, NameRef};
 use secondo_zone::{BorderSecret, Tree, Zone};
 
+use crate::facts::Stamp;
+
 const MAGIC: &[u8; 8] = b"secondo1";
 const END: u8 = 0xFF;
+/// Octets that are made room for before they have come: a length may be damaged.
+const TRUSTED: u64 = 1 << 20;
 
 /// Why octets are not the image of a zone.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum BadImage {
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum BadImage {
     /// Not an image, or of another format.
     #[error("not a zone image of this format")]
     Header,
@@ -28,88 +33,134 @@ pub enum BadImage {
     /// A checksum is wrong.
     #[error("checksum mismatch in page {0}")]
     Sum(u32),
+    /// Something stands behind the end.
+    #[error("the image does not end with its end mark")]
+    Trailing,
     /// All sums are right, but the pages do not make a zone.
     #[error("pages do not make a zone: {0}")]
     Structure(String),
+    /// It is an image, but another one.
+    #[error("it is the image of another version")]
+    Other,
+    /// The disk did not give it.
+    #[error(transparent)]
+    Disk(io::Error),
+}
+
+impl From<io::Error> for BadImage {
+    fn from(error: io::Error) -> BadImage {
+        match error.kind() {
+            io::ErrorKind::UnexpectedEof => BadImage::Torn,
+            _ => BadImage::Disk(error),
+        }
+    }
 }
 
 /// Writes the image of `zone`.
-pub fn encode(zone: &Zone, out: &mut impl Write) -> io::Result<()> {
+pub(crate) fn encode(zone: &Zone, out: &mut (impl Write + ?Sized)) -> io::Result<Stamp> {
     let apex = zone.apex().as_wire();
     let mut header = MAGIC.to_vec();
+    header.extend_from_slice(zone.secret().octets());
     header.push(apex.len() as u8);
     header.extend_from_slice(apex);
-    let sum = crc32fast::hash(&header);
+    let sum = crc32fast::hash(&header).to_be_bytes();
+    header.extend_from_slice(&sum);
     out.write_all(&header)?;
-    out.write_all(&sum.to_be_bytes())?;
+    let mut size = header.len() as u64;
     let (mut count, mut sums) = (0u32, crc32fast::Hasher::new());
+    sums.update(&sum);
     for (tree, page) in zone.pages() {
         let mut head = [0; 5];
         head[0] = tree_octet(tree);
         let length = u32::try_from(page.len()).map_err(|_| io::Error::other("page is larger than 4 GiB"))?;
         head[1..].copy_from_slice(&length.to_be_bytes());
-        let sum = page_sum(&head, page);
+        let sum = page_sum(&head, page).to_be_bytes();
         out.write_all(&head)?;
         out.write_all(page)?;
-        out.write_all(&sum.to_be_bytes())?;
-        sums.update(&sum.to_be_bytes());
+        out.write_all(&sum)?;
+        sums.update(&sum);
         count += 1;
+        size += 9 + u64::from(length);
     }
+    let count = count.to_be_bytes();
+    sums.update(&count);
+    let sum = sums.finalize();
     out.write_all(&[END])?;
-    out.write_all(&count.to_be_bytes())?;
-    sums.update(&count.to_be_bytes());
-    out.write_all(&sums.finalize().to_be_bytes())
+    out.write_all(&count)?;
+    out.write_all(&sum.to_be_bytes())?;
+    Ok(Stamp { size: size + 9, sum })
 }
 
-/// Reads an image back: every checksum and the structure of every page verified.
-pub fn decode(octets: &[u8], secret: &BorderSecret) -> Result<Zone, BadImage> {
-    let (apex, mut rest) = decode_header(octets)?;
-    let (mut pages, mut sums) = (Vec::new(), crc32fast::Hasher::new());
+/// Reads back the image that `expected` stamps: every checksum and the structure of every page verified.
+pub(crate) fn decode(mut from: impl Read, expected: Stamp) -> Result<Zone, BadImage> {
+    let mut sums = crc32fast::Hasher::new();
+    let (apex, secret, sum) = decode_header(&mut from)?;
+    sums.update(&sum);
+    let mut pages = Vec::new();
     loop {
-        let (&mark, after) = rest.split_first().ok_or(BadImage::Torn)?;
+        let number = pages.len() as u32;
+        let [mark] = octets(&mut from)?;
+        let rest: [u8; 4] = octets(&mut from)?;
         if mark == END {
-            let (count, after) = after.split_first_chunk::<4>().ok_or(BadImage::Torn)?;
-            sums.update(count);
-            let number = u32::from_be_bytes(*count);
-            let whole = after == sums.finalize().to_be_bytes() && number as usize == pages.len();
-            if !whole {
-                return Err(if after.len() < 4 { BadImage::Torn } else { BadImage::Sum(number) });
+            sums.update(&rest);
+            let (sum, stored) = (sums.finalize(), octets(&mut from)?);
+            if sum != u32::from_be_bytes(stored) || number != u32::from_be_bytes(rest) {
+                return Err(BadImage::Sum(number));
+            }
+            if sum != expected.sum {
+                return Err(BadImage::Other);
             }
             break;
         }
-        let (head, after) = rest.split_first_chunk::<5>().ok_or(BadImage::Torn)?;
-        let number = pages.len() as u32;
-        let length = u32::from_be_bytes([head[1], head[2], head[3], head[4]]) as usize;
-        let (page, after) = after.split_at_checked(length).ok_or(BadImage::Torn)?;
-        let (sum, after) = after.split_first_chunk::<4>().ok_or(BadImage::Torn)?;
-        if page_sum(head, page) != u32::from_be_bytes(*sum) {
+        let [a, b, c, d] = rest;
+        let head = [mark, a, b, c, d];
+        let length = u64::from(u32::from_be_bytes(rest));
+        let mut page = Vec::with_capacity(length.min(TRUSTED) as usize);
+        if (&mut from).take(length).read_to_end(&mut page)? as u64 != length {
+            return Err(BadImage::Torn);
+        }
+        let stored = octets(&mut from)?;
+        if page_sum(&head, &page) != u32::from_be_bytes(stored) {
             return Err(BadImage::Sum(number));
         }
-        sums.update(sum);
+        sums.update(&stored);
         let tree = match mark {
             0 => Tree::Main,
             1 => Tree::Nsec3,
             _ => return Err(BadImage::Sum(number)),
         };
-        pages.push((tree, page.to_vec()));
-        rest = after;
+        pages.push((tree, page));
     }
-    Zone::from_pages(apex, secret, pages).map_err(|damage| BadImage::Structure(damage.to_string()))
+    if from.read(&mut [0])? != 0 {
+        return Err(BadImage::Trailing);
+    }
+    Zone::from_pages(apex, &secret, pages).map_err(|damage| BadImage::Structure(damage.to_string()))
 }
 
-fn decode_header(octets: &[u8]) -> Result<(Name, &[u8]), BadImage> {
-    let rest = octets.strip_prefix(MAGIC).ok_or(BadImage::Header)?;
-    let (&length, rest) = rest.split_first().ok_or(BadImage::Torn)?;
-    let (apex, rest) = rest.split_at_checked(length as usize).ok_or(BadImage::Torn)?;
-    let (sum, rest) = rest.split_first_chunk::<4>().ok_or(BadImage::Torn)?;
-    let header = &octets[..MAGIC.len() + 1 + apex.len()];
-    if crc32fast::hash(header) != u32::from_be_bytes(*sum) {
+fn decode_header(from: &mut impl Read) -> Result<(Name, BorderSecret, [u8; 4]), BadImage> {
+    let head: [u8; MAGIC.len() + 17] = octets(from)?;
+    let (magic, rest) = head.split_first_chunk::<8>().ok_or(BadImage::Header)?;
+    let (secret, rest) = rest.split_first_chunk::<16>().ok_or(BadImage::Header)?;
+    let &[length] = rest else { return Err(BadImage::Header) };
+    let mut apex = vec![0; length.into()];
+    from.read_exact(&mut apex)?;
+    let sum: [u8; 4] = octets(from)?;
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(&head);
+    hasher.update(&apex);
+    if magic != MAGIC || hasher.finalize() != u32::from_be_bytes(sum) {
         return Err(BadImage::Header);
     }
-    match NameRef::split_from(apex) {
-        Some((name, [])) => Ok((name.to_owned(), rest)),
+    match NameRef::split_from(&apex) {
+        Some((name, [])) => Ok((name.to_owned(), BorderSecret::new(*secret), sum)),
         _ => Err(BadImage::Header),
     }
+}
+
+fn octets<const N: usize>(from: &mut impl Read) -> io::Result<[u8; N]> {
+    let mut out = [0; N];
+    from.read_exact(&mut out)?;
+    Ok(out)
 }
 
 fn tree_octet(tree: Tree) -> u8 {
@@ -124,4 +175,48 @@ fn page_sum(head: &[u8; 5], page: &[u8]) -> u32 {
     hasher.update(head);
     hasher.update(page);
     hasher.finalize()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use secondo_wire::{RecordType, Serial, Soa};
+    use secondo_zone::{Builder, Limits};
+
+    fn zone() -> Zone {
+        let apex = Name::parse("Example.").unwrap();
+        let (mname, rname) = (apex.clone(), apex.clone());
+        let soa = Soa { mname, rname, serial: Serial(7), refresh: 1, retry: 2, expire: 3, minimum: 4 };
+        let mut builder = Builder::new(apex.clone(), &BorderSecret::new([9; 16]), Limits::default());
+        builder.push(apex.as_ref(), RecordType::SOA, 300, &soa.to_rdata()).unwrap();
+        for i in 0..20 {
+            let owner = Name::parse(&format!("n{i}.example.")).unwrap();
+            builder.push(owner.as_ref(), RecordType::A, 300, &[192, 0, 2, i]).unwrap();
+        }
+        builder.finish().unwrap().zone
+    }
+
+    #[test]
+    fn an_image_is_read_back_whole_or_not_at_all() {
+        let zone = zone();
+        let mut image = Vec::new();
+        let stamp = encode(&zone, &mut image).unwrap();
+        assert_eq!(stamp.size, image.len() as u64);
+        let back = decode(&image[..], stamp).unwrap();
+        assert_eq!((back.apex(), back.serial()), (zone.apex(), zone.serial()));
+        assert_eq!(back.secret().octets(), zone.secret().octets());
+        assert!(back.pages().eq(zone.pages()));
+        for cut in 0..image.len() {
+            assert!(matches!(decode(&image[..cut], stamp), Err(BadImage::Torn)), "cut at {cut}");
+        }
+        for bit in 0..image.len() * 8 {
+            let mut flipped = image.clone();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            assert!(decode(&flipped[..], stamp).is_err(), "bit {bit}");
+        }
+        let longer = [&image[..], &[0]].concat();
+        assert!(matches!(decode(&longer[..], stamp), Err(BadImage::Trailing)));
+        let other = Stamp { sum: !stamp.sum, ..stamp };
+        assert!(matches!(decode(&image[..], other), Err(BadImage::Other)));
+    }
 }

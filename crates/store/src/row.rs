@@ -8,6 +8,7 @@ pub(crate) enum Kind {
     Zone = 2,
     Confirmation = 3,
     Journal = 4,
+    Retired = 5,
 }
 
 /// The checksum of a row: over its table, its key and its content, each with its length.
@@ -32,6 +33,11 @@ pub(crate) fn seal(kind: Kind, key: &[u8], content: &[u8]) -> Vec<u8> {
 pub(crate) fn open<'r>(kind: Kind, key: &[u8], sealed: &'r [u8]) -> Option<&'r [u8]> {
     let (content, stored) = sealed.split_last_chunk::<4>()?;
     (sum(kind, key, content) == u32::from_be_bytes(*stored)).then_some(content)
+}
+
+/// The checksum that a sealed row ends with; 0 for what is too short to have one.
+pub(crate) fn sum_of(sealed: &[u8]) -> u32 {
+    sealed.last_chunk::<4>().map_or(0, |stored| u32::from_be_bytes(*stored))
 }
 
 #[cfg(test)]

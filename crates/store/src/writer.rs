@@ -1,87 +1,80 @@
 //! The one writer: a thread that takes what many zones ask for and gives each batch one transaction and one sync.
+//!
+//! ```text
+//! asked ─► batch ─► transaction ─► answered: durable
+//!            ▲           │  └─ large zone: parked while the scribe writes its page file; what is asked
+//!            └───────────┼──── of the zone meanwhile waits behind it, and both come back here
+//!                        └─ refused: answered as volatile, pending, asked again by the writer itself
+//! ```
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
-use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use secondo_transfer::CheckedZone;
-use secondo_wire::{Name, Serial};
-use secondo_zone::{BorderSecret, Difference, Zone};
+use secondo_wire::Name;
+use secondo_zone::BorderSecret;
 
 use crate::committed::{Committed, Durability};
 use crate::confirmation::Confirmation;
-use crate::database::{self, Database, Facts};
+use crate::database::{Database, is_damage, is_doubtful};
 use crate::disk::Disk;
-use crate::image;
-use crate::store::{Restored, restore_zone};
+use crate::facts::{Facts, Place, key, page_file_name, page_file_number};
+use crate::op::{Commit, Confirm, Notice, Op, Recovered};
+use crate::restore::{Broken, Damage, Restored, restore_zone};
+use crate::scribe::{Filed, Job, Purpose, Scribe};
+use crate::state_dir::{StateDir, Unavailable};
+use crate::transaction::{Fate, ROW_LIMIT, Transaction};
 
-/// Zones up to this many octets of pages live in their row; larger ones have a file and a journal.
-const ROW_LIMIT: u64 = 64 * 1024;
-/// The journal may grow to this part of its base (1/n) before the base is written anew...
-const JOURNAL_SHARE: u64 = 2;
-/// ...or to this many steps, so that a restart stays quick.
-const JOURNAL_STEPS: u32 = 4096;
-/// Most operations that share a transaction.
+/// Most operations that share a transaction...
 const BATCH: usize = 4096;
+/// ...and most octets of pages.
+const BATCH_OCTETS: u64 = 16 << 20;
 /// Delays between tries while the disk refuses.
 const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 
-type Done<T> = Box<dyn FnOnce(T) + Send>;
-
-/// What is asked of the writer.
-pub(crate) enum Op {
-    Commit(CheckedZone, Confirmation, Done<Committed>),
-    Confirm(Name, Confirmation, Done<Result<(), String>>),
-    Retire(Vec<Name>, Option<u64>),
-    Purge(u64),
-    Restore(Name, Done<Option<Restored>>),
-}
-
-/// A version, or a confirmation alone, that the disk refused and that is tried again.
-pub(crate) struct Pending {
-    /// The version; `None` when the disk has it and only the confirmation is missing.
-    pub(crate) zone: Option<Zone>,
-    pub(crate) confirmation: Confirmation,
-}
-
-/// A version that was volatile and is durable now.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Recovered {
-    /// The zone.
-    pub apex: Name,
-    /// The version.
-    pub serial: Serial,
-}
-
 /// The end of the channel that the store keeps.
 pub(crate) struct WriterHandle {
-    /// `None` only while dropping.
-    ops: Option<Sender<Op>>,
+    ops: Sender<Op>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl WriterHandle {
-    pub(crate) fn spawn(writer: Writer) -> WriterHandle {
+    pub(crate) fn spawn(parts: Parts) -> WriterHandle {
         let (ops, inbox) = channel();
+        let scribe = Scribe::spawn(Arc::clone(&parts.disk), ops.clone());
+        let writer = Writer {
+            parts,
+            scribe,
+            pending: BTreeMap::new(),
+            marks: BTreeMap::new(),
+            parked: BTreeMap::new(),
+            rebasing: BTreeSet::new(),
+            doubtful: Vec::new(),
+            retry_at: Instant::now(),
+            retry_in: RETRY.0,
+            refusing: false,
+        };
         let thread = thread::Builder::new().name("store".into()).spawn(move || writer.run(&inbox));
-        WriterHandle { ops: Some(ops), thread: Some(thread.expect("a process that starts can start a thread")) }
+        WriterHandle { ops, thread: Some(thread.expect("a process that starts can start a thread")) }
     }
 
     pub(crate) fn send(&self, op: Op) {
-        if let Some(ops) = &self.ops {
-            // The thread ends only when this end is dropped; were it gone, the caller's `done` would be dropped too.
-            let _ = ops.send(op);
-        }
+        // Were the thread gone, dropping the operation would answer it.
+        let _ = self.ops.send(op);
     }
 }
 
 impl Drop for WriterHandle {
     fn drop(&mut self) {
-        self.ops = None;
-        if let Some(thread) = self.thread.take() {
+        self.send(Op::End);
+        // The last holder may be an answer called on the thread itself.
+        if let Some(thread) =
+            self.thread.take().filter(|thread| thread.thread().id() != thread::current().id())
+        {
             let _ = thread.join();
         }
     }
@@ -93,264 +86,421 @@ impl fmt::Debug for WriterHandle {
     }
 }
 
-/// The thread's state.
-pub(crate) struct Writer {
-    path: PathBuf,
-    secret: BorderSecret,
+/// What the writer is started with.
+pub(crate) struct Parts {
+    pub(crate) dir: StateDir,
+    pub(crate) secret: BorderSecret,
     /// `None` while the disk refuses to have it opened.
-    database: Option<Database>,
-    disk: Box<dyn Disk>,
-    next_file: u64,
-    pending: BTreeMap<Name, Pending>,
-    retry_in: Duration,
-    recovered: Box<dyn Fn(Recovered) + Send>,
+    pub(crate) database: Option<Database>,
+    pub(crate) disk: Arc<dyn Disk>,
+    pub(crate) next_file: u64,
+    pub(crate) notice: Box<dyn Fn(Notice) + Send>,
 }
 
-/// Page files touched by a batch: which to remove when it is committed, which when it is not.
-#[derive(Default)]
-struct Files {
-    replaced: Vec<u64>,
-    created: Vec<u64>,
+/// What the disk refused and what is tried again.
+struct Pending {
+    /// The version; `None` when the disk has it and only the confirmation is missing.
+    version: Option<CheckedZone>,
+    confirmation: Confirmation,
+    /// What the disk said.
+    why: String,
+}
+
+impl Pending {
+    /// Whether it is a version with this serial.
+    fn is_version(&self, confirmation: Confirmation) -> bool {
+        self.version.as_ref().is_some_and(|version| version.zone().serial() == confirmation.serial)
+    }
+}
+
+/// The thread's state.
+struct Writer {
+    parts: Parts,
+    scribe: Scribe,
+    pending: BTreeMap<Name, Pending>,
+    /// Zones whose retirement, or the end of it, the disk does not know yet.
+    marks: BTreeMap<Name, Option<u64>>,
+    /// Zones whose page file is being written, with what is asked of them meanwhile.
+    parked: BTreeMap<Name, VecDeque<Op>>,
+    /// Zones whose base is being written anew.
+    rebasing: BTreeSet<Name>,
+    /// Page files of a transaction whose COMMIT failed in such a way that it may be on disk all the same.
+    doubtful: Vec<u64>,
+    retry_at: Instant,
+    retry_in: Duration,
+    /// The last transaction failed.
+    refusing: bool,
 }
 
 impl Writer {
-    pub(crate) fn new(
-        path: PathBuf,
-        secret: BorderSecret,
-        database: Option<Database>,
-        disk: Box<dyn Disk>,
-        next_file: u64,
-        recovered: Box<dyn Fn(Recovered) + Send>,
-    ) -> Writer {
-        Writer { path, secret, database, disk, next_file, pending: BTreeMap::new(), retry_in: RETRY.0, recovered }
-    }
-
-    /// Notes what the disk refused; a newer version or confirmation of the zone takes its place.
-    pub(crate) fn retry_later(&mut self, pending: Pending) {
-        let Some(zone) = &pending.zone else { return };
-        self.pending.insert(zone.apex().clone(), pending);
-    }
-
     fn run(mut self, inbox: &Receiver<Op>) {
-        loop {
-            let first = if self.pending.is_empty() {
+        let mut ending = false;
+        while !ending || !self.parked.is_empty() {
+            let first = if ending || (self.pending.is_empty() && self.marks.is_empty()) {
                 inbox.recv().map_err(|_| RecvTimeoutError::Disconnected)
             } else {
-                inbox.recv_timeout(self.retry_in)
+                inbox.recv_timeout(self.retry_at.saturating_duration_since(Instant::now()))
             };
             match first {
                 Ok(first) => {
-                    let batch = std::iter::once(first).chain(inbox.try_iter()).take(BATCH).collect();
-                    self.write(batch);
-                }
-                Err(RecvTimeoutError::Timeout) => self.retry(),
-                Err(RecvTimeoutError::Disconnected) => {
-                    if !self.pending.is_empty() {
+                    let (batch, last) = collect(first, inbox);
+                    self.handle(batch);
+                    if last {
+                        ending = true;
+                        self.scribe.hurry();
                         self.retry();
                     }
-                    return;
                 }
+                Err(RecvTimeoutError::Timeout) => self.retry(),
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+        }
+    }
+
+    /// Takes what is asked in its order: of one zone, one thing after the other.
+    fn handle(&mut self, batch: Vec<Op>) {
+        let mut todo = VecDeque::from(batch);
+        while !todo.is_empty() {
+            let mut ready = Vec::with_capacity(todo.len());
+            for op in std::mem::take(&mut todo) {
+                match op {
+                    Op::Retire(apexes, due) => self.marks.extend(apexes.into_iter().map(|apex| (apex, due))),
+                    Op::Filed(Filed {
+                        job: Job { number, purpose: Purpose::Commit(mut commit) },
+                        result,
+                    }) => match result {
+                        Ok(stamp) => {
+                            commit.file = Some((number, stamp));
+                            ready.push(Op::Commit(commit));
+                        }
+                        Err(why) => {
+                            let apex = commit.apex().clone();
+                            self.refuse(Op::Commit(commit), &why);
+                            todo.extend(self.parked.remove(&apex).into_iter().flatten());
+                        }
+                    },
+                    op => match op.apex().and_then(|apex| self.parked.get_mut(apex)) {
+                        Some(queue) => queue.push_back(op),
+                        None => ready.push(op),
+                    },
+                }
+            }
+            let filed: Vec<Name> = ready.iter().filter_map(filed).cloned().collect();
+            self.write(ready);
+            for apex in filed {
+                todo.extend(self.parked.remove(&apex).into_iter().flatten());
             }
         }
     }
 
     /// One transaction for all of `batch`; each is told how it went.
     fn write(&mut self, batch: Vec<Op>) {
-        let written = self.transaction(|writer, db, files| {
-            for op in &batch {
-                writer.put(db, op, files)?;
-            }
-            Ok(())
-        });
-        for op in batch {
-            match op {
-                Op::Commit(checked, confirmation, done) => {
-                    let zone = checked.zone();
-                    let durability = match &written {
-                        Ok(()) => {
-                            self.pending.remove(zone.apex());
-                            Durability::Durable
-                        }
-                        Err(refused) => {
-                            self.retry_later(Pending { zone: Some(zone.clone()), confirmation });
-                            Durability::Volatile(refused.clone())
-                        }
-                    };
-                    done(Committed::from_checked(&checked, durability));
+        match self.transact(&batch) {
+            Ok(fates) => {
+                if std::mem::take(&mut self.refusing) {
+                    self.retry_at = Instant::now();
                 }
-                Op::Confirm(apex, confirmation, done) => {
-                    match self.pending.get_mut(&apex) {
-                        Some(pending) if pending.zone.is_some() || written.is_err() => {
-                            pending.confirmation = confirmation;
-                        }
-                        _ if written.is_err() => {
-                            self.pending.insert(apex, Pending { zone: None, confirmation });
-                        }
-                        _ => drop(self.pending.remove(&apex)),
+                batch.into_iter().zip(fates).for_each(|(op, fate)| self.settle(op, fate));
+            }
+            Err(why) => {
+                self.refusing = true;
+                batch.into_iter().for_each(|op| self.refuse(op, &why));
+            }
+        }
+    }
+
+    /// Does for one operation what follows from a transaction that is committed.
+    fn settle(&mut self, op: Op, fate: Fate) {
+        match (op, fate) {
+            (Op::Commit(commit), Fate::NeedsFile) => {
+                self.parked.insert(commit.apex().clone(), VecDeque::new());
+                let number = self.file_number();
+                self.scribe.write(Job { number, purpose: Purpose::Commit(commit) });
+            }
+            (op, Fate::Behind) => {
+                if let Some(queue) = op.apex().and_then(|apex| self.parked.get_mut(apex)) {
+                    queue.push_back(op);
+                }
+            }
+            (Op::Commit(commit), Fate::Written(outgrown)) => {
+                self.pending.remove(commit.apex());
+                let retry = commit.is_retry();
+                let (version, _) = commit.finish(Durability::Durable);
+                let (apex, serial) = (version.zone().apex().clone(), version.zone().serial());
+                if let Some(facts) = outgrown.filter(|_| self.rebasing.insert(apex.clone())) {
+                    let number = self.file_number();
+                    self.scribe
+                        .write(Job { number, purpose: Purpose::Rebase(version.zone().clone(), facts) });
+                }
+                if retry {
+                    self.allowed();
+                    (self.parts.notice)(Notice::Recovered(Recovered { apex, serial }));
+                }
+            }
+            (Op::Commit(commit), Fate::Refused(why)) => self.refuse(Op::Commit(commit), &why),
+            (Op::Confirm(confirm), fate) => {
+                let waiting = self.pending.get_mut(&confirm.apex);
+                if let Some(pending) = waiting.filter(|pending| pending.is_version(confirm.confirmation)) {
+                    // With a version that is not on disk yet, its confirmation waits beside it.
+                    pending.confirmation = confirm.confirmation;
+                    let why = format!("it waits for its version, which the disk refused: {}", pending.why);
+                    return confirm.finish(Err(why));
+                }
+                if self.pending.get(&confirm.apex).is_some_and(|pending| pending.version.is_none()) {
+                    self.pending.remove(&confirm.apex);
+                }
+                if confirm.is_retry() {
+                    self.allowed();
+                }
+                confirm.finish(if let Fate::Refused(why) = fate { Err(why) } else { Ok(()) });
+            }
+            (Op::Restore(restore), _) => {
+                let found = self.restore(&restore.apex);
+                restore.finish(found);
+            }
+            (Op::Filed(Filed { job, .. }), _) => self.rebased(&job),
+            (Op::Purge(_) | Op::Retire(..) | Op::End, _) => {}
+        }
+    }
+
+    /// Does for one operation what follows from the disk's refusal.
+    fn refuse(&mut self, op: Op, why: &str) {
+        match op {
+            Op::Commit(commit) => {
+                let apex = commit.apex().clone();
+                let (version, confirmation) = commit.finish(Durability::Volatile(why.into()));
+                self.wait(apex, Pending { version: Some(version), confirmation, why: why.into() });
+            }
+            Op::Confirm(confirm) => {
+                let confirmation = confirm.confirmation;
+                match self.pending.get_mut(&confirm.apex) {
+                    Some(pending) if pending.version.is_none() || pending.is_version(confirmation) => {
+                        pending.confirmation = confirmation;
                     }
-                    done(written.clone());
+                    // It vouches for another version than the one that waits.
+                    Some(_) => {}
+                    None => {
+                        let pending = Pending { version: None, confirmation, why: why.into() };
+                        self.wait(confirm.apex.clone(), pending);
+                    }
                 }
-                Op::Restore(apex, done) => done(self.restore(&apex)),
-                Op::Retire(..) | Op::Purge(_) => {}
+                confirm.finish(Err(why.into()));
             }
-        }
-        if written.is_ok() && !self.pending.is_empty() {
-            self.retry();
+            Op::Restore(restore) => {
+                let found = self.restore(&restore.apex);
+                restore.finish(found);
+            }
+            Op::Filed(Filed { job, .. }) => self.rebased(&job),
+            Op::Purge(_) | Op::Retire(..) | Op::End => {}
         }
     }
 
-    /// Tries all that the disk refused before.
-    fn retry(&mut self) {
-        let pending = std::mem::take(&mut self.pending);
-        let written = self.transaction(|writer, db, files| {
-            for (apex, Pending { zone, confirmation }) in &pending {
-                if let Some(zone) = zone {
-                    writer.put_version(db, zone, None, files)?;
-                }
-                db.set_confirmation(apex, *confirmation)?;
-            }
-            Ok(())
-        });
-        if written.is_err() {
-            self.pending = pending;
-            self.retry_in = (self.retry_in * 2).min(RETRY.1);
-            return;
+    fn wait(&mut self, apex: Name, pending: Pending) {
+        if self.pending.is_empty() {
+            self.retry_at = Instant::now() + self.retry_in;
         }
+        self.pending.insert(apex, pending);
+    }
+
+    fn rebased(&mut self, job: &Job) {
+        if let Purpose::Rebase(zone, _) = &job.purpose {
+            self.rebasing.remove(zone.apex());
+        }
+    }
+
+    /// The disk took what it had refused: on with the rest.
+    fn allowed(&mut self) {
         self.retry_in = RETRY.0;
-        for (apex, Pending { zone, .. }) in pending {
-            if let Some(zone) = zone {
-                (self.recovered)(Recovered { apex, serial: zone.serial() });
+        self.retry_at = Instant::now();
+    }
+
+    /// Tries what the disk refused before: all that goes into the database, and one page file, the smallest.
+    fn retry(&mut self) {
+        self.retry_at = Instant::now() + self.retry_in;
+        self.retry_in = (self.retry_in * 2).min(RETRY.1);
+        let octets = |pending: &Pending| {
+            let pages = pending.version.as_ref().map(|version| version.zone().pages());
+            pages.map_or(0, |pages| pages.map(|(_, page)| page.len() as u64).sum::<u64>())
+        };
+        let sizes = self.pending.iter().map(|(apex, pending)| (octets(pending), apex.clone()));
+        let mut waiting: Vec<(u64, Name)> =
+            sizes.filter(|(_, apex)| !self.parked.contains_key(apex)).collect();
+        waiting.sort_unstable_by_key(|(size, _)| *size);
+        let small = waiting.partition_point(|(size, _)| *size <= ROW_LIMIT);
+        waiting.truncate(small + 1);
+        let mut batch = Vec::with_capacity(waiting.len());
+        for (_, apex) in waiting {
+            let Some(Pending { version, confirmation, .. }) = self.pending.remove(&apex) else { continue };
+            batch.push(match version {
+                Some(version) => Op::Commit(Commit::new(version, confirmation, None)),
+                None => Op::Confirm(Confirm::new(apex, confirmation, None)),
+            });
+        }
+        self.handle(batch);
+    }
+
+    /// Writes `batch` in one transaction; the error is what the disk said, for the log. A database that turns out to be
+    /// damaged is saved into a new one first.
+    fn transact(&mut self, batch: &[Op]) -> Result<Vec<Fate>, String> {
+        let reading = batch.iter().all(|op| matches!(op, Op::Restore(_)));
+        if reading && self.marks.is_empty() {
+            return Ok(batch.iter().map(|_| Fate::Written(None)).collect());
+        }
+        let mut saved = false;
+        loop {
+            let db = match self.parts.database.take() {
+                Some(db) => db,
+                None => self.open(None).map_err(|error| error.to_string())?,
+            };
+            let error = match self.attempt(&db, batch) {
+                Ok(fates) => {
+                    self.parts.database = Some(db);
+                    self.marks.clear();
+                    return Ok(fates);
+                }
+                Err(error) => error,
+            };
+            if saved || !is_damage(&error) {
+                self.parts.database = Some(db);
+                return Err(error.to_string());
             }
+            drop(db);
+            self.parts.database = Some(self.open(Some(&error)).map_err(|error| error.to_string())?);
+            saved = true;
         }
     }
 
-    /// Runs `work` between BEGIN and COMMIT; the error is what the disk said, for the log.
-    fn transaction(
-        &mut self,
-        work: impl FnOnce(&mut Writer, &Database, &mut Files) -> Result<(), WriteError>,
-    ) -> Result<(), String> {
-        let db = match self.database.take() {
-            Some(db) => db,
-            None => self.reopen().map_err(|error| error.to_string())?,
+    fn attempt(&mut self, db: &Database, batch: &[Op]) -> rusqlite::Result<Vec<Fate>> {
+        let begun = Transaction::begin(db, &self.marks, !self.doubtful.is_empty());
+        let mut created = Vec::new();
+        let put = begun.and_then(|mut transaction| {
+            let fates = batch.iter().map(|op| transaction.put(op)).collect::<rusqlite::Result<Vec<Fate>>>();
+            created = std::mem::take(&mut transaction.files.created);
+            Ok((fates?, transaction.files.replaced))
+        });
+        let error = match put {
+            Ok((fates, replaced)) => match db.commit() {
+                Ok(()) => {
+                    // A file that stays is removed at the next start.
+                    let done = replaced.into_iter().chain(std::mem::take(&mut self.doubtful));
+                    done.for_each(|number| drop(self.parts.disk.remove(&page_file_name(number))));
+                    return Ok(fates);
+                }
+                Err(error) if is_doubtful(&error) => {
+                    // After a crash this COMMIT may turn out to be on disk: until a later one is, its files stay.
+                    self.doubtful.append(&mut created);
+                    error
+                }
+                Err(error) => error,
+            },
+            Err(error) => error,
         };
-        let mut files = Files::default();
-        let result = db
-            .begin()
-            .map_err(WriteError::from)
-            .and_then(|()| work(self, &db, &mut files))
-            .and_then(|()| db.commit().map_err(WriteError::from));
-        let obsolete = match &result {
-            Ok(()) => files.replaced,
-            Err(_) => {
-                db.rollback();
-                files.created
-            }
-        };
-        self.database = Some(db);
-        for number in obsolete {
-            // A file that stays is removed at the next start.
-            let _ = self.disk.remove(&page_file_name(number));
+        db.rollback();
+        if !is_damage(&error) {
+            created.iter().for_each(|&number| drop(self.parts.disk.remove(&page_file_name(number))));
         }
-        result.map_err(|error| error.to_string())
+        Err(error)
     }
 
-    fn reopen(&self) -> rusqlite::Result<Database> {
-        if let Some(folder) = self.path.parent() {
-            // If that fails, so does opening, with the better message.
-            let _ = std::fs::create_dir_all(folder);
+    /// The database, opened again; with `damage`, saved into a new one.
+    fn open(&mut self, damage: Option<&rusqlite::Error>) -> Result<Database, Unavailable> {
+        let mut damages = Vec::new();
+        let parts = &mut self.parts;
+        let opened = match damage {
+            Some(error) => parts.dir.rescue(error, &mut damages),
+            None => parts.dir.open(&mut damages),
+        };
+        for what in damages {
+            (parts.notice)(Notice::Damaged(Damage { zone: None, what }));
         }
-        let db = Database::open(&self.path)?;
+        let db = opened?;
         if db.border_secret()?.is_none() {
-            db.set_border_secret(&self.secret)?;
+            db.set_border_secret(&parts.secret)?;
         }
+        let mut places = Vec::new();
+        db.walk(|_, facts| places.extend(facts.map(|facts| facts.place)))?;
+        parts.next_file = parts.next_file.max(next_file(&places, &*parts.disk));
         Ok(db)
     }
 
-    fn put(&mut self, db: &Database, op: &Op, files: &mut Files) -> Result<(), WriteError> {
-        match op {
-            Op::Commit(checked, confirmation, _) => {
-                self.put_version(db, checked.zone(), checked.difference(), files)?;
-                db.set_confirmation(checked.zone().apex(), *confirmation)?;
-            }
-            Op::Confirm(apex, confirmation, _) => {
-                // With a version that is not on disk yet, its confirmation waits beside it.
-                if self.pending.get(apex).is_none_or(|pending| pending.zone.is_none()) {
-                    db.set_confirmation(apex, *confirmation)?;
-                }
-            }
-            Op::Retire(apexes, wall) => {
-                for apex in apexes {
-                    db.set_retired(apex, *wall)?;
-                }
-            }
-            Op::Purge(wall) => {
-                for (key, file) in db.retired_before(*wall)? {
-                    db.remove(&key)?;
-                    files.replaced.extend(file);
-                }
-            }
-            Op::Restore(..) => {}
-        }
-        Ok(())
+    fn file_number(&mut self) -> u64 {
+        let number = self.parts.next_file;
+        self.parts.next_file += 1;
+        number
     }
 
-    /// A small zone goes into its row; of a large one the difference into the journal, or all into a new file.
-    fn put_version(
-        &mut self,
-        db: &Database,
-        zone: &Zone,
-        difference: Option<&Difference>,
-        files: &mut Files,
-    ) -> Result<(), WriteError> {
-        let apex = zone.apex();
-        let stored = db.facts(apex)?;
-        let size: u64 = zone.pages().map(|(_, page)| page.len() as u64).sum();
-        if size > ROW_LIMIT {
-            if let (Some(difference), Some(facts)) = (difference, &stored)
-                && facts.file.is_some()
-                && facts.last == difference.from
-            {
-                let octets = difference.to_bytes();
-                let (used, steps) = db.journal_size(apex)?;
-                if used + octets.len() as u64 <= facts.size / JOURNAL_SHARE && steps < JOURNAL_STEPS {
-                    let facts = Facts { last: zone.serial(), ..facts.clone() };
-                    db.append(apex, &facts, steps, &octets)?;
-                    return Ok(());
-                }
-            }
-            let number = self.next_file;
-            self.next_file += 1;
-            let size = self.disk.create(&page_file_name(number), &mut |mut out| image::encode(zone, &mut out))?;
-            files.created.push(number);
-            let facts = Facts { base: zone.serial(), last: zone.serial(), size, file: Some(number) };
-            db.set_base(apex, &facts, None)?;
-        } else {
-            let mut octets = Vec::with_capacity(size as usize + 64);
-            image::encode(zone, &mut octets)?;
-            let facts =
-                Facts { base: zone.serial(), last: zone.serial(), size: octets.len() as u64, file: None };
-            db.set_base(apex, &facts, Some(&octets))?;
-        }
-        files.replaced.extend(stored.and_then(|facts| facts.file));
-        Ok(())
-    }
-
+    /// A zone as it is here: in memory if the disk does not have it.
     fn restore(&mut self, apex: &Name) -> Option<Restored> {
-        let db = self.database.as_ref()?;
-        let row = db.zone_row(&database::key(apex)).ok()??;
-        restore_zone(db, self.disk.as_mut(), &self.secret, row).ok()
+        let pending = self.pending.get(apex);
+        if let Some(Pending { version: Some(version), confirmation, why }) = pending {
+            let committed = Committed::from_checked(version, Durability::Volatile(why.clone()));
+            let confirmation = Some(*confirmation).filter(|c| c.serial == version.zone().serial());
+            return Some(Restored { committed, confirmation });
+        }
+        let newer = pending.map(|pending| pending.confirmation);
+        let opened;
+        let db = match &self.parts.database {
+            Some(db) => db,
+            None => {
+                opened = Database::open_read_only(&self.parts.dir.database()).ok()?;
+                &opened
+            }
+        };
+        let key = key(apex);
+        let facts: Facts = db.facts_of(apex).ok()??;
+        match restore_zone(db, &*self.parts.disk, &key, &facts) {
+            Ok((mut restored, _)) => {
+                let serial = restored.committed.zone().serial();
+                restored.confirmation = newer.filter(|c| c.serial == serial).or(restored.confirmation);
+                Some(restored)
+            }
+            Err(broken) => {
+                if let Broken::Zone(_) = broken {
+                    // Rows that cannot be removed are found damaged again at the next start.
+                    let _ = db.remove(&key);
+                }
+                let damage = Damage { zone: Some(apex.clone()), what: broken.to_string() };
+                (self.parts.notice)(Notice::Damaged(damage));
+                None
+            }
+        }
     }
 }
 
-#[derive(Debug, thiserror::Error)]
-enum WriteError {
-    #[error(transparent)]
-    Database(#[from] rusqlite::Error),
-    #[error(transparent)]
-    File(#[from] std::io::Error),
+/// A number that no page file has had, as far as anybody remembers.
+pub(crate) fn next_file(places: &[Place], disk: &dyn Disk) -> u64 {
+    let known = places.iter().filter_map(|place| match place {
+        Place::File(number) => Some(*number),
+        Place::Row(_) => None,
+    });
+    let names = disk.list().unwrap_or_default();
+    let found = names.iter().filter_map(|name| page_file_number(name));
+    known.chain(found).max().map_or(1, |highest| highest.saturating_add(1))
 }
 
-/// The name of page file `number`.
-pub(crate) fn page_file_name(number: u64) -> String {
-    format!("{number:016x}.pages")
+/// The zone of a commit that came back from the scribe.
+fn filed(op: &Op) -> Option<&Name> {
+    match op {
+        Op::Commit(commit) if commit.file.is_some() => Some(commit.apex()),
+        _ => None,
+    }
+}
+
+/// What shares a transaction with `first`; whether the end was among it.
+fn collect(first: Op, inbox: &Receiver<Op>) -> (Vec<Op>, bool) {
+    let (mut batch, mut octets, mut last) = (Vec::new(), 0, false);
+    let mut next = Some(first);
+    while let Some(op) = next {
+        match op {
+            Op::End => last = true,
+            Op::Commit(commit) => {
+                octets += commit.octets();
+                batch.push(Op::Commit(commit));
+            }
+            op => batch.push(op),
+        }
+        let full = batch.len() >= BATCH || octets >= BATCH_OCTETS;
+        next = if full { None } else { inbox.try_recv().ok() };
+    }
+    (batch, last)
 }

@@ -1,0 +1,178 @@
+//! What is asked of the writer. Whatever becomes of it, each asker is answered exactly once.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use secondo_transfer::CheckedZone;
+use secondo_wire::{Name, Serial};
+
+use crate::committed::{Committed, Durability};
+use crate::confirmation::Confirmation;
+use crate::facts::Stamp;
+use crate::restore::{Damage, Restored};
+use crate::scribe::Filed;
+
+/// What the store tells unasked, from the writer's thread.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// A version that was volatile is durable now.
+    Recovered(Recovered),
+    /// Damage came to light while running.
+    Damaged(Damage),
+}
+
+/// A version that was volatile and is durable now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recovered {
+    /// The zone.
+    pub apex: Name,
+    /// The version.
+    pub serial: Serial,
+}
+
+/// What stands in for a reason when the writer ended before it could do what was asked.
+const ENDED: &str = "the store has ended";
+
+/// Calls `done`; a panic in it is the asker's, not the store's.
+fn call<T>(done: Option<Done<T>>, answer: T) {
+    if let Some(done) = done {
+        // The panic hook has told of it.
+        let _ = catch_unwind(AssertUnwindSafe(|| done(answer)));
+    }
+}
+
+pub(crate) type Done<T> = Box<dyn FnOnce(T) + Send>;
+
+pub(crate) enum Op {
+    Commit(Commit),
+    Confirm(Confirm),
+    Retire(Vec<Name>, Option<u64>),
+    Purge(u64),
+    Restore(Restore),
+    /// From the scribe: a page file is written, or is not.
+    Filed(Filed),
+    /// The last word of the store.
+    End,
+}
+
+impl Op {
+    /// The zone, of what waits its turn while the zone's page file is written.
+    pub(crate) fn apex(&self) -> Option<&Name> {
+        match self {
+            Op::Commit(commit) => Some(commit.apex()),
+            Op::Confirm(confirm) => Some(&confirm.apex),
+            Op::Restore(restore) => Some(&restore.apex),
+            Op::Retire(..) | Op::Purge(_) | Op::Filed(_) | Op::End => None,
+        }
+    }
+}
+
+/// A version with its confirmation.
+pub(crate) struct Commit {
+    /// `None` only once it was given away.
+    checked: Option<CheckedZone>,
+    pub(crate) confirmation: Confirmation,
+    /// Its page file, once written.
+    pub(crate) file: Option<(u64, Stamp)>,
+    /// `None`: another try of what was answered before.
+    done: Option<Done<Committed>>,
+}
+
+impl Commit {
+    pub(crate) fn new(
+        checked: CheckedZone,
+        confirmation: Confirmation,
+        done: Option<Done<Committed>>,
+    ) -> Commit {
+        Commit { checked: Some(checked), confirmation, file: None, done }
+    }
+
+    /// Whether it was volatile before.
+    pub(crate) fn is_retry(&self) -> bool {
+        self.done.is_none()
+    }
+
+    pub(crate) fn checked(&self) -> &CheckedZone {
+        self.checked.as_ref().expect("it is given away only by finish, which takes self")
+    }
+
+    pub(crate) fn apex(&self) -> &Name {
+        self.checked().zone().apex()
+    }
+
+    /// Octets of all pages.
+    pub(crate) fn octets(&self) -> u64 {
+        self.checked().zone().pages().map(|(_, page)| page.len() as u64).sum()
+    }
+
+    /// Answers, and gives the version back.
+    pub(crate) fn finish(mut self, durability: Durability) -> (CheckedZone, Confirmation) {
+        let checked = self.checked.take().expect("it is given away only here");
+        call(self.done.take(), Committed::from_checked(&checked, durability));
+        (checked, self.confirmation)
+    }
+}
+
+impl Drop for Commit {
+    fn drop(&mut self) {
+        if let Some(checked) = &self.checked {
+            call(self.done.take(), Committed::from_checked(checked, Durability::Volatile(ENDED.into())));
+        }
+    }
+}
+
+/// A confirmation alone.
+pub(crate) struct Confirm {
+    pub(crate) apex: Name,
+    pub(crate) confirmation: Confirmation,
+    /// `None`: another try of what was answered before.
+    done: Option<Done<Result<(), String>>>,
+}
+
+impl Confirm {
+    pub(crate) fn new(
+        apex: Name,
+        confirmation: Confirmation,
+        done: Option<Done<Result<(), String>>>,
+    ) -> Confirm {
+        Confirm { apex, confirmation, done }
+    }
+
+    /// Whether it was refused before.
+    pub(crate) fn is_retry(&self) -> bool {
+        self.done.is_none()
+    }
+
+    /// Answers.
+    pub(crate) fn finish(mut self, result: Result<(), String>) {
+        call(self.done.take(), result);
+    }
+}
+
+impl Drop for Confirm {
+    fn drop(&mut self) {
+        call(self.done.take(), Err(ENDED.into()));
+    }
+}
+
+/// A zone wanted back.
+pub(crate) struct Restore {
+    pub(crate) apex: Name,
+    done: Option<Done<Option<Restored>>>,
+}
+
+impl Restore {
+    pub(crate) fn new(apex: Name, done: Done<Option<Restored>>) -> Restore {
+        Restore { apex, done: Some(done) }
+    }
+
+    /// Answers.
+    pub(crate) fn finish(mut self, found: Option<Restored>) {
+        call(self.done.take(), found);
+    }
+}
+
+impl Drop for Restore {
+    fn drop(&mut self) {
+        call(self.done.take(), None);
+    }
+}

@@ -1,0 +1,192 @@
+//! Zones from an earlier run, verified piece by piece.
+
+use std::io;
+
+use secondo_wire::{Name, NameRef};
+use secondo_zone::{Difference, Zone};
+
+use crate::committed::Committed;
+use crate::confirmation::Confirmation;
+use crate::database::{Database, Found, is_damage};
+use crate::disk::Disk;
+use crate::facts::{Facts, Place, page_file_name};
+use crate::image::{self, BadImage};
+
+/// Something found damaged; it was set aside and is fetched again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Damage {
+    /// The zone concerned; `None`: the store as a whole.
+    pub zone: Option<Name>,
+    /// What is wrong, for the log.
+    pub what: String,
+}
+
+/// A zone from an earlier run.
+#[derive(Debug)]
+pub struct Restored {
+    /// The version, checksums and structure verified.
+    pub committed: Committed,
+    /// When a primary last vouched for it; `None` when that is not known: the zone is expired until one does.
+    pub confirmation: Option<Confirmation>,
+}
+
+/// Why a zone cannot be had from disk.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Broken {
+    /// Its rows or its page file are damaged.
+    #[error("{0}")]
+    Zone(String),
+    /// The disk does not give its page file now.
+    #[error("{0}")]
+    Disk(String),
+    /// SQLite does not give its rows.
+    #[error("secondo.db: {0}")]
+    Database(#[from] rusqlite::Error),
+}
+
+/// The name that a key stands for.
+pub(crate) fn name_of(key: &[u8]) -> Option<Name> {
+    match NameRef::split_from(key) {
+        Some((name, [])) => Some(name.to_owned()),
+        _ => None,
+    }
+}
+
+/// One zone out of its rows and its page file, and whether its confirmation is damaged.
+pub(crate) fn restore_zone(
+    db: &Database,
+    disk: &dyn Disk,
+    key: &[u8],
+    facts: &Facts,
+) -> Result<(Restored, bool), Broken> {
+    let mut zone = base(db, disk, facts)?;
+    if zone.apex().as_wire().to_ascii_lowercase() != key || zone.serial() != facts.base {
+        return Err(Broken::Zone("its image is of another version".into()));
+    }
+    let mut sum = facts.journal.before;
+    for number in facts.journal.first..facts.journal.next {
+        let broken = |what: &str| Broken::Zone(format!("step {number} of its journal {what}"));
+        let (octets, own) = match db.step(key, number, sum)? {
+            Found::Whole(step) => step,
+            Found::Missing => return Err(broken("is missing")),
+            Found::Damaged => return Err(broken("fails the checksum")),
+        };
+        let difference =
+            Difference::from_bytes(&octets).map_err(|error| broken(&format!("cannot be read: {error}")))?;
+        if difference.from != zone.serial() {
+            return Err(broken("leads on from another version"));
+        }
+        zone = difference.apply(&zone).map_err(|error| broken(&format!("does not apply: {error}")))?;
+        sum = own;
+    }
+    if sum != facts.journal.last || zone.serial() != facts.last {
+        return Err(Broken::Zone("its journal is of another version".into()));
+    }
+    let confirmation = db.confirmation(key)?;
+    let damaged = matches!(confirmation, Found::Damaged);
+    // A confirmation of another version says nothing about this one.
+    let confirmation = confirmation.whole().filter(|confirmation| confirmation.serial == zone.serial());
+    Ok((Restored { committed: Committed::from_disk(zone), confirmation }, damaged))
+}
+
+fn base(db: &Database, disk: &dyn Disk, facts: &Facts) -> Result<Zone, Broken> {
+    let number = match facts.place {
+        Place::Row(id) => {
+            let octets = db.image(id)?.ok_or_else(|| Broken::Zone("its image is missing".into()))?;
+            return image::decode(&octets[..], facts.stamp)
+                .map_err(|bad| Broken::Zone(format!("its image: {bad}")));
+        }
+        Place::File(number) => number,
+    };
+    let name = page_file_name(number);
+    let opened = disk.open(&name).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => Broken::Zone(format!("zones/{name} is missing")),
+        _ => Broken::Disk(format!("zones/{name}: {error}")),
+    });
+    let (size, reader) = opened?;
+    let decoded = if size == facts.stamp.size {
+        image::decode(io::BufReader::with_capacity(1 << 18, reader), facts.stamp)
+    } else {
+        Err(if size < facts.stamp.size { BadImage::Torn } else { BadImage::Trailing })
+    };
+    decoded.map_err(|bad| {
+        let what = format!("zones/{name}: {bad}");
+        match bad {
+            BadImage::Disk(_) => return Broken::Disk(what),
+            // A whole image, perhaps that of another zone: it is not touched.
+            BadImage::Other => {}
+            // What cannot be moved stays; it is not referred to any more.
+            _ => drop(disk.set_aside(&name)),
+        }
+        Broken::Zone(what)
+    })
+}
+
+/// What a walk over the whole database found.
+#[derive(Default)]
+pub(crate) struct Inventory {
+    pub(crate) restored: Vec<Restored>,
+    /// Names of zones that are there and not wanted.
+    pub(crate) others: Vec<Name>,
+    /// Page files and images that rows refer to.
+    pub(crate) places: Vec<Place>,
+    pub(crate) damages: Vec<Damage>,
+    /// Keys whose rows are of no use.
+    pub(crate) unusable: Vec<Vec<u8>>,
+}
+
+impl Inventory {
+    /// Restores the zones that `wanted` wants. The error, beside what was found all the same, says that SQLite's file
+    /// itself is damaged.
+    pub(crate) fn take(
+        db: &Database,
+        disk: &dyn Disk,
+        wanted: &dyn Fn(&Name) -> bool,
+    ) -> (Inventory, Option<rusqlite::Error>) {
+        let mut found = Inventory::default();
+        let mut failed = None;
+        let walked = db.walk(|key, facts| {
+            let name = name_of(&key);
+            let damage = |what: &str| Damage { zone: name.clone(), what: what.into() };
+            let (Some(facts), Some(apex)) = (facts, &name) else {
+                found.damages.push(damage("its row fails the checksum"));
+                found.unusable.push(key);
+                return;
+            };
+            if !wanted(apex) {
+                found.places.push(facts.place);
+                found.others.push(apex.clone());
+                return;
+            }
+            match restore_zone(db, disk, &key, &facts) {
+                Ok((restored, unconfirmed)) => {
+                    if unconfirmed {
+                        found.damages.push(damage(
+                            "its confirmation fails the checksum: expired until a primary vouches",
+                        ));
+                    }
+                    found.places.push(facts.place);
+                    found.restored.push(restored);
+                }
+                Err(broken) => {
+                    found.damages.push(damage(&broken.to_string()));
+                    match broken {
+                        Broken::Zone(_) => found.unusable.push(key),
+                        Broken::Disk(_) => found.places.push(facts.place),
+                        Broken::Database(error) => {
+                            found.places.push(facts.place);
+                            if is_damage(&error) {
+                                failed.get_or_insert(error);
+                            }
+                        }
+                    }
+                }
+            }
+        });
+        let error = walked.err().or(failed);
+        if let Some(error) = &error {
+            found.damages.push(Damage { zone: None, what: format!("secondo.db: {error}") });
+        }
+        (found, error)
+    }
+}

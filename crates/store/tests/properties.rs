@@ -1,0 +1,239 @@
+//! What holds for any zone and any history.
+
+mod world;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use proptest::prelude::*;
+use secondo_store::{Confirmation, Durability, Restored, Store};
+use secondo_wire::Serial;
+use secondo_zone::Zone;
+use world::*;
+
+const APEXES: [&str; 3] = ["example.", "Sub.example.", "other.test."];
+
+/// Something asked of the store, or done to it.
+#[derive(Clone, Debug)]
+enum Step {
+    /// A version of that zone: with so many large owners, by its difference if that can be.
+    Commit {
+        zone: usize,
+        size: u32,
+        changed: (u32, u8),
+        incremental: bool,
+    },
+    Confirm {
+        zone: usize,
+    },
+    Retire {
+        zone: usize,
+    },
+    Unretire {
+        zone: usize,
+    },
+    Purge,
+    /// Ended cleanly and opened again.
+    Reopen,
+    /// Killed and opened again; what was asked was answered before, or not.
+    Kill {
+        answered: bool,
+    },
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let zone = 0..APEXES.len();
+    let size = prop_oneof![3 => 0..20u32, 2 => 300..320u32];
+    prop_oneof![
+        8 => (zone.clone(), size, (0..40u32, any::<u8>()), any::<bool>())
+            .prop_map(|(zone, size, changed, incremental)| Step::Commit { zone, size, changed, incremental }),
+        3 => zone.clone().prop_map(|zone| Step::Confirm { zone }),
+        1 => zone.clone().prop_map(|zone| Step::Retire { zone }),
+        1 => zone.prop_map(|zone| Step::Unretire { zone }),
+        1 => Just(Step::Purge),
+        1 => Just(Step::Reopen),
+        2 => any::<bool>().prop_map(|answered| Step::Kill { answered }),
+    ]
+}
+
+/// What may come back of a zone.
+#[derive(Default)]
+struct Model {
+    /// All versions asked for, oldest first.
+    versions: Vec<Zone>,
+    /// Confirmations asked for.
+    confirmations: Vec<Confirmation>,
+    /// How many versions and confirmations were answered as durable: nothing older may come back.
+    durable: Arc<Mutex<(usize, usize)>>,
+    retired: bool,
+    /// It may be gone: it was purged.
+    purged: bool,
+}
+
+impl Model {
+    fn check(&self, restored: Option<&Restored>) -> Result<(), TestCaseError> {
+        let (versions, confirmations) = *self.durable.lock().unwrap();
+        let Some(restored) = restored else {
+            prop_assert!(versions == 0 || self.purged, "a durable version is gone");
+            return Ok(());
+        };
+        let zone = restored.committed.zone();
+        let at = self.versions.iter().position(|version| version.serial() == zone.serial());
+        let at = at.expect("only what was asked for comes back");
+        prop_assert!(at + 1 >= versions, "version {} came back, {versions} were durable", at + 1);
+        prop_assert_eq!(content(zone), content(&self.versions[at]));
+        let confirmation =
+            restored.confirmation.expect("no version is written without a confirmation of its own");
+        prop_assert_eq!(confirmation.serial, zone.serial());
+        let at = self.confirmations.iter().position(|asked| *asked == confirmation);
+        let at = at.expect("only what was asked for comes back");
+        prop_assert!(
+            at + 1 >= confirmations,
+            "confirmation {} came back, {confirmations} were durable",
+            at + 1
+        );
+        Ok(())
+    }
+
+    /// The store took up what came back: older things are of no account now.
+    fn resume(&mut self, restored: Option<&Restored>) {
+        let Some(restored) = restored else {
+            *self = Model::default();
+            return;
+        };
+        let serial = restored.committed.zone().serial();
+        let known = self.versions.iter().position(|version| version.serial() == serial).unwrap();
+        self.versions.truncate(known + 1);
+        let known =
+            self.confirmations.iter().position(|asked| Some(*asked) == restored.confirmation).unwrap();
+        self.confirmations.truncate(known + 1);
+        self.durable = Arc::new(Mutex::new((self.versions.len(), self.confirmations.len())));
+        (self.retired, self.purged) = (false, false);
+    }
+}
+
+/// Waits until all that was asked before is answered.
+fn wait(store: &Store) {
+    for apex in APEXES {
+        restore(store, apex);
+    }
+}
+
+fn live(steps: Vec<Step>) -> Result<(), TestCaseError> {
+    let mut folder = tempfile::tempdir().unwrap();
+    let mut store = open(folder.path()).0;
+    let mut models: [Model; 3] = Default::default();
+    let (mut clock, mut serial) = (1000, 0xFFFF_FFF0_u32);
+    for step in steps {
+        clock += 1;
+        match step {
+            Step::Commit { zone: index, size, changed: (owner, value), incremental: asked } => {
+                serial = serial.wrapping_add(1);
+                let model = &mut models[index];
+                let mut owners: BTreeMap<u32, (u8, u8)> =
+                    (0..size).map(|number| (number, (250, 1))).collect();
+                owners.insert(owner, (value, value));
+                let new = zone(APEXES[index], serial, &owners);
+                let checked = match model.versions.last().filter(|_| asked) {
+                    Some(old) => incremental(old, &new),
+                    None => full(&new),
+                };
+                let confirmation = confirmation(Serial(serial), clock);
+                model.versions.push(new);
+                model.confirmations.push(confirmation);
+                let counts = (model.versions.len(), model.confirmations.len());
+                let durable = Arc::clone(&model.durable);
+                store.commit(checked, confirmation, move |committed| {
+                    assert_eq!(*committed.durability(), Durability::Durable);
+                    *durable.lock().unwrap() = counts;
+                });
+            }
+            Step::Confirm { zone } => {
+                let model = &mut models[zone];
+                let Some(version) = model.versions.last() else { continue };
+                let confirmation = confirmation(version.serial(), clock);
+                model.confirmations.push(confirmation);
+                let (durable, count) = (Arc::clone(&model.durable), model.confirmations.len());
+                let purged = model.purged;
+                store.confirm(&name(APEXES[zone]), confirmation, move |result| {
+                    assert!(result.is_ok() || purged, "{result:?}");
+                    durable.lock().unwrap().1 = count;
+                });
+            }
+            Step::Retire { zone } => {
+                models[zone].retired = true;
+                store.retire(vec![name(APEXES[zone])], clock);
+            }
+            Step::Unretire { zone } => {
+                models[zone].retired = false;
+                store.unretire(vec![name(APEXES[zone])]);
+            }
+            Step::Purge => {
+                store.purge(clock);
+                models.iter_mut().for_each(|model| model.purged |= model.retired);
+            }
+            Step::Reopen | Step::Kill { .. } => {
+                if let Step::Kill { answered } = step {
+                    if answered {
+                        wait(&store);
+                    }
+                    // What is answered from here on may or may not be in the copy.
+                    let durable: Vec<_> = models.iter().map(|model| *model.durable.lock().unwrap()).collect();
+                    let files = snapshot(folder.path());
+                    drop(store);
+                    for (model, durable) in models.iter_mut().zip(durable) {
+                        model.durable = Arc::new(Mutex::new(durable));
+                    }
+                    folder = tempfile::tempdir().unwrap();
+                    lay(folder.path(), &files);
+                } else {
+                    drop(store);
+                    for model in &models {
+                        let durable = *model.durable.lock().unwrap();
+                        prop_assert_eq!(durable, (model.versions.len(), model.confirmations.len()));
+                    }
+                }
+                let (next, opened) = open(folder.path());
+                prop_assert!(opened.damages.is_empty(), "{:?}", opened.damages);
+                prop_assert!(opened.refused.is_none());
+                store = next;
+                for (model, apex) in models.iter_mut().zip(APEXES) {
+                    let apex = name(apex);
+                    let restored =
+                        opened.restored.iter().find(|restored| *restored.committed.zone().apex() == apex);
+                    model.check(restored)?;
+                    model.resume(restored);
+                }
+                store.unretire(APEXES.map(name).into());
+            }
+        }
+    }
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
+
+    #[test]
+    fn any_history_comes_back_as_it_was(mut steps in prop::collection::vec(step(), 1..40)) {
+        steps.push(Step::Reopen);
+        live(steps)?;
+    }
+
+    #[test]
+    fn any_zone_survives(
+        owners in prop::collection::btree_map(0..2000u32, any::<(u8, u8)>(), 0..600),
+        serial: u32,
+    ) {
+        let folder = tempfile::tempdir().unwrap();
+        let zone = zone("example.", serial, &owners);
+        let (store, _) = open(folder.path());
+        commit(&store, full(&zone), 5);
+        drop(store);
+        let (_store, opened) = open(folder.path());
+        let restored = opened.restored[0].committed.zone();
+        prop_assert_eq!(content(restored), content(&zone));
+        prop_assert!(restored.pages().eq(zone.pages()));
+        prop_assert_eq!(restored.digest(), zone.digest());
+    }
+}
