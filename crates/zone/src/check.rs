@@ -254,3 +254,147 @@ fn have_an_owner_in_common(main: &PageTree, hashed: &PageTree) -> bool {
     }
     false
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rrset;
+    use crate::varint;
+    use secondo_wire::Serial;
+
+    const SECRET: [u8; 16] = [4; 16];
+
+    /// A page by hand: `spoil` sees its parts before they are joined.
+    #[derive(Clone)]
+    struct Plan {
+        width: u8,
+        prefix: usize,
+        /// Key, whether spelled, body.
+        owners: Vec<(Vec<u8>, bool, Vec<u8>)>,
+        fingerprint: u8,
+    }
+
+    fn set(rtype: u16, ttl: u32, rdatas: &[&[u8]]) -> Vec<u8> {
+        let mut out = vec![];
+        rrset::put(&mut out, RecordType(rtype), ttl, rdatas.iter().copied());
+        out
+    }
+
+    fn plan() -> Plan {
+        let (mname, rname) = (Name::root(), Name::root());
+        let soa = Soa { mname, rname, serial: Serial(1), refresh: 1, retry: 2, expire: 3, minimum: 4 };
+        let owners = vec![
+            (vec![], false, set(6, 300, &[&soa.to_rdata()])),
+            (b"a\0".to_vec(), false, set(2, 300, &[b"\x01M\0", b"\x01n\0"])),
+            (b"b\0".to_vec(), false, set(1, 300, &[b"abcd"])),
+        ];
+        Plan { width: 2, prefix: 0, owners, fingerprint: 0 }
+    }
+
+    impl Plan {
+        fn page(&self) -> Vec<u8> {
+            let secret = BorderSecret::new(SECRET);
+            let count = self.owners.len();
+            let prefix = &self.owners[0].0[..self.prefix];
+            let mut out = vec![crate::page::VERSION, self.width];
+            out.extend((prefix.len() as u16).to_le_bytes());
+            out.extend((count as u32).to_le_bytes());
+            out.extend(self.owners.iter().map(|(key, ..)| secret.hash(key).fingerprint() ^ self.fingerprint));
+            let (mut at, mut entries) = (HEAD + count * (1 + usize::from(self.width)) + prefix.len(), vec![]);
+            for (key, spelled, body) in &self.owners {
+                out.extend(&(at as u32).to_le_bytes()[..usize::from(self.width)]);
+                let mut entry = vec![];
+                varint::put(&mut entry, ((key.len() - prefix.len()) as u32) << 1 | u32::from(*spelled));
+                entry.extend([&key[prefix.len()..], body].concat());
+                at += entry.len();
+                entries.extend(entry);
+            }
+            [&out[..], prefix, &entries].concat()
+        }
+
+        fn load(&self, tree: Tree) -> Result<Zone, &'static str> {
+            let apex = Name::parse("example.").unwrap();
+            Zone::from_pages(apex, &BorderSecret::new(SECRET), [(tree, self.page())])
+                .map_err(|damage| damage.what)
+        }
+
+        fn with(mut self, at: usize, body: Vec<u8>) -> Plan {
+            self.owners[at].2 = body;
+            self
+        }
+    }
+
+    #[test]
+    fn a_page_of_good_parts_is_taken() {
+        let zone = plan().load(Tree::Main).unwrap();
+        assert_eq!((zone.counts().names, zone.counts().records), (3, 4));
+    }
+
+    #[test]
+    fn each_rule_of_a_page_is_checked() {
+        let refused = |plan: &Plan| plan.load(Tree::Main).unwrap_err();
+        assert_eq!(refused(&Plan { width: 4, ..plan() }), "its offsets have the wrong width");
+        assert_eq!(refused(&Plan { width: 3, ..plan() }), "its head does not fit");
+        assert_eq!(
+            refused(&Plan { owners: vec![plan().owners[0].clone(); 2], ..plan() }),
+            "owners are out of order"
+        );
+        assert_eq!(refused(&Plan { fingerprint: 1, ..plan() }), "a fingerprint does not fit");
+        assert_eq!(refused(&Plan { owners: plan().owners[1..].to_vec(), ..plan() }), "no SOA at the apex");
+        assert_eq!(plan().load(Tree::Nsec3).unwrap_err(), "an owner is in the wrong tree");
+        // One owner alone has its whole key as prefix.
+        let mut alone = Plan { owners: vec![plan().owners[1].clone()], ..plan() };
+        assert_eq!(refused(&alone), "its prefix is not the longest");
+        alone.prefix = 2;
+        assert_eq!(refused(&alone), "no SOA at the apex");
+        for key in [&b"A\0"[..], b"a", b"\0", b"a\0\0", b"\x01\0", b"\x01\x03\0", &[b'a'; 64]] {
+            let mut plan = plan();
+            plan.owners[1].0 = key.to_vec();
+            assert_eq!(refused(&plan), "a key is no name of the zone", "{key:?}");
+        }
+        let mut giant = plan();
+        giant.owners[1].2 = set(65_280, 300, &[&[0; 9000]]);
+        assert_eq!(refused(&giant), "a border stands at the wrong place");
+    }
+
+    #[test]
+    fn each_rule_of_an_owner_is_checked() {
+        let refused = |body: Vec<u8>| plan().with(1, body).load(Tree::Main).unwrap_err();
+        assert_eq!(refused(vec![]), "an owner has no records");
+        assert_eq!(refused(vec![0xFF]), "an RRset does not fit");
+        assert_eq!(refused([set(2, 1, &[b"\0"]), set(1, 1, &[b"abcd"])].concat()), "RRsets are out of order");
+        assert_eq!(
+            refused([set(1, 1, &[b"abcd"]), set(1, 1, &[b"abcd"])].concat()),
+            "RRsets are out of order"
+        );
+        assert_eq!(refused(set(1, 1, &[b"abcd", b"abcc"])), "records are out of order");
+        assert_eq!(refused(set(2, 1, &[b"\x01N\0", b"\x01n\0"])), "records are out of order");
+        assert_eq!(refused(set(1, 1, &[b"abc"])), "RDATA does not fit its type");
+        assert_eq!(refused(set(6, 1, &[b"abc"])), "a type does not belong there");
+        assert_eq!(refused(set(255, 1, &[b"abc"])), "a type does not belong there");
+        // Type and TTL written out though the tables have them.
+        assert_eq!(refused(b"\xF8\0\x01\x08abcd".to_vec()), "an RRset is not in its shortest form");
+        assert_eq!(refused(b"\x0F\x3C\x08abcd".to_vec()), "an RRset is not in its shortest form");
+        // One record written as several; a list with octets left over.
+        assert_eq!(refused(b"\x08\x03\x05\x04abcd".to_vec()), "an RRset does not fit");
+        assert_eq!(refused(b"\x08\x05\x0B\x04abcd\x04abce!".to_vec()), "a record does not fit");
+        let signature = |covers: u8| [&[0, covers][..], &[0; 16], b"\0sig"].concat();
+        assert_eq!(refused(set(46, 1, &[&signature(1), &signature(2)])), "RDATA does not fit its type");
+        let twice = set(6, 1, &[&[0; 22], &[&[0; 21][..], &[1]].concat()]);
+        assert_eq!(plan().with(0, twice).load(Tree::Main).unwrap_err(), "a type does not belong there");
+    }
+
+    #[test]
+    fn a_spelling_has_capitals_where_letters_are() {
+        let load = |bits: &[u8]| {
+            let mut plan = plan().with(1, [bits, &set(1, 1, &[b"abcd"])].concat());
+            plan.owners[1].1 = true;
+            plan.load(Tree::Main).map(drop)
+        };
+        // 1 a 7 e x a m p | l e 0
+        assert_eq!(load(&[0b10, 0]), Ok(()));
+        for bits in [[0, 0], [0b1, 0], [0b100, 0], [0b10, 0b100], [0b10, 0b1000]] {
+            assert_eq!(load(&bits), Err("a spelling does not fit"), "{bits:?}");
+        }
+    }
+}

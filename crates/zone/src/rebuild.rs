@@ -175,6 +175,65 @@ mod tests {
         assert!(tree.len() > 30);
     }
 
+    /// Owners in order with the weights given; `true`: a natural border stands behind the key.
+    fn owners(secret: &BorderSecret, plan: &[(bool, usize)]) -> Vec<(Vec<u8>, Vec<u8>)> {
+        let mut number = 0;
+        let mut next = |border: bool| {
+            loop {
+                number += 1;
+                let key = format!("{number:06}\0").into_bytes();
+                if secret.hash(&key).is_border() == border {
+                    return key;
+                }
+            }
+        };
+        plan.iter().map(|&(border, weight)| (next(border), vec![1; weight - 7])).collect()
+    }
+
+    fn assert_change(old: &Model, new: &Model, secret: &BorderSecret) {
+        let keys: std::collections::BTreeSet<_> = old.keys().chain(new.keys()).collect();
+        let changed = keys.into_iter().filter(|key| old.get(*key) != new.get(*key));
+        let changes = changed.map(|key| Change { key, body: new.get(key).map(|body| (false, &body[..])) });
+        let tree = fresh(old, secret);
+        let (got, expected) = (rebuilt(&tree, &tree, secret, changes), fresh(new, secret));
+        assert!(got.pages().map(Page::bytes).eq(expected.pages().map(Page::bytes)));
+    }
+
+    #[test]
+    fn without_its_giant_a_page_goes_on_behind_a_border_too_near() {
+        let secret = BorderSecret::new([5; 16]);
+        let all = owners(&secret, &[(false, 100), (true, 100), (false, MOST), (false, 100), (true, 600)]);
+        let with: Model = all.iter().cloned().collect();
+        let mut without = with.clone();
+        without.remove(&all[2].0);
+        assert_eq!((fresh(&with, &secret).len(), fresh(&without, &secret).len()), (3, 1));
+        assert_change(&with, &without, &secret);
+        assert_change(&without, &with, &secret);
+    }
+
+    #[test]
+    fn old_and_new_agree_only_behind_a_border_of_both() {
+        let secret = BorderSecret::new([5; 16]);
+        let plan = [
+            (false, 300),
+            (true, 20),
+            (false, 8000),
+            (false, 200),
+            (true, 100),
+            (false, 300),
+            (true, 300),
+            (false, 50),
+        ];
+        let all = owners(&secret, &plan);
+        let old: Model = all.iter().cloned().collect();
+        // The border behind the second is kept now, and the owner that the cap cut behind is gone.
+        let mut new = old.clone();
+        new.insert(all[0].0.clone(), vec![2; 600]);
+        new.remove(&all[2].0);
+        assert_change(&old, &new, &secret);
+        assert_change(&new, &old, &secret);
+    }
+
     #[test]
     fn a_change_of_one_owner_rewrites_few_pages() {
         let secret = BorderSecret::new([5; 16]);

@@ -256,8 +256,9 @@ proptest! {
     #[test]
     fn damaged_pages_are_refused_or_still_a_zone(
         records in records(60),
-        flips in prop::collection::vec((any::<prop::sample::Index>(), any::<prop::sample::Index>(), any::<u8>()), 1..4),
+        flips in prop::collection::vec((any::<prop::sample::Index>(), any::<prop::sample::Index>(), any::<u8>()), 0..3),
         cut in any::<Option<prop::sample::Index>>(),
+        lost in any::<Option<prop::sample::Index>>(),
     ) {
         let mut pages = pages(&build(&with_soa(1, records)));
         for (page, at, octet) in flips {
@@ -270,6 +271,9 @@ proptest! {
             let page = cut.index(pages.len());
             let length = cut.index(pages[page].1.len());
             pages[page].1.truncate(length);
+        }
+        if let Some(lost) = lost {
+            pages.remove(lost.index(pages.len()));
         }
         if let Some(zone) = load(pages) {
             // What is accepted has the pages of a fresh build.
