@@ -1,11 +1,12 @@
-//! PowerDNS Authoritative with its SQLite backend, as primary.
+//! PowerDNS Authoritative with its SQLite backend, as primary, and as a secondary of what we serve.
 
 use std::fmt::Write;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use crate::process::{self, Process};
 use crate::wait::SOON;
-use crate::{Folder, Plan, Port, Primary, Software, Zone, peers, wait};
+use crate::{Folder, Key, Plan, Port, Primary, Software, Zone, peers, wait};
 
 /// Where packages put the schema of the database.
 const SCHEMAS: [&str; 3] = [
@@ -28,7 +29,9 @@ impl Pdns {
     pub fn primary(plan: Plan) -> Self {
         let mut pdns =
             Self { process: None, zones: plan.zones.clone(), port: Port::free(), folder: Folder::fresh() };
-        pdns.configure(plan.key.is_some());
+        // An address that is admitted needs no key, so with a key no address may be.
+        let admitted = if plan.key.is_some() { "192.0.2.1" } else { "127.0.0.1" };
+        pdns.configure(&format!("primary=yes\nallow-axfr-ips={admitted}\n"));
         for zone in &plan.zones {
             pdns.load(zone);
             pdns.util(&["set-kind", &zone.apex, "primary"]);
@@ -47,24 +50,36 @@ impl Pdns {
         pdns
     }
 
-    fn configure(&self, keyed: bool) {
+    /// PowerDNS as secondary of zones that `primary` serves, on a port that the primary may have been told before.
+    pub fn secondary(apexes: &[&str], port: Port, primary: SocketAddr, key: Option<&Key>) -> Self {
+        let mut pdns = Self { process: None, zones: Vec::new(), port, folder: Folder::fresh() };
+        pdns.configure("secondary=yes\nallow-axfr-ips=127.0.0.1\nallow-notify-from=127.0.0.1\n");
+        for apex in apexes {
+            pdns.util(&["create-secondary-zone", apex, &primary.to_string()]);
+            if let Some(key) = key {
+                pdns.util(&["import-tsig-key", &key.name, &key.algorithm, &key.secret]);
+                pdns.util(&["activate-tsig-key", apex, &key.name, "secondary"]);
+            }
+        }
+        pdns.start();
+        pdns
+    }
+
+    /// `role` are the settings that make it a primary or a secondary.
+    fn configure(&self, role: &str) {
         create_database(self.folder.path());
         let mut text = configuration(self.folder.path());
         let _ = write!(
             text,
             "local-address=127.0.0.1:{port}
 socket-dir={folder}
-primary=yes
-disable-axfr=no
-{admission}
-only-notify=
+{role}only-notify=
 xfr-cycle-interval=1
 cache-ttl=0
 query-cache-ttl=0
 negquery-cache-ttl=0
 zone-cache-refresh-interval=0
 zone-metadata-cache-ttl=0
-domain-metadata-cache-ttl=0
 distributor-threads=1
 receiver-threads=1
 log-timestamp=yes
@@ -73,8 +88,6 @@ dname-processing=yes
 ",
             port = self.port.number(),
             folder = self.folder.path().display(),
-            // An address that is admitted needs no key, so with a key no address may be.
-            admission = if keyed { "allow-axfr-ips=192.0.2.1" } else { "allow-axfr-ips=127.0.0.1" },
         );
         std::fs::write(self.folder.path().join("pdns.conf"), text).expect("our own folder is writable");
     }

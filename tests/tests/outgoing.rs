@@ -6,6 +6,7 @@ use interop::bind::Bind;
 use interop::dig::Client;
 use interop::knot::Knot;
 use interop::nsd::Nsd;
+use interop::pdns::Pdns;
 use interop::secondo::Mark;
 use interop::wait::SOON;
 use interop::{Config, Key, Plan, Port, Primary, Secondo, Software, Zone, dig, each_primary, peers, primary};
@@ -36,9 +37,8 @@ fn a_chain_of_three_carries_every_change(software: Software) {
     let bottom: Box<dyn Primary> = match software {
         Software::Bind => Box::new(Bind::secondary(&apexes, below, secondo.address(), Some(&lower))),
         Software::Knot => Box::new(Knot::secondary(&apexes, below, secondo.address(), Some(&lower))),
-        Software::Nsd | Software::Pdns => {
-            Box::new(Nsd::secondary(&apexes, below, secondo.address(), Some(&lower)))
-        }
+        Software::Nsd => Box::new(Nsd::secondary(&apexes, below, secondo.address(), Some(&lower))),
+        Software::Pdns => Box::new(Pdns::secondary(&apexes, below, secondo.address(), Some(&lower))),
     };
     bottom.until_serving(&zone, SOON);
     dig::assert_same_zone(&zone.apex, top.address(), Some(&upper), bottom.address(), None);
@@ -55,7 +55,7 @@ fn a_chain_of_three_carries_every_change(software: Software) {
     }
     dig::assert_same_zone(&current.apex, top.address(), Some(&upper), bottom.address(), None);
 }
-each_primary!(a_chain_of_three_carries_every_change, bind Bind, knot Knot, nsd Nsd);
+each_primary!(a_chain_of_three_carries_every_change);
 
 #[test]
 fn only_those_named_may_transfer() {
