@@ -358,6 +358,21 @@ mod tests {
     }
 
     #[test]
+    fn nodes_that_become_small_are_put_together() {
+        let tree = Tree::from_pages((0..6400).map(page).collect());
+        // Of each hundred pages five stay.
+        let edits: Vec<Edit> = (0..64).map(|n| Edit { start: n * 100, count: 95, pages: vec![] }).collect();
+        let thin = tree.edited(&edits);
+        assert_sound(&thin);
+        let leaves = |tree: &Tree| match tree.root() {
+            Some(ChildRef::Branch(root)) => root.len(),
+            _ => 0,
+        };
+        assert_eq!(thin.len(), 320);
+        assert!((5..=20).contains(&leaves(&thin)), "{} nodes for 320 pages", leaves(&thin));
+    }
+
+    #[test]
     fn edits_replace_pages_and_share_the_rest() {
         let mut expected: Vec<u32> = (0..3000).map(|n| n * 10).collect();
         let mut tree = Tree::from_pages(expected.iter().map(|&n| page(n)).collect());
