@@ -80,10 +80,23 @@ impl StateDir {
     /// the disk refuses.
     pub(crate) fn open(&mut self, damage: &mut Vec<String>) -> Result<Database, Unavailable> {
         self.claim()?;
+        if let Some(what) = self.lost() {
+            damage.push(what);
+        }
         match Database::open(&self.database()) {
             Err(error) if is_damage(&error) => self.rescue(&error, damage),
             other => Ok(other?),
         }
+    }
+
+    /// What is to be said of a database that is gone while other files tell that there was one.
+    fn lost(&self) -> Option<String> {
+        let octets = |path: &Path| path.metadata().map_or(0, |found| found.len());
+        let path = self.database();
+        let some_zone = || fs::read_dir(self.pages()).is_ok_and(|mut found| found.next().is_some());
+        let others = octets(&with_suffix(&path, "-wal")) > 0 || some_zone();
+        (octets(&path) == 0 && others)
+            .then(|| "secondo.db is missing or empty: nothing of an earlier run is left".into())
     }
 
     /// Copies all rows that can be read into a new database and sets the old one aside, which nobody may have open.

@@ -1,0 +1,403 @@
+//! Damage of every kind at many places: never a panic, never a refused start, never wrong data, never a confirmation
+//! that was not given.
+
+mod world;
+
+use std::collections::BTreeMap;
+use std::io::{self, Read, Write};
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use secondo_store::{Confirmation, Disk, Durability, Fill, Folder, Opened, Store};
+use secondo_wire::Serial;
+use secondo_zone::Zone;
+use world::*;
+
+type Files = BTreeMap<String, Vec<u8>>;
+
+/// All that was ever committed and confirmed.
+#[derive(Default)]
+struct Truth {
+    versions: Vec<Zone>,
+    confirmations: Vec<(secondo_wire::Name, Confirmation)>,
+}
+
+impl Truth {
+    fn commit(&mut self, store: &Store, zone: &Zone, old: Option<&Zone>, wall: u64) {
+        let checked = old.map_or_else(|| full(zone), |old| incremental(old, zone));
+        assert_eq!(*commit(store, checked, wall).durability(), Durability::Durable);
+        self.versions.push(zone.clone());
+        self.confirmations.push((zone.apex().clone(), confirmation(zone.serial(), wall)));
+    }
+
+    fn confirm(&mut self, store: &Store, apex: &str, serial: u32, wall: u64) {
+        let confirmation = confirmation(Serial(serial), wall);
+        confirm(store, apex, confirmation).unwrap();
+        self.confirmations.push((name(apex), confirmation));
+    }
+
+    /// Whether all that came back was there once; returns how many zones did.
+    fn check(&self, opened: &Opened, what: &str) -> usize {
+        for restored in &opened.restored {
+            let zone = restored.committed.zone();
+            let same = |known: &&Zone| known.serial() == zone.serial() && known.apex() == zone.apex();
+            let known =
+                self.versions.iter().find(same).unwrap_or_else(|| panic!("{what}: an unknown version"));
+            assert_eq!(content(zone), content(known), "{what}");
+            if let Some(confirmation) = restored.confirmation {
+                assert_eq!(confirmation.serial, zone.serial(), "{what}");
+                assert!(self.confirmations.contains(&(zone.apex().clone(), confirmation)), "{what}");
+            }
+        }
+        opened.restored.len()
+    }
+}
+
+/// A state directory with small zones and a large one with a journal, as a kill leaves it: with all of it in the log,
+/// or with some; and after a clean end.
+fn scene() -> (Truth, Vec<Files>) {
+    let folder = tempfile::tempdir().unwrap();
+    let mut truth = Truth::default();
+    let mut scenes = Vec::new();
+    let (store, _) = open(folder.path());
+    for (apex, serial) in [("a.example.", 1), ("b.example.", 7), ("c.example.", 9)] {
+        truth.commit(&store, &small(apex, serial), None, 10);
+    }
+    truth.commit(&store, &large("large.example.", 1), None, 20);
+    truth.commit(&store, &large("large.example.", 2), Some(&large("large.example.", 1)), 21);
+    truth.commit(&store, &small("a.example.", 2), None, 30);
+    truth.confirm(&store, "b.example.", 7, 40);
+    scenes.push(snapshot(folder.path()));
+    drop(store);
+    // Now all is in the database; a little goes into a new log.
+    let (store, _) = open(folder.path());
+    truth.commit(&store, &small("c.example.", 10), None, 50);
+    truth.commit(&store, &large("large.example.", 3), Some(&large("large.example.", 2)), 51);
+    truth.confirm(&store, "a.example.", 2, 60);
+    scenes.push(snapshot(folder.path()));
+    drop(store);
+    // After a clean end there is no log.
+    scenes.push(snapshot(folder.path()));
+    (truth, scenes)
+}
+
+/// Opens such a directory, twice, and writes to it in between.
+fn survive(truth: &Truth, files: &Files, what: &str) -> usize {
+    let folder = tempfile::tempdir().unwrap();
+    lay(folder.path(), files);
+    let found = {
+        let (store, opened) = open(folder.path());
+        assert_eq!(opened.refused, None, "{what}");
+        let found = truth.check(&opened, what);
+        let sound = found == 4 && opened.restored.iter().all(|restored| restored.confirmation.is_some());
+        // A log that ends early cannot be told from one that was never longer.
+        assert!(sound || !opened.damages.is_empty() || what.contains("-wal"), "{what}: nothing was said");
+        let committed = commit(&store, full(&small("new.example.", 1)), 70);
+        assert_eq!(*committed.durability(), Durability::Durable, "{what}");
+        found
+    };
+    let (_store, mut opened) = open(folder.path());
+    assert_eq!(opened.refused, None, "{what}");
+    let new = opened.restored.iter().position(|r| *r.committed.zone().apex() == name("new.example."));
+    opened.restored.remove(new.unwrap_or_else(|| panic!("{what}: what was written since is gone")));
+    assert!(
+        truth.check(&opened, what) >= found,
+        "{what}: more was lost at the second start: {:?}",
+        opened.damages
+    );
+    found
+}
+
+/// Every `step`th offset of a file, beginning with `first`; `SECONDO_EVERY` in the environment sets another step.
+fn offsets(length: usize, first: usize, step: usize) -> impl Iterator<Item = usize> {
+    let step = std::env::var("SECONDO_EVERY").ok().and_then(|every| every.parse().ok()).unwrap_or(step);
+    (first % step..length).step_by(step)
+}
+
+fn flip(path: &str, step: usize) {
+    let (truth, scenes) = scene();
+    for (number, scene) in scenes.iter().enumerate() {
+        let file =
+            scene.keys().find(|name| name.contains(path)).unwrap_or_else(|| panic!("no {path}")).clone();
+        let (mut worst, mut sum, mut count) = (4, 0, 0);
+        for at in offsets(scene[&file].len(), number * 7, step) {
+            let mut files = scene.clone();
+            files.get_mut(&file).unwrap()[at] ^= 1 << (at % 8);
+            let found = survive(&truth, &files, &format!("{file} of scene {number}, octet {at} flipped"));
+            (worst, sum, count) = (worst.min(found), sum + found, count + 1);
+        }
+        println!(
+            "{file} of scene {number}: {count} flips, {sum} of {} zones back, at least {worst}",
+            count * 4
+        );
+        if path.contains("pages") {
+            // One zone's page file is of no account to the others.
+            assert_eq!((worst, sum), (3, count * 3), "every flip is found");
+        } else if !path.ends_with("-wal") {
+            // A flip costs a zone, seldom more.
+            assert!(sum >= count * 3, "{sum} zones in {count} tries");
+        }
+    }
+}
+
+fn cut(path: &str, step: usize) {
+    let (truth, scenes) = scene();
+    for (number, scene) in scenes.iter().enumerate() {
+        let file =
+            scene.keys().find(|name| name.contains(path)).unwrap_or_else(|| panic!("no {path}")).clone();
+        for at in offsets(scene[&file].len(), number * 5, step) {
+            let mut files = scene.clone();
+            files.get_mut(&file).unwrap().truncate(at);
+            survive(&truth, &files, &format!("{file} of scene {number}, cut at {at}"));
+        }
+        let mut files = scene.clone();
+        files.remove(&file);
+        let found = survive(&truth, &files, &format!("{file} of scene {number}, missing"));
+        assert!(found == 3 || !path.contains("pages"), "a missing page file costs its zone alone");
+    }
+}
+
+#[test]
+fn flipped_bits_in_the_database() {
+    flip("secondo.db", 197);
+}
+
+#[test]
+fn flipped_bits_in_the_log() {
+    flip("secondo.db-wal", 997);
+}
+
+#[test]
+fn flipped_bits_in_a_page_file() {
+    flip(".pages", 2999);
+}
+
+#[test]
+fn a_database_cut_short() {
+    cut("secondo.db", 2039);
+}
+
+#[test]
+fn a_log_cut_short() {
+    cut("secondo.db-wal", 1997);
+}
+
+#[test]
+fn a_page_file_cut_short() {
+    cut(".pages", 9973);
+}
+
+#[test]
+fn many_pages_of_noise() {
+    let (truth, scenes) = scene();
+    let mut state = 0x1234_5678_9ABC_DEF1_u64;
+    let mut random = move || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state as usize
+    };
+    for number in 0..60 {
+        let mut files = scenes[number % scenes.len()].clone();
+        for octets in files.values_mut() {
+            for _ in 0..random() % 20 {
+                let at = random() % octets.len().max(1);
+                let end = (at + random() % 300).min(octets.len());
+                octets[at..end].iter_mut().for_each(|octet| *octet = random() as u8);
+            }
+        }
+        survive(&truth, &files, &format!("noise {number}, -wal too"));
+    }
+}
+
+#[test]
+fn one_damaged_row_costs_its_own_zone_and_that_one_is_named() {
+    let (truth, scenes) = scene();
+    let scene = scenes.last().unwrap();
+    let octets = &scene["secondo.db"];
+    let needle = b"\x01b\x07example";
+    let places = (0..octets.len() - needle.len()).filter(|&at| octets[at..].starts_with(needle));
+    let (mut gone, mut unconfirmed) = (0, 0);
+    for at in places {
+        let mut files = scene.clone();
+        files.get_mut("secondo.db").unwrap()[at + needle.len() + 8] ^= 1;
+        let folder = tempfile::tempdir().unwrap();
+        lay(folder.path(), &files);
+        let (_store, opened) = open(folder.path());
+        truth.check(&opened, "a row of b.example.");
+        let b = name("b.example.");
+        let (b_itself, others): (Vec<_>, Vec<_>) =
+            opened.restored.iter().partition(|restored| *restored.committed.zone().apex() == b);
+        assert!(others.len() == 3 && others.iter().all(|restored| restored.confirmation.is_some()));
+        match b_itself.first() {
+            None => gone += 1,
+            Some(restored) if restored.confirmation.is_none() => unconfirmed += 1,
+            // An old copy of a row, in a place that is free.
+            Some(_) => continue,
+        }
+        assert_eq!(opened.damages.len(), 1);
+        assert_eq!(opened.damages[0].zone, Some(b));
+    }
+    assert!(gone >= 2 && unconfirmed >= 1, "facts, image and confirmation: {gone}, {unconfirmed}");
+}
+
+/// A disk that fails, or loses power, at the nth thing it is asked to do. Without power nothing reaches the folder any
+/// more; with a fault everything else does.
+struct Faulty {
+    folder: Folder,
+    state: Mutex<Fault>,
+}
+
+struct Fault {
+    /// Calls of `write` and steps of `create` until it strikes.
+    left: usize,
+    power: bool,
+    dead: bool,
+}
+
+impl Faulty {
+    fn strike(&self) -> io::Result<()> {
+        let mut state = self.state.lock().unwrap();
+        if state.dead {
+            return Err(io::Error::other("no power"));
+        }
+        if state.left == 0 {
+            state.left = usize::MAX;
+            state.dead = state.power;
+            return Err(io::Error::other("fault"));
+        }
+        state.left -= 1;
+        Ok(())
+    }
+}
+
+struct Strikes<'a>(&'a Faulty, Vec<u8>);
+
+impl Write for Strikes<'_> {
+    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
+        self.0.strike()?;
+        // Torn writes too: not all that is offered is taken at once.
+        let taken = octets.len().min(3000);
+        self.1.extend_from_slice(&octets[..taken]);
+        Ok(taken)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Disk for Faulty {
+    fn create(&self, name: &str, fill: Fill<'_>) -> io::Result<()> {
+        let mut out = Strikes(self, Vec::new());
+        let filled = fill(&mut out);
+        let octets = out.1;
+        if let Err(error) = filled {
+            // What was written so far lies there under its temporary name after a power cut.
+            if self.state.lock().unwrap().dead {
+                self.folder.create(&format!("{name}.new"), &mut |file| file.write_all(&octets)).unwrap();
+            }
+            return Err(error);
+        }
+        // The sync, the renaming and the sync of the folder: after any of them the file may be there.
+        self.strike()?;
+        self.folder.create(name, &mut |file| file.write_all(&octets))?;
+        self.strike()
+    }
+
+    fn open(&self, name: &str) -> io::Result<(u64, Box<dyn Read + '_>)> {
+        self.folder.open(name)
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        self.strike()?;
+        self.folder.remove(name)
+    }
+
+    fn set_aside(&self, name: &str) -> io::Result<()> {
+        self.strike()?;
+        self.folder.set_aside(name)
+    }
+
+    fn list(&self) -> io::Result<Vec<String>> {
+        self.folder.list()
+    }
+}
+
+fn faulty(folder: &Path, left: usize, power: bool) -> Arc<Faulty> {
+    let folder = Folder::new(folder.join("zones"), folder.join("damaged"));
+    Arc::new(Faulty { folder, state: Mutex::new(Fault { left, power, dead: false }) })
+}
+
+/// Commits versions over a disk that strikes at the nth write; returns whether it did.
+fn strike(left: usize, power: bool) -> bool {
+    let what = format!("{} at {left}", if power { "power cut" } else { "fault" });
+    let folder = tempfile::tempdir().unwrap();
+    let mut truth = Truth::default();
+    let disk = faulty(folder.path(), left, power);
+    let mut durable = None;
+    let struck = {
+        let (store, _) = Store::open_on(folder.path(), disk.clone(), [7; 16], |_| true, |_| {}).unwrap();
+        for serial in 1..4 {
+            let zone = large("large.example.", serial);
+            truth.versions.push(zone.clone());
+            truth.confirmations.push((zone.apex().clone(), confirmation(zone.serial(), serial.into())));
+            let committed = commit(&store, full(&zone), serial.into());
+            // A fault of the folder of page files is nothing to a zone that lives in a row.
+            let beside = small("small.example.", serial);
+            truth.versions.push(beside.clone());
+            truth.confirmations.push((beside.apex().clone(), confirmation(beside.serial(), serial.into())));
+            assert_eq!(
+                *commit(&store, full(&beside), serial.into()).durability(),
+                Durability::Durable,
+                "{what}"
+            );
+            if disk.state.lock().unwrap().dead {
+                // What the process still believes is of no account.
+                if *committed.durability() == Durability::Durable {
+                    durable = Some(serial);
+                }
+                break;
+            }
+            if *committed.durability() == Durability::Durable {
+                durable = Some(serial);
+            }
+        }
+        let state = disk.state.lock().unwrap();
+        let struck = state.dead || state.left > usize::MAX / 2;
+        drop(state);
+        if !power {
+            drop(store);
+            // The clean end wrote what the fault had kept back.
+            durable = Some(3);
+        }
+        struck
+    };
+    let (_store, opened) = open(folder.path());
+    assert!(opened.damages.is_empty(), "{what}: {:?}", opened.damages);
+    truth.check(&opened, &what);
+    let large =
+        opened.restored.iter().find(|restored| *restored.committed.zone().apex() == name("large.example."));
+    let serial = large.map(|restored| restored.committed.zone().serial().0);
+    assert!(serial >= durable, "{what}: {serial:?} came back, {durable:?} was durable");
+    assert!(opened.restored.iter().all(|restored| restored.confirmation.is_some()), "{what}");
+    struck
+}
+
+#[test]
+fn a_page_file_that_cannot_be_written_is_written_later_and_keeps_no_other_zone_back() {
+    let mut left = 0;
+    while strike(left, false) {
+        left += 1;
+    }
+    assert!(left > 50, "only {left} writes");
+}
+
+#[test]
+fn power_cut_at_every_write_of_a_page_file() {
+    let mut left = 0;
+    while strike(left, true) {
+        left += 1;
+    }
+    assert!(left > 50, "only {left} writes");
+}
