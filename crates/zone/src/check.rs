@@ -352,6 +352,12 @@ mod tests {
             plan.owners[1].0 = key.to_vec();
             assert_eq!(refused(&plan), "a key is no name of the zone", "{key:?}");
         }
+        // Two pages where one should be.
+        let parts = [&plan().owners[..1], &plan().owners[1..]]
+            .map(|owners| (Tree::Main, Plan { owners: owners.to_vec(), ..plan() }.page()));
+        let apex = Name::parse("example.").unwrap();
+        let damage = Zone::from_pages(apex, &BorderSecret::new(SECRET), parts).unwrap_err();
+        assert_eq!((damage.page, damage.what), (1, "a border stands at the wrong place"));
         let mut giant = plan();
         giant.owners[1].2 = set(65_280, 300, &[&[0; 9000]]);
         assert_eq!(refused(&giant), "a border stands at the wrong place");

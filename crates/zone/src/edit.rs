@@ -26,7 +26,7 @@ struct Set {
 pub(crate) struct Added {
     /// Whether the record was not there.
     pub(crate) new: bool,
-    /// Whether the other records of the set got another TTL.
+    /// Whether records that were there got another TTL.
     pub(crate) ttl_changed: bool,
     /// Records in the set now.
     pub(crate) set_len: usize,
@@ -74,15 +74,15 @@ impl Edit {
         let set =
             self.sets.entry(place_of(rtype, rdata)).or_insert_with(|| Set { ttl, records: BTreeMap::new() });
         let (canonical, spelled) = spelled(rtype, rdata);
-        let (new, others) = match set.records.entry(canonical) {
-            Entry::Occupied(_) => (false, true),
+        let new = match set.records.entry(canonical) {
+            Entry::Occupied(_) => false,
             Entry::Vacant(place) => {
                 place.insert(spelled);
-                (true, set.records.len() > 1)
+                true
             }
         };
         // RFC 2181 §5.2: one TTL for all records of a set; the last word holds.
-        let ttl_changed = others && set.ttl != ttl;
+        let ttl_changed = set.ttl != ttl;
         set.ttl = ttl;
         let set_len = set.records.len();
         if new && owner.as_wire() != self.name.as_wire() {

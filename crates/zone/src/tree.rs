@@ -370,6 +370,11 @@ mod tests {
         };
         assert_eq!(thin.len(), 320);
         assert!((5..=20).contains(&leaves(&thin)), "{} nodes for 320 pages", leaves(&thin));
+        // One node becomes small between two that stay whole.
+        let tree = Tree::from_pages((0..130).map(page).collect());
+        let thin = tree.edited(&[Edit { start: 45, count: 38, pages: vec![] }]);
+        assert_sound(&thin);
+        assert_eq!((leaves(&tree), leaves(&thin)), (3, 2));
     }
 
     #[test]

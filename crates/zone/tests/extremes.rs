@@ -131,6 +131,14 @@ fn owners_that_differ_in_case_are_one_and_a_change_may_respell_them() {
     assert_eq!(node(&patched.zone, &name("wWw.example.")).rrset(RecordType::A).unwrap().len(), 2);
     assert!(patched.difference.apply(&zone).unwrap() == patched.zone);
     assert!(Difference::between(&zone, &patched.zone).apply(&zone).unwrap() == patched.zone);
+    // A version that differs in the spelling of one owner alone.
+    let mut respelled = records.clone();
+    respelled[2].0 = name("fTp.EXAMPLE.");
+    let respelled = build(&apex, &respelled);
+    let difference = Difference::between(&zone, &respelled);
+    assert_eq!((difference.removed_count(), difference.added_count()), (2, 2));
+    assert!(difference.apply(&zone).unwrap() == respelled);
+    assert_eq!(respelled.digest(), zone.digest());
 }
 
 #[test]
