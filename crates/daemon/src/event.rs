@@ -8,7 +8,7 @@ use secondo_wire::{Name, Reason, Serial};
 use tracing::Level;
 use tracing_subscriber::filter::LevelFilter;
 
-use crate::config::{LogConfig, LogFormat, LogLevel};
+use crate::config::{LogConfig, LogFormat, LogLevel, Problem};
 
 /// An event to be: name, phrase, and the fields that apply.
 #[derive(Clone, Copy, Debug, Default)]
@@ -103,6 +103,15 @@ impl<'e> Event<'e> {
     }
 }
 
+/// Says what works in a configuration but should not stay so.
+pub(crate) fn concerns(name: &'static str, warnings: &[Problem]) {
+    for warning in warnings {
+        let detail = warning.to_string();
+        let event = Event::new(name, "the configuration gives cause for concern");
+        Event { detail: Some(&detail), ..event }.warn();
+    }
+}
+
 /// Seconds, to the millisecond.
 fn seconds(time: Duration) -> f64 {
     (time.as_secs_f64() * 1000.0).round() / 1000.0
@@ -121,6 +130,9 @@ pub(crate) fn start(log: &LogConfig) {
         .with_writer(std::io::stderr)
         .with_max_level(level)
         .with_target(false)
+        // It would write of its own failure to where it just failed, and panic: a log that nobody reads any more is no
+        // reason to stop answering.
+        .log_internal_errors(false)
         .with_ansi(std::io::stderr().is_terminal());
     // Only a subscriber set before makes it fail, and then that one stays.
     let _ = match log.format {

@@ -36,13 +36,6 @@ impl Publisher {
         }
     }
 
-    /// Serves nothing any more.
-    pub(crate) fn withdraw(&self, slot: &Slot) {
-        if let Some(old) = slot.withdraw() {
-            self.bury(old);
-        }
-    }
-
     /// Drops what was replaced, once no query thread reads it any more.
     pub(crate) fn bury(&self, old: Arc<impl Any + Send + Sync>) {
         // Without a reaper it is dropped here: slower, not wrong.

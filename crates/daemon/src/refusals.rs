@@ -1,6 +1,6 @@
 //! NOTIFYs and transfers that were refused: said once a minute for each source, so that a flood does not fill the log.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -10,14 +10,20 @@ use secondo_wire::{Message, Name};
 
 use crate::event::Event;
 
-/// How long a source is not spoken of again.
+/// How long the sources spoken of are remembered.
 const QUIET: Duration = Duration::from_secs(60);
-/// Sources remembered; when there are more, the others are not spoken of at all.
+/// Sources spoken of in that time; when there are more, the others are not.
 const SOURCES: usize = 1024;
 
-/// Who was spoken of when.
+/// Who was spoken of in this minute.
 #[derive(Debug, Default)]
-pub(crate) struct Refusals(Mutex<HashMap<IpAddr, Instant>>);
+pub(crate) struct Refusals(Mutex<Minute>);
+
+#[derive(Debug, Default)]
+struct Minute {
+    began: Option<Instant>,
+    sources: HashSet<IpAddr>,
+}
 
 impl Refusals {
     /// Says that `request` was refused, unless its source was spoken of a moment ago.
@@ -45,18 +51,12 @@ impl Refusals {
     }
 
     fn first_in_a_while(&self, from: IpAddr, now: Instant) -> bool {
-        let mut sources = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if sources.get(&from).is_some_and(|said| now.duration_since(*said) < QUIET) {
-            return false;
+        let mut minute = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if minute.began.is_none_or(|began| now.duration_since(began) >= QUIET) {
+            minute.began = Some(now);
+            minute.sources.clear();
         }
-        if sources.len() >= SOURCES {
-            sources.retain(|_, said| now.duration_since(*said) < QUIET);
-        }
-        let room = sources.len() < SOURCES;
-        if room {
-            sources.insert(from, now);
-        }
-        room
+        minute.sources.len() < SOURCES && minute.sources.insert(from)
     }
 }
 

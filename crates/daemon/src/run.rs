@@ -10,6 +10,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::thread;
 
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use secondo_store::{Damage, Notice, Opened, Store};
 use secondo_wire::Name;
 use tokio::net::UnixListener;
@@ -42,14 +43,8 @@ pub fn run(path: &Path) -> ExitCode {
         }
     };
     event::start(&config.server.log);
-    for warning in &config.warnings {
-        let text = warning.to_string();
-        Event {
-            detail: Some(&text),
-            ..Event::new("daemon.started", "the configuration gives cause for concern")
-        }
-        .warn();
-    }
+    event::concerns("daemon.started", &config.warnings);
+    raise_descriptors();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("secondo").build();
     let ended = runtime.map_err(|error| format!("no threads: {error}")).and_then(|runtime| {
         let ended = runtime.block_on(serve(path, config));
@@ -126,9 +121,11 @@ async fn serve(path: &Path, config: Config) -> Result<(), String> {
     });
     signals::listen(&sender).map_err(|error| format!("signals: {error}"))?;
     // From here on: zones that the disk kept are answered with the first packet that is taken.
+    let detail =
+        format!("{} zones, {} of them from disk", scheduler.config().zones.len(), opened.restored.len());
     scheduler.populate(opened.restored);
     listen(sockets, &respond, limits, &sender)?;
-    Event::new("daemon.ready", "ready").info();
+    Event { detail: Some(&detail), ..Event::new("daemon.ready", "ready") }.info();
     tell_systemd(&[sd_notify::NotifyState::Ready]);
     scheduler.run(inbox).await;
     Event::new("daemon.stopping", "stopping").info();
@@ -155,9 +152,8 @@ fn open_store(
         }
     };
     let folder = &config.server.state_dir;
-    let (store, mut opened) =
-        Store::open(folder, rand::random(), |name| configured.contains(name), notice)
-            .map_err(|error| error.to_string())?;
+    let (store, mut opened) = Store::open(folder, rand::random(), |name| configured.contains(name), notice)
+        .map_err(|error| error.to_string())?;
     opened.damages.iter().for_each(say_damage);
     if let Some(refused) = &opened.refused {
         let detail = format!("{}: {refused}", folder.display());
@@ -199,6 +195,17 @@ fn listen(
     };
     tokio::spawn(control::serve(sockets.control, forward));
     Ok(())
+}
+
+/// As many descriptors as we may have: connections, transfers and probes have limits of their own, which together are
+/// more than the 1024 that a process is born with.
+fn raise_descriptors() {
+    if let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE)
+        && soft < hard
+    {
+        // With fewer, connections wait and probes are tried again.
+        let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
+    }
 }
 
 /// Without a service manager nobody listens, and that is no error.

@@ -75,6 +75,10 @@ impl UdpListener {
             }
             let batch = self.respond.batch();
             for (datagram, buffer) in arrived.iter().zip(&buffers) {
+                if wildcard && datagram.asked.is_none() {
+                    // An answer from another address than the one asked is none (RFC 2181 §4.1).
+                    continue;
+                }
                 let Some(to) = datagram.from else { continue };
                 let Some(peer) = socket_addr(&to) else { continue };
                 let Some(request) = buffer.get(..datagram.bytes) else { continue };

@@ -1,8 +1,9 @@
 //! Giving up root: to the configured user, after the sockets are bound.
 
+use std::os::unix::fs::{MetadataExt, lchown};
 use std::path::Path;
 
-use nix::unistd::{Group, Uid, User, chown, setgid, setgroups, setuid};
+use nix::unistd::{Gid, Group, Uid, User, setgid, setgroups, setuid};
 
 /// Becomes `name` for good, when started as root; `owned` (the state directory, the control socket) is given to it
 /// before. Does nothing for others: they are who they are.
@@ -22,12 +23,14 @@ pub(crate) fn become_user(name: &str, owned: &[&Path]) -> Result<(), String> {
 }
 
 /// The path, and if it is a folder what lies in it. Links are not followed.
-fn give(path: &Path, user: Uid, group: nix::unistd::Gid) -> std::io::Result<()> {
-    if path.is_symlink() {
+fn give(path: &Path, user: Uid, group: Gid) -> std::io::Result<()> {
+    let found = std::fs::symlink_metadata(path)?;
+    // What is its own already may be changed under our hands; we are root, and must not go where it leads us.
+    if found.is_symlink() || found.uid() == user.as_raw() {
         return Ok(());
     }
-    chown(path, Some(user), Some(group))?;
-    if path.is_dir() {
+    lchown(path, Some(user.as_raw()), Some(group.as_raw()))?;
+    if found.is_dir() {
         for entry in std::fs::read_dir(path)? {
             give(&entry?.path(), user, group)?;
         }

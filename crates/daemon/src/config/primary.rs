@@ -6,6 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use secondo_lifecycle::{MAX_ADDRESSES, MAX_PRIMARIES};
 use secondo_tsig::Key;
 
 use super::access::socket_address;
@@ -20,10 +21,6 @@ const TRANSFER_TIMEOUT: Duration = Duration::from_secs(2 * 3600);
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 /// Bytes in a minute, when left out.
 const MINIMUM_RATE: u64 = 10 * 1024;
-/// Addresses of one primary.
-const MAX_ADDRESSES: usize = 64;
-/// Primaries of one zone.
-const MAX_PRIMARIES: usize = 64;
 /// Keys of one primary: two during a roll, with room.
 const MAX_KEYS: usize = 8;
 

@@ -26,11 +26,12 @@ pub fn ask(socket: &Path, request: &Request) -> Result<Response, ClientError> {
     let mut stream = UnixStream::connect(socket).map_err(unreachable)?;
     let mut line = serde_json::to_vec(request)?;
     line.push(b'\n');
-    stream.write_all(&line).map_err(unreachable)?;
+    // It may refuse a request before it has read all of it: what it says then is worth more than our error.
+    let written = stream.write_all(&line);
     let mut answer = Vec::new();
     let read = BufReader::new(stream).read_until(b'\n', &mut answer);
     match read {
         Ok(n) if n > 0 => Ok(serde_json::from_slice(&answer)?),
-        _ => Err(ClientError::Closed),
+        _ => written.map_err(unreachable).and(Err(ClientError::Closed)),
     }
 }

@@ -5,8 +5,10 @@ use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Interest};
+use tokio::net::unix::OwnedWriteHalf;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Semaphore, oneshot};
 
@@ -14,6 +16,8 @@ use super::{MAX_LINE, Request, Response};
 
 /// Connections at once; more wait.
 const CLIENTS: usize = 32;
+/// How often it is looked whether one who waits is still there.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// A request on its way to the scheduler, with the way back.
 #[derive(Debug)]
@@ -48,7 +52,7 @@ pub async fn serve(listener: UnixListener, forward: impl Fn(Ask) + Clone + Send 
         let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
         let Ok((stream, _)) = listener.accept().await else {
             // Out of descriptors: let others end first.
-            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+            tokio::time::sleep(Duration::from_millis(100)).await;
             continue;
         };
         let forward = forward.clone();
@@ -57,6 +61,17 @@ pub async fn serve(listener: UnixListener, forward: impl Fn(Ask) + Clone + Send 
             let _ = converse(stream, forward).await;
             drop(place);
         });
+    }
+}
+
+/// Ends when the client has closed its end. One that only says that it asks nothing more still wants the answer, so the
+/// end of its requests does not tell; and nothing wakes us for the other, so we look.
+async fn gone(writing: &OwnedWriteHalf) {
+    loop {
+        tokio::time::sleep(LOOK).await;
+        if !writing.ready(Interest::WRITABLE).await.is_ok_and(|ready| !ready.is_write_closed()) {
+            return;
+        }
     }
 }
 
@@ -77,7 +92,11 @@ async fn converse(stream: UnixStream, forward: impl Fn(Ask)) -> io::Result<()> {
                 Ok(request) => {
                     let (answer, answered) = oneshot::channel();
                     forward(Ask { request, answer });
-                    answered.await.unwrap_or_else(|_| Response::refused("stopping", "the daemon is stopping"))
+                    tokio::select! {
+                        answered = answered => answered
+                            .unwrap_or_else(|_| Response::refused("stopping", "the daemon is stopping")),
+                        () = gone(&writing) => return Ok(()),
+                    }
                 }
                 Err(error) => Response::refused("bad-request", error.to_string()),
             }

@@ -35,11 +35,14 @@ pub(super) async fn serve(stream: TcpStream, peer: SocketAddr, shared: Arc<Share
     let _ = stream.set_nodelay(true);
     let (reading, writing) = stream.into_split();
     let (out, queue) = channel(QUEUE);
-    let writer = tokio::spawn(write(writing, queue));
+    let mut writer = tokio::spawn(write(writing, queue));
     let conversation = Conversation { peer, shared, out, busy: Arc::default() };
-    // Whatever ended it, what was asked before is still answered.
-    let _ = conversation.read(BufReader::with_capacity(READ, reading)).await;
-    let _ = writer.await;
+    tokio::select! {
+        // Whatever ended it, what was asked before is still answered.
+        _ = conversation.read(BufReader::with_capacity(READ, reading)) => drop(writer.await),
+        // A client that does not take its answers has nothing more to ask.
+        _ = &mut writer => {}
+    }
 }
 
 struct Conversation {
@@ -101,22 +104,38 @@ impl Conversation {
         match outcome {
             Outcome::Silence => Ok(()),
             Outcome::Transfer(transfer) => {
-                if self.busy.fetch_add(1, Ordering::Relaxed) >= TRANSFERS {
+                if self.busy.load(Ordering::Relaxed) >= TRANSFERS {
                     return Err(());
                 }
-                let (busy, out) = (Arc::clone(&self.busy), self.out.clone());
+                let (busy, out) = (Busy::with(&self.busy), self.out.clone());
                 let (peer, places) = (self.peer, Arc::clone(&self.shared.transfers));
                 tokio::spawn(async move {
                     if sending::send(*transfer, peer, places, out.clone()).await.is_err() {
                         // RFC 5936 §2.2.1: a transfer that cannot go on is ended by closing.
                         let _ = out.send(Vec::new()).await;
                     }
-                    busy.fetch_sub(1, Ordering::Relaxed);
+                    drop(busy);
                 });
                 Ok(())
             }
             Outcome::Reply | Outcome::Notify { .. } => self.out.send(message).await.map_err(drop),
         }
+    }
+}
+
+/// Something is under way, however it ends.
+struct Busy(Arc<AtomicUsize>);
+
+impl Busy {
+    fn with(count: &Arc<AtomicUsize>) -> Busy {
+        count.fetch_add(1, Ordering::Relaxed);
+        Busy(Arc::clone(count))
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -1,10 +1,14 @@
 //! NOTIFY to one server: repeated until it is answered (RFC 1996 §3.6).
 
+use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use secondo_wire::{Header, Message, Name, Opcode, Soa, control, flags};
 use tokio::net::UdpSocket;
+use tokio::sync::Semaphore;
+use tokio::task::AbortHandle;
 use tokio::time::{Instant, timeout_at};
 
 use crate::clock;
@@ -20,8 +24,26 @@ const WAITS: [Duration; 5] = [
     Duration::from_secs(48),
 ];
 
-/// Tells `target` of the version that `soa` belongs to.
-pub(crate) async fn notify(zone: Name, soa: Soa, ttl: u32, target: NotifyTarget) {
+/// NOTIFYs at one server that wait for their answer at once: each has a socket of its own, and a server that is dead
+/// must not use up all that there are.
+const AT_ONCE: usize = 64;
+
+/// The servers that are told of new versions.
+#[derive(Debug, Default)]
+pub(crate) struct Heralds {
+    places: HashMap<SocketAddr, Arc<Semaphore>>,
+}
+
+impl Heralds {
+    /// Tells `target` of the version that `soa` belongs to, beside the caller.
+    pub(crate) fn send(&mut self, zone: Name, soa: Soa, ttl: u32, target: NotifyTarget) -> AbortHandle {
+        let places = self.places.entry(target.address).or_insert_with(|| Arc::new(Semaphore::new(AT_ONCE)));
+        let places = Arc::clone(places);
+        tokio::spawn(async move { notify(zone, soa, ttl, target, &places).await }).abort_handle()
+    }
+}
+
+async fn notify(zone: Name, soa: Soa, ttl: u32, target: NotifyTarget, places: &Semaphore) {
     let event = Event {
         zone: Some(&zone),
         serial: Some(soa.serial),
@@ -30,7 +52,7 @@ pub(crate) async fn notify(zone: Name, soa: Soa, ttl: u32, target: NotifyTarget)
         transport: Some("udp"),
         ..Event::default()
     };
-    match send(&zone, &soa, ttl, &target).await {
+    match send(&zone, &soa, ttl, &target, places).await {
         Ok(()) => Event { name: "downstream.notified", phrase: "NOTIFY was answered", ..event }.info(),
         Err(why) => {
             let (name, phrase) = ("downstream.notify_failed", "NOTIFY was not answered");
@@ -39,14 +61,22 @@ pub(crate) async fn notify(zone: Name, soa: Soa, ttl: u32, target: NotifyTarget)
     }
 }
 
-async fn send(zone: &Name, soa: &Soa, ttl: u32, target: &NotifyTarget) -> Result<(), String> {
+async fn send(
+    zone: &Name,
+    soa: &Soa,
+    ttl: u32,
+    target: &NotifyTarget,
+    places: &Semaphore,
+) -> Result<(), String> {
     let mut why = String::from("no answer");
     for wait in WAITS {
+        let place = places.acquire().await.map_err(|closed| closed.to_string())?;
         let until = Instant::now() + wait;
         match once(zone, soa, ttl, target, until).await {
             Ok(()) => return Ok(()),
             Err(reason) => why = reason,
         }
+        drop(place);
         tokio::time::sleep_until(until).await;
     }
     Err(why)

@@ -8,6 +8,7 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
 use super::connection;
+use crate::event::Event;
 use crate::respond::Respond;
 
 /// Pause after an accept that failed for want of descriptors.
@@ -48,12 +49,22 @@ impl TcpRoom {
     /// Accepts connections for ever. When all places are taken, new ones wait in the kernel's queue.
     pub(crate) async fn accept(&self, listener: StdListener) -> std::io::Result<()> {
         let listener = TcpListener::from_std(listener)?;
+        let mut failing = false;
         loop {
             let Ok(place) = Arc::clone(&self.clients).acquire_owned().await else { return Ok(()) };
-            let Ok((stream, peer)) = listener.accept().await else {
-                tokio::time::sleep(PAUSE).await;
-                continue;
+            let (stream, peer) = match listener.accept().await {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    if !std::mem::replace(&mut failing, true) {
+                        let detail = error.to_string();
+                        let event = Event::new("query.limited", "TCP connections have to wait");
+                        Event { transport: Some("tcp"), detail: Some(&detail), ..event }.warn();
+                    }
+                    tokio::time::sleep(PAUSE).await;
+                    continue;
+                }
             };
+            failing = false;
             let shared = Arc::clone(&self.shared);
             tokio::spawn(async move {
                 connection::serve(stream, peer, shared).await;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use secondo_answer::{TransferRequest, Wanted};
 use secondo_transfer::{Asked, Outgoing};
-use secondo_wire::{Name, Rcode, RecordType, Serial};
+use secondo_wire::{Name, Rcode, Reason, RecordType, Serial};
 use tokio::sync::Semaphore;
 use tokio::sync::mpsc::Sender;
 use tokio::time::timeout;
@@ -28,6 +28,11 @@ pub(super) async fn send(
     out: Sender<Vec<u8>>,
 ) -> Result<(), ()> {
     let Ok(Ok(_place)) = timeout(PLACE, places.acquire()).await else {
+        let detail = format!("no place within {} s: `transfers-out` is reached", PLACE.as_secs());
+        let event = Event::new("downstream.refused", "transfer declined");
+        let zone = Some(&request.entry.apex);
+        Event { zone, primary: Some(peer), reason: Some(Reason::Busy), detail: Some(&detail), ..event }
+            .warn();
         let message = frame(|message| request.decline(Rcode::SERVFAIL, clock::unix(), message));
         return out.send(message).await.map_err(drop);
     };

@@ -60,16 +60,18 @@ impl Scheduler {
             }
             Action::Cancel { attempt } => {
                 self.admission.release(Ticket { zone: id, attempt });
-                if let Some(errand) = zone.errand.take_if(|errand| errand.attempt == attempt) {
-                    // A commit that has begun goes on in the store, and is reported as a fact.
-                    if let Some(job) = errand.job {
-                        job.abort();
-                        self.health.abandoned(errand.target.address);
-                    }
+                // The round that it belonged to may never be told of: the next one is the one waited for.
+                zone.waiters.iter_mut().for_each(|waiter| waiter.skip = false);
+                let errand = zone.errand.take_if(|errand| errand.attempt == attempt);
+                // A commit that has begun goes on in the store, and is reported as a fact.
+                if let Some(errand) = errand
+                    && errand.abort()
+                {
+                    self.health.abandoned(errand.target.address);
                 }
             }
             Action::Confirm(confirmation) => self.confirm(id, confirmation),
-            Action::Expire { confirmed_ago } => self.expire(id, confirmed_ago),
+            Action::Expire { confirmed_ago } => self.expire(id, confirmed_ago, now),
             Action::Revive { serial } => Event {
                 zone: Some(&zone.config.name),
                 serial: Some(serial),
@@ -99,14 +101,15 @@ impl Scheduler {
         });
     }
 
-    fn expire(&mut self, id: ZoneId, confirmed_ago: Duration) {
+    fn expire(&mut self, id: ZoneId, confirmed_ago: Duration, now: Now) {
         let Some(zone) = self.zones.get(&id) else { return };
-        let detail = format!("last confirmed {} s ago", confirmed_ago.as_secs());
+        let detail = format!("last confirmed {} s ago; {}", confirmed_ago.as_secs(), zone.doing());
         Event {
             zone: Some(&zone.config.name),
             serial: zone.machine.serial(),
             detail: Some(&detail),
             reason: zone.machine.last_failure().map(|(reason, _)| reason),
+            next_in: zone.next_in(now),
             ..Event::new("zone.expired", "zone expired: it is no longer answered from")
         }
         .error();
@@ -116,11 +119,13 @@ impl Scheduler {
     fn admit(&mut self, todo: &mut VecDeque<(ZoneId, Happened)>, now: Now) {
         while let Some((ticket, errand, address)) = self.admission.admit() {
             match self.health.ask(address, now.boot) {
+                Permit::Go if self.start(ticket) => {
+                    // From here, not from its place in the queue, time counts (RFC 7314 §4).
+                    todo.push_back((ticket.zone, Happened::Sent { attempt: ticket.attempt }));
+                }
                 Permit::Go => {
-                    if !self.start(ticket) {
-                        self.admission.release(ticket);
-                        self.health.abandoned(address);
-                    }
+                    self.admission.release(ticket);
+                    self.health.abandoned(address);
                 }
                 Permit::Down { again } => {
                     self.admission.release(ticket);
@@ -137,6 +142,10 @@ impl Scheduler {
     /// Whether the disk took a confirmation; the expiry was extended in memory in any case.
     pub(super) fn confirmed(&mut self, id: ZoneId, result: Result<(), String>) {
         let (Some(zone), Err(refused)) = (self.zones.get(&id), result) else { return };
+        // Of a version that the disk has not got it was said already.
+        if zone.facts.volatile {
+            return;
+        }
         let detail =
             format!("a confirmation could not be written: {refused}; the expiry is extended in memory");
         Event {

@@ -4,8 +4,8 @@ use secondo_lifecycle::{Activity, Event as Happened, Now, ZoneId};
 use secondo_wire::Name;
 use tokio::sync::oneshot;
 
+use super::Scheduler;
 use super::zones::Waiter;
-use super::{Message, Scheduler};
 use crate::control::{Ask, Command, Request, Response, ZoneOutcome};
 use crate::event::Event;
 
@@ -88,7 +88,7 @@ impl Scheduler {
         self.tell_all(chosen.iter().map(|&id| (id, event.clone())), now);
         tokio::spawn(async move {
             for told in awaited {
-                // A zone that was removed meanwhile has no outcome.
+                // Without an outcome the daemon is stopping.
                 outcomes.extend(told.await.ok());
             }
             let _ = answer.send(Response { outcomes: Some(outcomes), ..Response::default() });
@@ -112,10 +112,5 @@ impl Scheduler {
             }
             .info();
         }
-    }
-
-    /// Tells the scheduler, from a task or a thread.
-    pub(super) fn sender(&self) -> tokio::sync::mpsc::UnboundedSender<Message> {
-        self.parts.sender.clone()
     }
 }

@@ -1,6 +1,7 @@
 //! Primaries of the configuration by number, and what their zones' machines are given.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use secondo_lifecycle::{Bounds, Primary, PrimaryId, Settings, SettingsError};
@@ -11,6 +12,8 @@ use crate::config::{self, PrimaryConfig, ZoneSettings};
 #[derive(Debug, Default)]
 pub(super) struct PrimaryBook {
     primaries: BTreeMap<PrimaryId, Arc<PrimaryConfig>>,
+    /// The same the other way round: there may be as many as zones.
+    numbers: HashMap<Arc<PrimaryConfig>, PrimaryId>,
     next: u32,
     /// Settings made for the configuration being applied, by the identity of what they were made from.
     made: HashMap<usize, Arc<Settings>>,
@@ -54,14 +57,25 @@ impl PrimaryBook {
         self.made = HashMap::new();
     }
 
+    /// Forgets all primaries but those `in_use`. Returns the addresses that belong to none any more.
+    pub(super) fn keep(&mut self, in_use: &BTreeSet<PrimaryId>) -> BTreeSet<SocketAddr> {
+        let addresses = |book: &PrimaryBook| -> BTreeSet<SocketAddr> {
+            book.primaries.values().flat_map(|primary| primary.addresses.iter().copied()).collect()
+        };
+        let before = addresses(self);
+        self.primaries.retain(|id, _| in_use.contains(id));
+        self.numbers.retain(|_, id| in_use.contains(id));
+        &before - &addresses(self)
+    }
+
     fn number(&mut self, config: &Arc<PrimaryConfig>) -> PrimaryId {
-        let same = |known: &Arc<PrimaryConfig>| Arc::ptr_eq(known, config) || known == config;
-        if let Some((id, _)) = self.primaries.iter().find(|(_, known)| same(known)) {
+        if let Some(id) = self.numbers.get(config) {
             return *id;
         }
         let id = PrimaryId(self.next);
         self.next += 1;
         self.primaries.insert(id, Arc::clone(config));
+        self.numbers.insert(Arc::clone(config), id);
         id
     }
 }

@@ -1,8 +1,10 @@
 //! Jobs: started when admission lets them go, each ends in exactly one message.
 
-use std::sync::Arc;
+use std::net::SocketAddr;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use secondo_answer::Serving;
 use secondo_lifecycle::{
     Accept, AttemptId, Confirmation as Vouched, Errand, Event as Happened, Failure, Kind as Form, Now,
     ProbeAnswer, Question, Ticket, Transferred, Turn, ZoneId,
@@ -12,12 +14,15 @@ use secondo_transfer::{Fault, Found, Kind, Policy, Tally, check};
 use secondo_wire::{Name, Reason, Serial, Soa};
 use tokio::sync::mpsc::UnboundedSender;
 
-use super::actions::to_record;
+use super::actions::{from_record, to_record};
 use super::zones::{Failed, Source};
 use super::{Message, Scheduler, UpToDate};
-use crate::clock::Clock;
+use crate::clock::{Clock, millis};
 use crate::event::Event;
 use crate::primary::{Fetched, TransferJob, Way, probe, transfer};
+
+/// Difference of clocks that an operator should see to before seals fail (RFC 8945 §5.2.3 fails them at 300 s).
+const SKEWED_SECONDS: u64 = 60;
 
 /// A version on its way from the store to publication.
 #[derive(Debug)]
@@ -38,6 +43,7 @@ struct Report {
     warnings: Vec<String>,
     key: Option<Name>,
     took: Duration,
+    skew: Option<i64>,
 }
 
 /// Sends the end of a job; a job that dies without one has failed by our own fault.
@@ -118,7 +124,7 @@ impl Scheduler {
                 let secret = self.parts.secret.clone();
                 let job = TransferJob { way, question, accept, current, secret, limits };
                 let lifecycle = Arc::clone(zone.machine.settings());
-                let store = Arc::clone(&self.parts.store);
+                let store = Arc::downgrade(&self.parts.store);
                 let ending = Ending { sender, ticket, errand: Errand::Transfer, told: false };
                 tokio::spawn(fetch(job, lifecycle, clock, store, ending))
             }
@@ -129,7 +135,7 @@ impl Scheduler {
 
     /// A probe ended.
     pub(super) fn probed(&mut self, ticket: Ticket, result: Result<Found, Fault>, now: Now) {
-        let verdict = result.as_ref().err().cloned();
+        let verdict = result.as_ref().map(|found| found.skew).map_err(Fault::clone);
         let Some(mut events) = self.end(ticket, verdict, now) else { return };
         let result = result
             .map(|found| ProbeAnswer { soa: found.soa, expire: found.expire })
@@ -140,7 +146,7 @@ impl Scheduler {
 
     /// A transfer ended without a version to publish.
     pub(super) fn fetched(&mut self, ticket: Ticket, result: Result<UpToDate, Fault>, now: Now) {
-        let verdict = result.as_ref().err().cloned();
+        let verdict = result.as_ref().map(|_| None).map_err(Fault::clone);
         let Some(mut events) = self.end(ticket, verdict, now) else { return };
         let result = result
             .map(|up_to_date| Transferred::UpToDate { expire: up_to_date.expire })
@@ -149,15 +155,24 @@ impl Scheduler {
         self.tell_all(events, now);
     }
 
-    /// Frees what the attempt held and notes how its primary fared; `None` when the attempt was cancelled. The events
-    /// returned are for other zones.
-    fn end(&mut self, ticket: Ticket, fault: Option<Fault>, now: Now) -> Option<Vec<(ZoneId, Happened)>> {
+    /// Frees what the attempt held and notes how its primary fared (when well: by how much its clock is ahead of ours,
+    /// if that was told); `None` when the attempt was cancelled. The events returned are for other zones.
+    fn end(
+        &mut self,
+        ticket: Ticket,
+        verdict: Result<Option<i64>, Fault>,
+        now: Now,
+    ) -> Option<Vec<(ZoneId, Happened)>> {
         self.admission.release(ticket);
         let zone = self.zones.get_mut(&ticket.zone)?;
         let errand = zone.errand.take_if(|errand| errand.attempt == ticket.attempt)?;
         let address = errand.target.address;
         zone.facts.primary = Some(address);
         let hold = zone.machine.hold_down();
+        let (skew, fault) = match verdict {
+            Ok(skew) => (skew, None),
+            Err(fault) => (fault.skew, Some(fault)),
+        };
         let turn = match &fault {
             None => self.health.answered(address, now.boot),
             Some(fault) if is_silence(fault.reason) => self.health.failed(address, now.boot, hold),
@@ -193,16 +208,26 @@ impl Scheduler {
             }
             None => zone.facts.failure = None,
         }
+        if let Some(skew) = skew {
+            self.note_skew(address, skew);
+        }
         Some(self.turned(address, turn, now))
     }
 
+    /// A seal told how far a primary's clock is from ours: said once, until they agree again.
+    fn note_skew(&mut self, address: SocketAddr, skew: i64) {
+        if skew.unsigned_abs() < SKEWED_SECONDS {
+            self.skewed.remove(&address);
+        } else if self.skewed.insert(address) {
+            let side = if skew > 0 { "ahead of" } else { "behind" };
+            let detail = format!("its clock is {} s {side} ours", skew.unsigned_abs());
+            let event = Event::new("primary.skewed", "clocks differ: seals fail beyond 300 s");
+            Event { primary: Some(address), detail: Some(&detail), ..event }.warn();
+        }
+    }
+
     /// An address went down or came up: says so, and in the latter case calls all zones that have a primary there.
-    fn turned(
-        &mut self,
-        address: std::net::SocketAddr,
-        turn: Option<Turn>,
-        now: Now,
-    ) -> Vec<(ZoneId, Happened)> {
+    fn turned(&mut self, address: SocketAddr, turn: Option<Turn>, now: Now) -> Vec<(ZoneId, Happened)> {
         match turn {
             None => Vec::new(),
             Some(Turn::Down { until }) => {
@@ -230,7 +255,7 @@ impl Scheduler {
     /// zone is gone.
     pub(super) fn committed(&mut self, arrival: Arrival, now: Now) {
         let Arrival { ticket, committed, confirmation, report } = arrival;
-        let others = self.end(ticket, None, now).unwrap_or_default();
+        let others = self.end(ticket, Ok(report.skew), now).unwrap_or_default();
         let Some(zone) = self.zones.get_mut(&ticket.zone) else { return };
         let (soa, name) = (committed.zone().soa().clone(), zone.config.name.clone());
         Event {
@@ -243,7 +268,7 @@ impl Scheduler {
             kind: Some(kind_word(report.kind)),
             bytes: Some(report.tally.bytes),
             records: Some(report.tally.records),
-            ms: Some(crate::clock::millis(report.took)),
+            ms: Some(millis(report.took)),
             ..Event::new("transfer.finished", "transfer finished")
         }
         .info();
@@ -265,6 +290,13 @@ impl Scheduler {
         zone.facts.volatile = volatile;
         zone.facts.source = Some(Source::Transfer(report.kind));
         zone.committed = (!volatile).then_some(confirmation);
+        // A version that expires before the one that it replaces is not served for the longer time, not for a moment.
+        let until = millis(Vouched::until(&from_record(confirmation)));
+        if let Serving::Current { expires_in } = zone.slot.state(millis(now.boot))
+            && millis(now.boot).saturating_add(expires_in) > until
+        {
+            zone.slot.renew(until, millis(now.boot));
+        }
         self.parts.publisher.publish(&zone.slot, &committed);
         let form = if report.kind == Kind::Ixfr { Form::Ixfr } else { Form::Axfr };
         let result = Ok(Transferred::Published { soa: soa.clone(), expire: report.expire, kind: form });
@@ -279,9 +311,7 @@ impl Scheduler {
         // A newer version replaces the NOTIFY of the one before (RFC 1996 §4.4).
         zone.heralds.drain(..).for_each(|herald| herald.abort());
         for target in zone.config.settings.also_notify.iter() {
-            let herald =
-                crate::downstream::notify(zone.config.name.clone(), soa.clone(), ttl, target.clone());
-            zone.heralds.push(tokio::spawn(herald).abort_handle());
+            zone.heralds.push(self.heralds.send(zone.config.name.clone(), soa.clone(), ttl, target.clone()));
         }
     }
 }
@@ -312,7 +342,7 @@ async fn fetch(
     job: TransferJob,
     settings: Arc<secondo_lifecycle::Settings>,
     clock: Clock,
-    store: Arc<Store>,
+    store: Weak<Store>,
     ending: Ending,
 ) {
     let ticket = ending.ticket;
@@ -337,9 +367,12 @@ async fn fetch(
         warnings: checked.warnings().iter().map(ToString::to_string).collect(),
         key,
         took,
+        skew: checked.skew(),
     };
     let (soa, expire) = (checked.zone().soa(), checked.expire());
     let confirmation = to_record(Vouched::of_transfer(soa, expire, took, &settings, clock.now()));
+    // Jobs do not hold the store, so that it ends with the daemon, not with a slow primary.
+    let Some(store) = store.upgrade() else { return };
     store.commit(checked, confirmation, move |committed| {
         ending.tell(Message::Committed(Box::new(Arrival { ticket, committed, confirmation, report })));
     });

@@ -15,7 +15,8 @@ mod reload;
 mod say;
 mod zones;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,6 +32,7 @@ use tokio::sync::oneshot;
 use crate::clock::{self, Clock};
 use crate::config::{Config, ServerConfig};
 use crate::control::{Ask, Response};
+use crate::downstream::Heralds;
 use crate::publish::Publisher;
 use crate::respond::Respond;
 
@@ -63,10 +65,9 @@ pub(crate) enum Message {
     Ask(Ask),
     /// Read the configuration again (SIGHUP).
     Reload,
-    /// The configuration that was read is not in order; the running one stays.
-    ReloadFailed,
-    /// A configuration was read; apply it, and answer where someone waits.
-    Apply(Box<Prepared>, Option<oneshot::Sender<Response>>),
+    /// A configuration was read and is to be applied, or is not in order and the running one stays; someone may wait
+    /// for the outcome.
+    Prepared(Result<Box<Prepared>, String>, Option<oneshot::Sender<Response>>),
     /// Log the state of every zone (SIGUSR1).
     Dump,
     /// End (SIGTERM, SIGINT).
@@ -112,9 +113,14 @@ pub(crate) struct Scheduler {
     wheel: Wheel,
     admission: Admission,
     health: Health,
+    /// Addresses whose clock is known to be wrong.
+    skewed: BTreeSet<SocketAddr>,
+    heralds: Heralds,
     next_purge: Duration,
     /// A configuration is being read.
     reloading: bool,
+    /// It may have changed since that began: SIGHUP came meanwhile.
+    reload_again: bool,
     stopping: bool,
 }
 
@@ -136,8 +142,11 @@ impl Scheduler {
             wheel: Wheel::new(),
             admission,
             health: Health::new(),
+            skewed: BTreeSet::new(),
+            heralds: Heralds::default(),
             next_purge: Duration::ZERO,
             reloading: false,
+            reload_again: false,
             stopping: false,
             parts,
         }
@@ -183,9 +192,9 @@ impl Scheduler {
             Message::Confirmed(id, result) => self.confirmed(id, result),
             Message::Recovered(recovered) => self.recovered(&recovered),
             Message::Ask(ask) => self.asked(ask, now),
+            Message::Reload if self.reloading => self.reload_again = true,
             Message::Reload => self.reload(None, false),
-            Message::Apply(prepared, answer) => self.apply(*prepared, answer, now),
-            Message::ReloadFailed => self.reloading = false,
+            Message::Prepared(prepared, answer) => self.prepared(prepared, answer, now),
             Message::Dump => self.dump(now),
             Message::Stop => self.stopping = true,
         }
@@ -203,6 +212,11 @@ impl Scheduler {
             let event = secondo_lifecycle::Event::Notify { from: notice.from, hint: notice.hint };
             self.tell(id, event, now);
         }
+    }
+
+    /// The configuration in force.
+    pub(crate) fn config(&self) -> &Config {
+        &self.parts.config
     }
 
     fn now(&self) -> Now {

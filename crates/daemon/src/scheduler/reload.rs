@@ -1,8 +1,9 @@
 //! Zones come and go: at start, and when the configuration is read again. All or nothing, and what did not change is
 //! not touched.
 
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use secondo_lifecycle::{Event as Happened, Machine, Now, Restored as Kept, Ticket, ZoneId};
@@ -15,7 +16,7 @@ use super::zones::{Facts, Source, Zone, table};
 use super::{Message, Scheduler};
 use crate::config::{self, Config, ServerConfig, ZoneConfig};
 use crate::control::Response;
-use crate::event::Event;
+use crate::event::{self, Event};
 
 /// A configuration that was read and found in order, with what the disk has of the zones that it adds.
 #[derive(Debug)]
@@ -36,34 +37,41 @@ impl Scheduler {
 
     /// Reads the configuration again, beside the loop.
     pub(super) fn reload(&mut self, answer: Option<oneshot::Sender<Response>>, dry_run: bool) {
-        let refuse = |answer: Option<oneshot::Sender<Response>>, code: &str, message: String| {
-            if let Some(answer) = answer {
-                // One who went away needs no answer.
-                let _ = answer.send(Response::refused(code, message));
-            }
-        };
         if self.reloading {
-            return refuse(answer, "busy", "the configuration is being read already".into());
+            let busy = Response::refused("busy", "the configuration is being read already");
+            return reply(answer, busy);
         }
         self.reloading = true;
-        let (path, known) = (self.parts.path.clone(), self.names.keys().cloned().collect::<Vec<_>>());
-        let (sender, store) = (self.sender(), Arc::clone(&self.parts.store));
-        tokio::task::spawn_blocking(move || {
-            let prepared = prepare(&path, &known, &store, dry_run);
+        let (path, known) = (self.parts.path.clone(), self.names.keys().cloned().collect());
+        let (sender, store) = (self.parts.sender.clone(), Arc::downgrade(&self.parts.store));
+        tokio::spawn(async move {
+            let reading = tokio::task::spawn_blocking(move || prepare(&path, &known, &store, dry_run));
+            // A panic while reading is our own fault; it must not be the end of all reloads.
+            let prepared = reading.await.unwrap_or_else(|_| Err("an error of our own".into()));
             // The scheduler is gone only when the daemon stops.
-            let _ = sender.send(match prepared {
-                Ok(prepared) => Message::Apply(Box::new(prepared), answer),
-                Err(problems) => {
-                    refuse(answer, "bad-configuration", problems);
-                    Message::ReloadFailed
-                }
-            });
+            let _ = sender.send(Message::Prepared(prepared.map(Box::new), answer));
         });
     }
 
-    /// Puts a configuration in force.
-    pub(super) fn apply(&mut self, prepared: Prepared, answer: Option<oneshot::Sender<Response>>, now: Now) {
+    /// A configuration was read: puts it in force, if it is in order.
+    pub(super) fn prepared(
+        &mut self,
+        prepared: Result<Box<Prepared>, String>,
+        answer: Option<oneshot::Sender<Response>>,
+        now: Now,
+    ) {
         self.reloading = false;
+        let response = match prepared {
+            Ok(prepared) => self.apply(*prepared, now),
+            Err(problems) => Response::refused("bad-configuration", problems),
+        };
+        reply(answer, response);
+        if std::mem::take(&mut self.reload_again) {
+            self.reload(None, false);
+        }
+    }
+
+    fn apply(&mut self, prepared: Prepared, now: Now) -> Response {
         let Prepared { config, restored, dry_run } = prepared;
         let names = |zones: &[ZoneConfig]| zones.iter().map(|zone| zone.name.to_string()).collect::<Vec<_>>();
         let changes = self.parts.config.zone_changes(&config);
@@ -84,24 +92,25 @@ impl Scheduler {
             self.remove(&removed, now);
             self.change(&changed, now);
             self.add(&added, restored, now);
-            for zone in &added {
-                Event { zone: Some(&zone.name), ..Event::new("zone.added", "zone is configured") }.info();
-            }
             self.replace_table();
+            self.forget_primaries();
+            event::concerns("daemon.reloaded", &self.parts.config.warnings);
+            for what in &response.after_restart {
+                let detail = format!("`{what}` holds after a restart");
+                let event = Event::new("daemon.reloaded", "a changed setting is not in force");
+                Event { detail: Some(&detail), ..event }.warn();
+            }
             let detail =
                 format!("{} added, {} removed, {} changed", added.len(), removed.len(), changed.len());
             let event = Event::new("daemon.reloaded", "configuration is in force");
             Event { detail: Some(&detail), ..event }.info();
         }
-        if let Some(answer) = answer {
-            // One who went away needs no answer.
-            let _ = answer.send(response);
-        }
+        response
     }
 
     /// Adds zones that are not there yet.
     fn add(&mut self, zones: &[ZoneConfig], restored: Vec<Restored>, now: Now) {
-        let mut kept: std::collections::HashMap<Name, Restored> =
+        let mut kept: HashMap<Name, Restored> =
             restored.into_iter().map(|r| (r.committed.zone().apex().clone(), r)).collect();
         let mut events = Vec::with_capacity(zones.len());
         for config in zones {
@@ -142,6 +151,9 @@ impl Scheduler {
             if restored.is_some() {
                 self.show_validity(id, now);
                 self.say_restored(id, now);
+            } else {
+                let event = Event::new("zone.added", "zone is configured, and not loaded yet");
+                Event { zone: Some(&config.name), next_in: Some(Duration::ZERO), ..event }.info();
             }
             events.push((id, Happened::Timeout));
         }
@@ -161,7 +173,7 @@ impl Scheduler {
             serial: zone.machine.serial(),
             records: status.records,
             detail: Some(&detail),
-            next_in: Some(zone.machine.next_deadline().saturating_sub(now.boot)),
+            next_in: zone.next_in(now),
             ..Event::new("zone.restored", "zone is back from disk")
         }
         .info();
@@ -190,25 +202,36 @@ impl Scheduler {
             self.wheel.remove(id);
             if let Some(errand) = zone.errand.take() {
                 self.admission.release(Ticket { zone: id, attempt: errand.attempt });
-                if let Some(job) = errand.job {
-                    job.abort();
+                if errand.abort() {
                     self.health.abandoned(errand.target.address);
                 }
             }
             zone.heralds.drain(..).for_each(|herald| herald.abort());
-            self.parts.publisher.withdraw(&zone.slot);
-            let keep: Duration = config.settings.purge_after;
-            self.parts.store.retire(vec![config.name.clone()], now.wall.saturating_add(keep.as_secs()));
-            let serial = zone.machine.serial();
+            zone.dismiss_waiters();
+            let keep = config.settings.purge_after.as_secs();
+            self.parts.store.retire(vec![config.name.clone()], now.wall.saturating_add(keep));
+            let detail = format!("its state is kept on disk for {keep} s");
             Event {
                 zone: Some(&config.name),
-                serial,
+                serial: zone.machine.serial(),
+                detail: Some(&detail),
                 ..Event::new("zone.removed", "zone is no longer served")
             }
             .info();
         }
     }
 
+    /// Primaries that no zone has any more.
+    fn forget_primaries(&mut self) {
+        let settings = self.zones.values().map(|zone| zone.machine.settings());
+        let in_use = settings.flat_map(|settings| settings.primaries().iter().map(|primary| primary.id));
+        for address in self.book.keep(&in_use.collect()) {
+            self.health.forget(address);
+            self.skewed.remove(&address);
+        }
+    }
+
+    /// What is answered from changes here, all at once; versions of zones that are gone go with the former table.
     fn replace_table(&mut self) {
         let entries = self.zones.values().map(Zone::entry);
         let table = table(entries, &self.parts.config.keys, self.server(), self.parts.hash_secret);
@@ -217,7 +240,12 @@ impl Scheduler {
 }
 
 /// Reads the configuration, and from disk the zones that it adds; the error has a line for each problem.
-fn prepare(path: &Path, known: &[Name], store: &Store, dry_run: bool) -> Result<Prepared, String> {
+fn prepare(
+    path: &Path,
+    known: &HashSet<Name>,
+    store: &Weak<Store>,
+    dry_run: bool,
+) -> Result<Prepared, String> {
     let config = config::load(path).map_err(|problems| {
         for problem in &problems {
             let text = problem.to_string();
@@ -226,11 +254,11 @@ fn prepare(path: &Path, known: &[Name], store: &Store, dry_run: bool) -> Result<
         }
         problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
     })?;
-    let known: std::collections::HashSet<&Name> = known.iter().collect();
     let added: Vec<Name> =
-        config.zones.iter().map(|zone| &zone.name).filter(|name| !known.contains(name)).cloned().collect();
+        config.zones.iter().map(|zone| &zone.name).filter(|name| !known.contains(*name)).cloned().collect();
     let mut restored = Vec::new();
     if !dry_run {
+        let store = store.upgrade().ok_or("the daemon is stopping")?;
         store.unretire(added.clone());
         let (tell, told) = std::sync::mpsc::channel();
         for name in &added {
@@ -242,6 +270,13 @@ fn prepare(path: &Path, known: &[Name], store: &Store, dry_run: bool) -> Result<
         restored.extend(told.iter().flatten());
     }
     Ok(Prepared { config, restored, dry_run })
+}
+
+/// Answers whoever asked; one who went away needs no answer.
+fn reply(answer: Option<oneshot::Sender<Response>>, response: Response) {
+    if let Some(answer) = answer {
+        let _ = answer.send(response);
+    }
 }
 
 /// Settings that differ and are read only at start.

@@ -6,6 +6,9 @@ use super::Scheduler;
 use super::zones::Source;
 use crate::event::Event;
 
+/// How long a zone is silent about further NOTIFYs that led to nothing.
+const QUIET: std::time::Duration = std::time::Duration::from_secs(10);
+
 impl Scheduler {
     /// Logs a report, keeps what `status` wants of it, and tells those who wait for the end of a round.
     pub(super) fn report(&mut self, id: ZoneId, outcome: Outcome, now: Now) {
@@ -13,6 +16,7 @@ impl Scheduler {
             |primary: PrimaryId| self.book.find(primary).and_then(|p| p.addresses.first().copied());
         let Some(zone) = self.zones.get_mut(&id) else { return };
         let name = zone.config.name.clone();
+        let next_in = zone.next_in(now);
         let event = Event { zone: Some(&name), serial: zone.machine.serial(), ..Event::default() };
         let at = |target: Target| Some(target.address);
         match outcome {
@@ -44,7 +48,8 @@ impl Scheduler {
             }
             Outcome::RefreshFailed { reason, primary, next_in } => {
                 let (name, phrase) = ("refresh.failed", "no primary confirms the zone");
-                let detail = zone.facts.failure.as_ref().map(|failed| failed.detail.clone());
+                let same = zone.facts.failure.as_ref().filter(|failed| failed.reason == reason);
+                let detail = same.map(|failed| failed.detail.clone());
                 let primary = zone.facts.primary.or_else(|| address_of(primary));
                 let (reason, next_in) = (Some(reason), Some(next_in));
                 Event { name, phrase, primary, reason, next_in, detail: detail.as_deref(), ..event }.warn();
@@ -53,13 +58,12 @@ impl Scheduler {
             }
             Outcome::AttemptFailed { target, reason, serial, .. } => {
                 // Faults of jobs are logged with their detail when the job ends; what the machine itself finds
-                // wrong with an answer is kept here.
+                // wrong with an answer, or a primary that is down, is kept here.
+                zone.facts.primary = at(target);
                 let serials = serial.map(|theirs| format!("the primary has serial {theirs}"));
-                if zone.facts.failure.is_none() {
-                    let detail = serials.unwrap_or_default();
-                    zone.facts.failure = Some(super::zones::Failed { reason, detail, at: now.boot });
-                    zone.facts.primary = at(target);
-                }
+                let known = zone.facts.failure.take().filter(|failed| failed.reason == reason);
+                let detail = known.map(|failed| failed.detail).or(serials).unwrap_or_default();
+                zone.facts.failure = Some(super::zones::Failed { reason, detail, at: now.boot });
             }
             Outcome::Fallback { target, reason } => {
                 let (name, phrase) = ("transfer.fallback", "IXFR cannot be had: AXFR at the same primary");
@@ -77,8 +81,8 @@ impl Scheduler {
                 let phrase =
                     if later { "NOTIFY accepted, for after the running attempt" } else { "NOTIFY accepted" };
                 let detail = format!("from {from}");
-                Event { name: "notify.accepted", phrase, serial: hint, detail: Some(&detail), ..event }
-                    .info();
+                let name = "notify.accepted";
+                Event { name, phrase, serial: hint, detail: Some(&detail), next_in, ..event }.info();
             }
             Outcome::NotifyIgnored { from, hint, why } => {
                 let detail = format!("from {from}");
@@ -88,15 +92,15 @@ impl Scheduler {
                         ("NOTIFY ignored: the version was found unfit", Some(reason))
                     }
                 };
-                Event {
-                    name: "notify.ignored",
-                    phrase,
-                    serial: hint,
-                    reason,
-                    detail: Some(&detail),
-                    ..event
+                let event = Event { phrase, serial: hint, reason, detail: Some(&detail), next_in, ..event };
+                let event = Event { name: "notify.ignored", ..event };
+                // A flood of them must not fill the log.
+                if now.boot < zone.facts.quiet_until {
+                    event.debug();
+                } else {
+                    zone.facts.quiet_until = now.boot.saturating_add(QUIET);
+                    event.info();
                 }
-                .info();
             }
             Outcome::HintForgotten { hint, serial } => {
                 let detail = format!("no primary has serial {hint}, of which a NOTIFY spoke");
@@ -107,7 +111,7 @@ impl Scheduler {
                 let detail =
                     format!("{percent} % of its life are over; it expires in {} s", expires_in.as_secs());
                 let (name, phrase) = ("zone.expiring", "zone is on its way to expiry");
-                Event { name, phrase, reason: Some(reason), detail: Some(&detail), ..event }.warn();
+                Event { name, phrase, reason: Some(reason), detail: Some(&detail), next_in, ..event }.warn();
             }
             Outcome::TimersBounded { refresh, retry, expire } => {
                 let timers = [("REFRESH", refresh), ("RETRY", retry), ("EXPIRE", expire)];

@@ -50,6 +50,8 @@ pub(super) struct Facts {
     pub(super) volatile: bool,
     pub(super) confirmed: Option<secondo_lifecycle::Confirmation>,
     pub(super) failure: Option<Failed>,
+    /// Until then it is not said at level info again that a NOTIFY was ignored.
+    pub(super) quiet_until: Duration,
 }
 
 /// Where the version served comes from.
@@ -59,7 +61,7 @@ pub(super) enum Source {
     Transfer(Kind),
 }
 
-/// What failed last.
+/// What failed last. Invariant: the latest failure; where the machine itself found it, the job's detail is kept.
 pub(super) struct Failed {
     pub(super) reason: Reason,
     pub(super) detail: String,
@@ -73,7 +75,32 @@ pub(super) struct Waiter {
     pub(super) skip: bool,
 }
 
+impl Errand {
+    /// Ends its job; whether there was one.
+    pub(super) fn abort(&self) -> bool {
+        self.job.as_ref().map(AbortHandle::abort).is_some()
+    }
+}
+
 impl Zone {
+    /// How long until it acts again by itself; `None` while it acts.
+    pub(super) fn next_in(&self, now: Now) -> Option<Duration> {
+        let until = match self.machine.activity() {
+            Activity::Waiting { until, .. } => *until,
+            Activity::Suspended(suspended) => suspended.until,
+            Activity::Probing(_) | Activity::Transferring(_) => return None,
+        };
+        Some(until.saturating_sub(now.boot))
+    }
+
+    /// What it does now, for people.
+    pub(super) fn doing(&self) -> &'static str {
+        match self.machine.activity() {
+            Activity::Waiting { .. } | Activity::Suspended(_) => "its primaries are asked again later",
+            Activity::Probing(_) | Activity::Transferring(_) => "its primaries are being asked",
+        }
+    }
+
     /// The addresses of its primaries on the host `from`.
     pub(super) fn primary_addresses(&self, from: IpAddr) -> Vec<SocketAddr> {
         let wanted = from.to_canonical();
@@ -110,6 +137,12 @@ impl Zone {
         }
     }
 
+    /// Nothing more will come.
+    pub(super) fn dismiss_waiters(&mut self) {
+        self.waiters.iter_mut().for_each(|waiter| waiter.skip = false);
+        self.tell_waiters("failed", None, Some(Reason::Cancelled));
+    }
+
     /// Its state.
     pub(super) fn status(&self, clocks: Now) -> ZoneStatus {
         let now = clocks.boot;
@@ -118,12 +151,12 @@ impl Zone {
             Validity::Current { until, .. } if until > now => (Health::Current, Some(until - now)),
             Validity::Current { .. } | Validity::Expired { .. } => (Health::Expired, None),
         };
-        let (activity, next) = match self.machine.activity() {
-            Activity::Waiting { until, .. } => ("waiting", Some(*until)),
-            Activity::Suspended(suspended) => ("queued", Some(suspended.until)),
-            _ if self.errand.as_ref().is_some_and(|errand| errand.job.is_none()) => ("queued", None),
-            Activity::Probing(_) => ("probing", None),
-            Activity::Transferring(_) => ("transferring", None),
+        let activity = match self.machine.activity() {
+            Activity::Waiting { .. } => "waiting",
+            Activity::Suspended(_) => "queued",
+            _ if self.errand.as_ref().is_some_and(|errand| errand.job.is_none()) => "queued",
+            Activity::Probing(_) => "probing",
+            Activity::Transferring(_) => "transferring",
         };
         let seconds = |time: Duration| (time.as_secs_f64() * 1000.0).round() / 1000.0;
         let published = self.slot.published();
@@ -133,7 +166,7 @@ impl Zone {
             activity: activity.into(),
             serial: self.machine.serial().map(|serial| serial.0),
             confirmed_ago: self.facts.confirmed.map(|c| seconds(c.restore(clocks, Duration::MAX).ago)),
-            next_in: next.map(|at| seconds(at.saturating_sub(now))),
+            next_in: self.next_in(clocks).map(seconds),
             expires_in: expires_in.map(seconds),
             primary: self.facts.primary.map(|address| address.to_string()),
             source: self.facts.source.map(|source| match source {
