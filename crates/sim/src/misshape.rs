@@ -104,7 +104,8 @@ pub(crate) fn octets(messages: &mut [Vec<u8>], fault: Fault) {
 /// Whether the message at this place of the stream goes without its seal.
 pub(crate) fn unsealed(fault: Option<Fault>, index: usize, count: usize) -> bool {
     match fault {
-        Some(Fault::Unsigned) => true,
+        // A seal goes behind a message, and garbage is none.
+        Some(Fault::Unsigned | Fault::Garbage) => true,
         Some(Fault::UnsignedEnd) => count > 1 && index + 1 == count,
         _ => false,
     }
