@@ -25,6 +25,12 @@ impl Dice {
         z ^ (z >> 31)
     }
 
+    /// A moment between now and `window` from now.
+    pub(crate) fn within(&mut self, window: Duration) -> Duration {
+        let share = u32::try_from(self.throw() >> 48).unwrap_or(0);
+        window / (1 << 16) * share
+    }
+
     /// Takes 0 to 25 % off, never going below `floor`. Jitter only shortens: no deadline moves out.
     pub(crate) fn shorten(&mut self, interval: Duration, floor: Duration) -> Duration {
         let share = u32::try_from(self.throw() >> 56).unwrap_or(0);

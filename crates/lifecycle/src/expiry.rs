@@ -58,6 +58,15 @@ impl Machine {
         }
     }
 
+    /// After a start: what was announced while nobody listened should not wait for REFRESH. Brings the next look
+    /// forward to a random moment within `window`, which the caller chooses by how many zones start together.
+    pub fn look_within(&mut self, window: Duration, now: Now) {
+        let soon = now.boot.saturating_add(self.dice.within(window));
+        if let Activity::Waiting { until, .. } = &mut self.activity {
+            *until = soon.min(*until);
+        }
+    }
+
     /// RFC 1034 §4.3.5: expires the zone when its time has come; else gives the early warnings that are due.
     pub(crate) fn lapse(&mut self, now: Now) {
         let Validity::Current { until, life } = self.validity else { return };

@@ -33,6 +33,21 @@ fn a_restart_goes_on_with_what_was_left() {
 }
 
 #[test]
+fn a_start_looks_early_within_the_window_given_and_never_later_than_due() {
+    let confirmation = one().confirmations[0];
+    let now = at(1_000_000 + 100, BOOT, 0);
+    let mut waits = Vec::new();
+    for _ in 0..2 {
+        let mut stage = restart(Some(confirmation), now);
+        stage.machine.look_within(seconds(10), now);
+        waits.push(stage.machine.next_deadline() - now.boot);
+        stage.machine.look_within(seconds(1_000_000_000), now);
+        assert!(stage.machine.next_deadline() - now.boot <= seconds(10), "a wide window delays nothing");
+    }
+    assert!(waits.iter().all(|wait| *wait <= seconds(10)));
+}
+
+#[test]
 fn a_restart_after_the_deadline_begins_expired() {
     let confirmation = one().confirmations[0];
     for now in [at(1_000_000 + EXPIRE, BOOT, 0), at(5, BootId([9; 16]), 1_700_000_000 + EXPIRE)] {
