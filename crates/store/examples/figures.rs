@@ -1,5 +1,7 @@
 //! Figures of the store: `cargo run --release -p secondo-store --example figures`.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
+
 #[path = "../tests/world/mod.rs"]
 mod world;
 

@@ -429,3 +429,87 @@ impl<T> Found<T> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::facts::Stamp;
+    use secondo_wire::Serial;
+    use std::fs;
+
+    fn facts(serial: u32) -> Facts {
+        Facts::base(Serial(serial), Place::File(serial.into()), Stamp { size: 1, sum: 2 })
+    }
+
+    fn names(folder: &Path) -> Vec<String> {
+        let mut names: Vec<_> = fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn reading_alone_finds_what_is_in_the_log_and_leaves_no_trace() {
+        let (folder, copy) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let [path, copied] = [&folder, &copy].map(|folder| folder.path().join("secondo.db"));
+        let db = Database::open(&path).unwrap();
+        db.set_facts(b"\x01a\0", &facts(1)).unwrap();
+        for suffix in ["db", "db-wal"] {
+            fs::copy(path.with_extension(suffix), copied.with_extension(suffix)).unwrap();
+        }
+        let before = [fs::read(&copied).unwrap(), fs::read(copied.with_extension("db-wal")).unwrap()];
+        let reading = Database::open_read_only(&copied).unwrap();
+        assert_eq!(reading.facts(b"\x01a\0").unwrap().whole(), Some(facts(1)));
+        assert_eq!(names(copy.path()), ["secondo.db", "secondo.db-wal"]);
+        assert!(reading.set_facts(b"\x01a\0", &facts(2)).is_err());
+        drop(reading);
+        assert_eq!(before, [fs::read(&copied).unwrap(), fs::read(copied.with_extension("db-wal")).unwrap()]);
+        // After a clean end there is no log.
+        drop(db);
+        assert_eq!(names(folder.path()), ["secondo.db"]);
+        let reading = Database::open_read_only(&path).unwrap();
+        assert_eq!(reading.facts(b"\x01a\0").unwrap().whole(), Some(facts(1)));
+        assert_eq!(names(folder.path()), ["secondo.db"]);
+    }
+
+    #[test]
+    fn a_file_of_another_program_or_format_is_damage() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("secondo.db");
+        Connection::open(&path).unwrap().execute_batch("CREATE TABLE other(x)").unwrap();
+        assert!(is_damage(&Database::open(&path).unwrap_err()));
+        fs::write(&path, "not a database at all, but long enough to have a header of one".repeat(20))
+            .unwrap();
+        assert!(is_damage(&Database::open(&path).unwrap_err()));
+        fs::remove_file(&path).unwrap();
+        drop(Database::open(&path).unwrap());
+        Connection::open(&path).unwrap().execute_batch("ALTER TABLE zone RENAME TO zones").unwrap();
+        assert!(is_damage(&Database::open(&path).unwrap_err()));
+        assert!(!is_damage(&Database::open(&folder.path().join("no/such/folder")).unwrap_err()));
+    }
+
+    #[test]
+    fn a_step_counts_only_behind_the_one_it_was_written_after() {
+        let folder = tempfile::tempdir().unwrap();
+        let db = Database::open(&folder.path().join("secondo.db")).unwrap();
+        let first = db.append(b"\0", 0, 77, b"one").unwrap();
+        db.append(b"\0", 1, first, b"two").unwrap();
+        assert_eq!(db.step(b"\0", 0, 77).unwrap().whole(), Some((b"one".to_vec(), first)));
+        assert!(db.step(b"\0", 1, first).unwrap().whole().is_some());
+        assert!(matches!(db.step(b"\0", 1, 77).unwrap(), Found::Damaged));
+        assert!(matches!(db.step(b"\0", 2, first).unwrap(), Found::Missing));
+    }
+
+    #[test]
+    fn a_value_of_another_type_is_a_damaged_row_not_an_error() {
+        let folder = tempfile::tempdir().unwrap();
+        let db = Database::open(&folder.path().join("secondo.db")).unwrap();
+        db.connection.execute("INSERT INTO zone VALUES(x'00', 'text'), (x'0161', 7)", []).unwrap();
+        assert!(matches!(db.facts(b"\0").unwrap(), Found::Damaged));
+        let mut seen = Vec::new();
+        db.walk(|key, facts| seen.push((key, facts))).unwrap();
+        assert_eq!(seen, [(b"\0".to_vec(), None), (b"\x01a".to_vec(), None)]);
+    }
+}

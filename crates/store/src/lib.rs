@@ -25,6 +25,7 @@ mod database;
 mod disk;
 mod facts;
 mod image;
+mod ledger;
 mod op;
 mod restore;
 mod row;

@@ -13,10 +13,11 @@ use crate::confirmation::Confirmation;
 use crate::database::{Database, is_damage};
 use crate::disk::{Disk, Folder};
 use crate::facts::{Place, page_file_name, page_file_number};
+use crate::ledger::{Ledger, next_file};
 use crate::op::{Commit, Confirm, Notice, Op, Restore};
 use crate::restore::{Damage, Inventory, Restored};
 use crate::state_dir::{Refusal, StateDir};
-use crate::writer::{Parts, WriterHandle, next_file};
+use crate::writer::WriterHandle;
 
 /// Why the state directory cannot be used at all.
 #[derive(Debug, thiserror::Error)]
@@ -119,10 +120,9 @@ impl Store {
             }
         }
         let next_file = next_file(&found.places, &*disk);
-        let parts =
-            Parts { dir, secret: secret.clone(), database, disk, next_file, notice: Box::new(notice) };
+        let ledger = Ledger::new(dir, secret.clone(), database, disk, next_file);
         let opened = Opened { secret, restored: found.restored, others: found.others, damages, refused };
-        Ok((Store { writer: WriterHandle::spawn(parts) }, opened))
+        Ok((Store { writer: WriterHandle::spawn(ledger, Box::new(notice)) }, opened))
     }
 
     /// Writes a version with its confirmation; `done` is called exactly once, from the writer's thread. Many calls at

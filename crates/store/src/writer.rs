@@ -16,18 +16,14 @@ use std::time::{Duration, Instant};
 
 use secondo_transfer::CheckedZone;
 use secondo_wire::Name;
-use secondo_zone::BorderSecret;
 
 use crate::committed::{Committed, Durability};
 use crate::confirmation::Confirmation;
-use crate::database::{Database, is_damage, is_doubtful};
-use crate::disk::Disk;
-use crate::facts::{Facts, Place, key, page_file_name, page_file_number};
+use crate::ledger::Ledger;
 use crate::op::{Commit, Confirm, Notice, Op, Recovered};
-use crate::restore::{Broken, Damage, Restored, restore_zone};
+use crate::restore::Restored;
 use crate::scribe::{Filed, Job, Purpose, Scribe};
-use crate::state_dir::{StateDir, Unavailable};
-use crate::transaction::{Fate, ROW_LIMIT, Transaction};
+use crate::transaction::{Fate, ROW_LIMIT};
 
 /// Most operations that share a transaction...
 const BATCH: usize = 4096;
@@ -43,17 +39,17 @@ pub(crate) struct WriterHandle {
 }
 
 impl WriterHandle {
-    pub(crate) fn spawn(parts: Parts) -> WriterHandle {
+    pub(crate) fn spawn(ledger: Ledger, notice: Box<dyn Fn(Notice) + Send>) -> WriterHandle {
         let (ops, inbox) = channel();
-        let scribe = Scribe::spawn(Arc::clone(&parts.disk), ops.clone());
+        let scribe = Scribe::spawn(Arc::clone(&ledger.disk), ops.clone());
         let writer = Writer {
-            parts,
+            ledger,
+            notice,
             scribe,
             pending: BTreeMap::new(),
             marks: BTreeMap::new(),
             parked: BTreeMap::new(),
             rebasing: BTreeSet::new(),
-            doubtful: Vec::new(),
             retry_at: Instant::now(),
             retry_in: RETRY.0,
             refusing: false,
@@ -86,17 +82,6 @@ impl fmt::Debug for WriterHandle {
     }
 }
 
-/// What the writer is started with.
-pub(crate) struct Parts {
-    pub(crate) dir: StateDir,
-    pub(crate) secret: BorderSecret,
-    /// `None` while the disk refuses to have it opened.
-    pub(crate) database: Option<Database>,
-    pub(crate) disk: Arc<dyn Disk>,
-    pub(crate) next_file: u64,
-    pub(crate) notice: Box<dyn Fn(Notice) + Send>,
-}
-
 /// What the disk refused and what is tried again.
 struct Pending {
     /// The version; `None` when the disk has it and only the confirmation is missing.
@@ -115,7 +100,8 @@ impl Pending {
 
 /// The thread's state.
 struct Writer {
-    parts: Parts,
+    ledger: Ledger,
+    notice: Box<dyn Fn(Notice) + Send>,
     scribe: Scribe,
     pending: BTreeMap<Name, Pending>,
     /// Zones whose retirement, or the end of it, the disk does not know yet.
@@ -124,8 +110,6 @@ struct Writer {
     parked: BTreeMap<Name, VecDeque<Op>>,
     /// Zones whose base is being written anew.
     rebasing: BTreeSet<Name>,
-    /// Page files of a transaction whose COMMIT failed in such a way that it may be on disk all the same.
-    doubtful: Vec<u64>,
     retry_at: Instant,
     retry_in: Duration,
     /// The last transaction failed.
@@ -195,7 +179,9 @@ impl Writer {
 
     /// One transaction for all of `batch`; each is told how it went.
     fn write(&mut self, batch: Vec<Op>) {
-        match self.transact(&batch) {
+        let written = self.ledger.transact(&batch, &mut self.marks);
+        self.say_damages();
+        match written {
             Ok(fates) => {
                 if std::mem::take(&mut self.refusing) {
                     self.retry_at = Instant::now();
@@ -234,7 +220,7 @@ impl Writer {
                 }
                 if retry {
                     self.allowed();
-                    (self.parts.notice)(Notice::Recovered(Recovered { apex, serial }));
+                    (self.notice)(Notice::Recovered(Recovered { apex, serial }));
                 }
             }
             (Op::Commit(commit), Fate::Refused(why)) => self.refuse(Op::Commit(commit), &why),
@@ -339,93 +325,9 @@ impl Writer {
         self.handle(batch);
     }
 
-    /// Writes `batch` in one transaction; the error is what the disk said, for the log. A database that turns out to be
-    /// damaged is saved into a new one first.
-    fn transact(&mut self, batch: &[Op]) -> Result<Vec<Fate>, String> {
-        let reading = batch.iter().all(|op| matches!(op, Op::Restore(_)));
-        if reading && self.marks.is_empty() {
-            return Ok(batch.iter().map(|_| Fate::Written(None)).collect());
-        }
-        let mut saved = false;
-        loop {
-            let db = match self.parts.database.take() {
-                Some(db) => db,
-                None => self.open(None).map_err(|error| error.to_string())?,
-            };
-            let error = match self.attempt(&db, batch) {
-                Ok(fates) => {
-                    self.parts.database = Some(db);
-                    self.marks.clear();
-                    return Ok(fates);
-                }
-                Err(error) => error,
-            };
-            if saved || !is_damage(&error) {
-                self.parts.database = Some(db);
-                return Err(error.to_string());
-            }
-            drop(db);
-            self.parts.database = Some(self.open(Some(&error)).map_err(|error| error.to_string())?);
-            saved = true;
-        }
-    }
-
-    fn attempt(&mut self, db: &Database, batch: &[Op]) -> rusqlite::Result<Vec<Fate>> {
-        let begun = Transaction::begin(db, &self.marks, !self.doubtful.is_empty());
-        let mut created = Vec::new();
-        let put = begun.and_then(|mut transaction| {
-            let fates = batch.iter().map(|op| transaction.put(op)).collect::<rusqlite::Result<Vec<Fate>>>();
-            created = std::mem::take(&mut transaction.files.created);
-            Ok((fates?, transaction.files.replaced))
-        });
-        let error = match put {
-            Ok((fates, replaced)) => match db.commit() {
-                Ok(()) => {
-                    // A file that stays is removed at the next start.
-                    let done = replaced.into_iter().chain(std::mem::take(&mut self.doubtful));
-                    done.for_each(|number| drop(self.parts.disk.remove(&page_file_name(number))));
-                    return Ok(fates);
-                }
-                Err(error) if is_doubtful(&error) => {
-                    // After a crash this COMMIT may turn out to be on disk: until a later one is, its files stay.
-                    self.doubtful.append(&mut created);
-                    error
-                }
-                Err(error) => error,
-            },
-            Err(error) => error,
-        };
-        db.rollback();
-        if !is_damage(&error) {
-            created.iter().for_each(|&number| drop(self.parts.disk.remove(&page_file_name(number))));
-        }
-        Err(error)
-    }
-
-    /// The database, opened again; with `damage`, saved into a new one.
-    fn open(&mut self, damage: Option<&rusqlite::Error>) -> Result<Database, Unavailable> {
-        let mut damages = Vec::new();
-        let parts = &mut self.parts;
-        let opened = match damage {
-            Some(error) => parts.dir.rescue(error, &mut damages),
-            None => parts.dir.open(&mut damages),
-        };
-        for what in damages {
-            (parts.notice)(Notice::Damaged(Damage { zone: None, what }));
-        }
-        let db = opened?;
-        if db.border_secret()?.is_none() {
-            db.set_border_secret(&parts.secret)?;
-        }
-        let mut places = Vec::new();
-        db.walk(|_, facts| places.extend(facts.map(|facts| facts.place)))?;
-        parts.next_file = parts.next_file.max(next_file(&places, &*parts.disk));
-        Ok(db)
-    }
-
     fn file_number(&mut self) -> u64 {
-        let number = self.parts.next_file;
-        self.parts.next_file += 1;
+        let number = self.ledger.next_file;
+        self.ledger.next_file += 1;
         number
     }
 
@@ -438,44 +340,20 @@ impl Writer {
             return Some(Restored { committed, confirmation });
         }
         let newer = pending.map(|pending| pending.confirmation);
-        let opened;
-        let db = match &self.parts.database {
-            Some(db) => db,
-            None => {
-                opened = Database::open_read_only(&self.parts.dir.database()).ok()?;
-                &opened
-            }
-        };
-        let key = key(apex);
-        let facts: Facts = db.facts_of(apex).ok()??;
-        match restore_zone(db, &*self.parts.disk, &key, &facts) {
-            Ok((mut restored, _)) => {
-                let serial = restored.committed.zone().serial();
-                restored.confirmation = newer.filter(|c| c.serial == serial).or(restored.confirmation);
-                Some(restored)
-            }
-            Err(broken) => {
-                if let Broken::Zone(_) = broken {
-                    // Rows that cannot be removed are found damaged again at the next start.
-                    let _ = db.remove(&key);
-                }
-                let damage = Damage { zone: Some(apex.clone()), what: broken.to_string() };
-                (self.parts.notice)(Notice::Damaged(damage));
-                None
-            }
+        let mut restored = self.ledger.restore(apex);
+        self.say_damages();
+        if let Some(restored) = &mut restored {
+            let serial = restored.committed.zone().serial();
+            restored.confirmation = newer.filter(|c| c.serial == serial).or(restored.confirmation);
+        }
+        restored
+    }
+
+    fn say_damages(&mut self) {
+        for damage in std::mem::take(&mut self.ledger.damages) {
+            (self.notice)(Notice::Damaged(damage));
         }
     }
-}
-
-/// A number that no page file has had, as far as anybody remembers.
-pub(crate) fn next_file(places: &[Place], disk: &dyn Disk) -> u64 {
-    let known = places.iter().filter_map(|place| match place {
-        Place::File(number) => Some(*number),
-        Place::Row(_) => None,
-    });
-    let names = disk.list().unwrap_or_default();
-    let found = names.iter().filter_map(|name| page_file_number(name));
-    known.chain(found).max().map_or(1, |highest| highest.saturating_add(1))
 }
 
 /// The zone of a commit that came back from the scribe.

@@ -1,5 +1,7 @@
 //! A process that commits as fast as it can is killed at any moment: what it was told is durable comes back.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
+
 mod world;
 
 use std::io::{BufRead, BufReader, Write};

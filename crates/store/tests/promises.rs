@@ -1,5 +1,7 @@
 //! What the store promises, one test for each.
 
+#![allow(clippy::unwrap_used)]
+
 mod world;
 
 use std::collections::BTreeMap;

@@ -1,5 +1,7 @@
 //! What holds for any zone and any history.
 
+#![allow(clippy::unwrap_used)]
+
 mod world;
 
 use std::collections::BTreeMap;

@@ -122,17 +122,21 @@ pub(crate) fn full(new: &Zone) -> CheckedZone {
     judge(candidate, None)
 }
 
+/// Owner, type, TTL and RDATA.
+type Record = (Name, RecordType, u32, Vec<u8>);
+
 /// What the differences from `old` to `new` bring.
 pub(crate) fn incremental(old: &Zone, new: &Zone) -> CheckedZone {
     let difference = Difference::between(old, new);
     let apex = new.apex();
-    let mut records = vec![(apex.clone(), RecordType::SOA, new.soa_ttl(), new.soa_rdata().to_vec())];
+    let mut records: Vec<Record> =
+        vec![(apex.clone(), RecordType::SOA, new.soa_ttl(), new.soa_rdata().to_vec())];
     for record in difference.removed().chain(difference.added()) {
         records.push((record.owner.to_owned(), record.rtype, record.ttl, record.rdata.to_vec()));
     }
     records.push(records[0].clone());
     let candidate = hear(Want::Ixfr, apex, Some(old), |_| {
-        let message = |(index, chunk): (usize, &[(Name, RecordType, u32, Vec<u8>)])| {
+        let message = |(index, chunk): (usize, &[Record])| {
             let (mut out, mut compressor) = (Vec::new(), Compressor::exact());
             let mut writer = Writer::new(&mut out, &mut compressor, 65_535);
             if index == 0 {
