@@ -2,7 +2,7 @@
 
 use std::net::TcpListener as StdListener;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
@@ -13,6 +13,8 @@ use crate::respond::Respond;
 
 /// Pause after an accept that failed for want of descriptors.
 const PAUSE: Duration = Duration::from_millis(100);
+/// How long that is not said again.
+const QUIET: Duration = Duration::from_secs(60);
 
 /// Limits of all TCP listeners together.
 #[derive(Clone, Copy, Debug)]
@@ -49,13 +51,14 @@ impl TcpRoom {
     /// Accepts connections for ever. When all places are taken, new ones wait in the kernel's queue.
     pub(crate) async fn accept(&self, listener: StdListener) -> std::io::Result<()> {
         let listener = TcpListener::from_std(listener)?;
-        let mut failing = false;
+        let mut quiet_until = Instant::now();
         loop {
             let Ok(place) = Arc::clone(&self.clients).acquire_owned().await else { return Ok(()) };
             let (stream, peer) = match listener.accept().await {
                 Ok(accepted) => accepted,
                 Err(error) => {
-                    if !std::mem::replace(&mut failing, true) {
+                    if Instant::now() >= quiet_until {
+                        quiet_until = Instant::now() + QUIET;
                         let detail = error.to_string();
                         let event = Event::new("query.limited", "TCP connections have to wait");
                         Event { transport: Some("tcp"), detail: Some(&detail), ..event }.warn();
@@ -64,7 +67,6 @@ impl TcpRoom {
                     continue;
                 }
             };
-            failing = false;
             let shared = Arc::clone(&self.shared);
             tokio::spawn(async move {
                 connection::serve(stream, peer, shared).await;

@@ -88,8 +88,9 @@ impl Scheduler {
         self.tell_all(chosen.iter().map(|&id| (id, event.clone())), now);
         tokio::spawn(async move {
             for told in awaited {
-                // Without an outcome the daemon is stopping.
-                outcomes.extend(told.await.ok());
+                // Without an outcome the daemon is stopping; that is what the one who asked is told, then.
+                let Ok(outcome) = told.await else { return };
+                outcomes.push(outcome);
             }
             let _ = answer.send(Response { outcomes: Some(outcomes), ..Response::default() });
         });

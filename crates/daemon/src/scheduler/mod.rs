@@ -13,6 +13,8 @@ mod book;
 mod jobs;
 mod reload;
 mod say;
+#[cfg(test)]
+mod storm;
 mod zones;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};

@@ -109,7 +109,7 @@ impl Scheduler {
     }
 
     /// Adds zones that are not there yet.
-    fn add(&mut self, zones: &[ZoneConfig], restored: Vec<Restored>, now: Now) {
+    pub(super) fn add(&mut self, zones: &[ZoneConfig], restored: Vec<Restored>, now: Now) {
         let mut kept: HashMap<Name, Restored> =
             restored.into_iter().map(|r| (r.committed.zone().apex().clone(), r)).collect();
         let mut events = Vec::with_capacity(zones.len());
@@ -180,7 +180,7 @@ impl Scheduler {
     }
 
     /// Gives zones new settings; what is served goes on being served.
-    fn change(&mut self, zones: &[ZoneConfig], now: Now) {
+    pub(super) fn change(&mut self, zones: &[ZoneConfig], now: Now) {
         for config in zones {
             let Some(&id) = self.names.get(&config.name) else { continue };
             let Ok(settings) = self.book.settings(&config.settings) else { continue };
@@ -195,7 +195,7 @@ impl Scheduler {
     }
 
     /// Ends zones: no longer served at once; the disk keeps them for their time.
-    fn remove(&mut self, zones: &[ZoneConfig], now: Now) {
+    pub(super) fn remove(&mut self, zones: &[ZoneConfig], now: Now) {
         for config in zones {
             let Some(id) = self.names.remove(&config.name) else { continue };
             let Some(mut zone) = self.zones.remove(&id) else { continue };
@@ -222,7 +222,7 @@ impl Scheduler {
     }
 
     /// Primaries that no zone has any more.
-    fn forget_primaries(&mut self) {
+    pub(super) fn forget_primaries(&mut self) {
         let settings = self.zones.values().map(|zone| zone.machine.settings());
         let in_use = settings.flat_map(|settings| settings.primaries().iter().map(|primary| primary.id));
         for address in self.book.keep(&in_use.collect()) {

@@ -1,0 +1,172 @@
+//! Attempts by the thousand, ended in every way that there is: nothing of them may stay behind.
+
+use std::fs;
+use std::net::UdpSocket;
+use std::sync::Arc;
+use std::time::Duration;
+
+use secondo_lifecycle::{Confirmation, Event, Health, Machine, Now, Restored, ZoneId};
+use secondo_store::Store;
+use secondo_wire::{Name, Serial, Soa};
+use tempfile::TempDir;
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::time::timeout;
+
+use super::{Message, Parts, Scheduler, table};
+use crate::clock::Clock;
+use crate::config;
+use crate::publish::Publisher;
+use crate::respond::Respond;
+
+const ZONES: usize = 300;
+const ROUNDS: usize = 24;
+
+fn scheduler(folder: &TempDir, zones: &str) -> (Scheduler, UnboundedReceiver<Message>) {
+    let path = folder.path().join("secondo.yaml");
+    let limits = "limits: { transfers: 5, transfers-per-primary: 3, probes-per-primary: 7 }";
+    fs::write(&path, format!("listen: [\"127.0.0.1:53\"]\nstate-dir: state\n{limits}\nzones:\n{zones}"))
+        .unwrap();
+    let config = config::load(&path).unwrap();
+    let state = &config.server.state_dir;
+    let (store, opened) = Store::open(state, [1; 16], |_| true, |_| {}).unwrap();
+    let (sender, inbox) = unbounded_channel();
+    let scheduler = Scheduler::new(Parts {
+        respond: Arc::new(Respond::new(table([], &config.keys, &config.server, [2; 16]))),
+        path,
+        config,
+        store: Arc::new(store),
+        secret: opened.secret,
+        hash_secret: [2; 16],
+        clock: Clock::new(),
+        publisher: Publisher::start().unwrap(),
+        sender,
+    });
+    (scheduler, inbox)
+}
+
+/// As if the zone had been loaded before: it is probed, not transferred blindly.
+fn loaded(scheduler: &mut Scheduler, id: ZoneId, now: Now) {
+    let soa = Soa {
+        mname: Name::root(),
+        rname: Name::root(),
+        serial: Serial(1),
+        refresh: 3600,
+        retry: 600,
+        expire: 86_400,
+        minimum: 60,
+    };
+    let confirmation = Confirmation {
+        serial: Serial(1),
+        boot: now.boot,
+        boot_id: now.boot_id,
+        wall: now.wall,
+        expire_in: 86_400,
+    };
+    let restored = Restored { soa, confirmation: Some(confirmation) };
+    let zone = scheduler.zones.get_mut(&id).unwrap();
+    let settings = Arc::clone(zone.machine.settings());
+    zone.machine = Machine::new(settings, Some(restored), now, u64::from(id.0));
+}
+
+/// Takes what comes until nothing comes for a moment.
+async fn pump(scheduler: &mut Scheduler, inbox: &mut UnboundedReceiver<Message>) -> usize {
+    let mut ends = 0;
+    while let Ok(Some(message)) = timeout(Duration::from_millis(5), inbox.recv()).await {
+        ends += usize::from(matches!(message, Message::Probed(..) | Message::Fetched(..)));
+        scheduler.take(message);
+    }
+    ends
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn thousands_of_attempts_that_fail_hang_or_are_cancelled_leave_nothing_behind() {
+    let folder = TempDir::new().unwrap();
+    let silent = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let silent = silent.local_addr().unwrap();
+    // One that hangs, one where nobody listens, one that cannot even be asked.
+    let primaries = [
+        format!("{{ addresses: [\"{silent}\"] }}"),
+        "{ addresses: [\"127.0.0.1:1\", \"127.0.0.2:1\"] }".into(),
+        "{ addresses: [\"127.0.0.3:1\"], source: [192.0.2.1] }".into(),
+    ];
+    let zone = |n: usize, shift: usize| {
+        let both = [&primaries[(n + shift) % 3], &primaries[(n + shift + 1) % 3]];
+        format!("  - {{ name: z{n}.test, primaries: [{}, {}] }}\n", both[0], both[1])
+    };
+    let all = |shift| (0..ZONES).map(|n| zone(n, shift)).collect::<String>();
+    let (mut scheduler, mut inbox) = scheduler(&folder, &all(0));
+    let others = {
+        fs::write(
+            folder.path().join("other.yaml"),
+            format!("listen: [\"127.0.0.1:53\"]\nzones:\n{}", all(1)),
+        )
+        .unwrap();
+        config::load(&folder.path().join("other.yaml")).unwrap().zones
+    };
+    scheduler.populate(Vec::new());
+    let zones = scheduler.parts.config.zones.clone();
+    let mut ends = 0;
+    for round in 0..ROUNDS {
+        let ids: Vec<ZoneId> = scheduler.zones.keys().copied().collect();
+        for (n, &id) in ids.iter().enumerate() {
+            if n % 10 == 0 {
+                // Else the dead would soon be known, and no more jobs be started.
+                scheduler.health = Health::new();
+                ends += pump(&mut scheduler, &mut inbox).await;
+            }
+            let now = scheduler.now();
+            match (n + round) % 6 {
+                0 if round % 2 == 0 => loaded_anew(&mut scheduler, id, now),
+                1 => {
+                    // Late beyond all patience: given up and cancelled.
+                    let late = Now { boot: now.boot + Duration::from_secs(86_400 * round as u64), ..now };
+                    scheduler.tell(id, Event::Timeout, late);
+                }
+                2 => {
+                    scheduler.change(&[if round % 2 == 0 { &others } else { &zones }[n % ZONES].clone()], now)
+                }
+                3 => scheduler.remove(&[zones[n % ZONES].clone()], now),
+                4 => scheduler.tell(id, Event::Retransfer, now),
+                _ => scheduler.tell(id, Event::Refresh, now),
+            }
+        }
+        let missing: Vec<_> =
+            zones.iter().filter(|zone| !scheduler.names.contains_key(&zone.name)).cloned().collect();
+        let now = scheduler.now();
+        scheduler.add(&missing, Vec::new(), now);
+        ends += pump(&mut scheduler, &mut inbox).await;
+    }
+    assert!(ends > 2000, "{ends} jobs ran");
+    // Time passes until all has come to its end.
+    let mut now = scheduler.now();
+    now.boot += Duration::from_secs(86_400 * 365);
+    while scheduler.zones.values().any(|zone| zone.errand.is_some()) {
+        now.boot += Duration::from_secs(86_400 * 30);
+        let busy = scheduler.zones.iter().filter(|(_, zone)| zone.errand.is_some());
+        let late: Vec<_> = busy.map(|(&id, _)| (id, Event::Timeout)).collect();
+        scheduler.tell_all(late, now);
+        pump(&mut scheduler, &mut inbox).await;
+    }
+    assert_eq!((scheduler.admission.running(), scheduler.admission.waiting()), ((0, 0), 0));
+    assert!(scheduler.zones.values().all(|zone| zone.waiters.is_empty()));
+    assert_eq!(scheduler.wheel.len(), ZONES);
+    // And no address is left leased to a zone that does not ask any more: the next one may.
+    now.boot += Duration::from_secs(86_400);
+    for address in [silent, "127.0.0.1:1".parse().unwrap()] {
+        assert_eq!(scheduler.health.ask(address, now.boot), secondo_lifecycle::Permit::Go, "{address}");
+    }
+    let now = scheduler.now();
+    scheduler.remove(&zones, now);
+    scheduler.forget_primaries();
+    assert!(scheduler.zones.is_empty() && scheduler.wheel.is_empty());
+    assert_eq!(scheduler.book.keep(&Default::default()).len(), 0);
+}
+
+/// A fresh machine takes the place of one whose attempt is under way: as a caller would never do without a cancel.
+fn loaded_anew(scheduler: &mut Scheduler, id: ZoneId, now: Now) {
+    let idle = scheduler.zones.get(&id).is_some_and(|zone| zone.errand.is_none());
+    if idle {
+        loaded(scheduler, id, now);
+        scheduler.tell(id, Event::Refresh, now);
+    }
+}

@@ -1,0 +1,116 @@
+//! Starts and ends that are not as they should be.
+
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader, Write};
+use std::process::Stdio;
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+
+use crate::daemon::{Daemon, zone};
+use crate::dns::{AXFR, SOA, ask, connect, framed, query, rcode, read, serial};
+use crate::primary::Primary;
+
+#[test]
+fn a_state_directory_that_cannot_be_made_keeps_no_zone_from_being_served() {
+    let primary = Primary::start();
+    let mut daemon = Daemon::prepare("", &zone("a.test", primary.address));
+    // Permissions do not hold for root; a file in the place of the folder does for all.
+    fs::write(daemon.folder.path().join("state"), "in the way").unwrap();
+    daemon.run();
+    daemon.until_loaded("a.test.");
+    assert_eq!(serial(daemon.address(), "a.test"), Some(1));
+    assert_eq!(daemon.status("a.test")["durable"], false);
+    assert!(daemon.log().contains("zone.volatile"));
+    assert_eq!(daemon.order(&["status", "--problems"]).code, 1);
+    primary.set_serial(2);
+    assert_eq!(daemon.order(&["refresh", "a.test"]).code, 0);
+    assert_eq!(serial(daemon.address(), "a.test"), Some(2));
+    daemon.signal(Signal::SIGTERM);
+    assert!(daemon.ended().0.success());
+}
+
+#[test]
+fn a_second_daemon_on_the_same_state_or_socket_does_not_start() {
+    let daemon = Daemon::start("", "");
+    let file = daemon.folder.path().join("secondo.yaml");
+    let text = fs::read_to_string(&file).unwrap();
+    let port = daemon.address().port().to_string();
+    for (replaced, by, named) in [
+        ("control.sock", "other.sock", "state directory"),
+        ("state-dir: state", "state-dir: other", "control socket"),
+    ] {
+        let other = text.replace(replaced, by).replace(&port, "0").replace("127.0.0.1:0", "127.0.0.2:5399");
+        fs::write(daemon.folder.path().join("second.yaml"), other).unwrap();
+        let mut command = std::process::Command::new(crate::daemon::BINARY);
+        let second = command.arg("run").arg("--config").arg(daemon.folder.path().join("second.yaml"));
+        let ended = second.output().unwrap();
+        let said = String::from_utf8(ended.stderr).unwrap();
+        assert_eq!(ended.status.code(), Some(1));
+        assert!(said.contains(named), "{said}");
+    }
+    assert_eq!(daemon.order(&["status"]).code, 0, "the first one is not disturbed");
+}
+
+#[test]
+fn it_ends_at_once_with_a_thousand_clients_and_transfers_both_ways() {
+    let (slow, big) = (Primary::with_bulk(2), Primary::with_bulk(300));
+    slow.set_gate(false);
+    let zones = [zone("slow.test", slow.address), zone("big.test", big.address)].concat();
+    let mut daemon = Daemon::start("limits: { tcp-clients: 2000, tcp-idle: 60s }", &zones);
+    daemon.until_loaded("big.test.");
+    daemon.wait("a transfer in", |_| slow.transfers() == 1);
+    let mut clients: Vec<_> = (0..400).map(|_| connect(daemon.address())).collect();
+    for client in &mut clients[..20] {
+        client.write_all(&framed(&query(1, "big.test", AXFR))).unwrap();
+        read(client).unwrap().unwrap();
+    }
+    let waiting = daemon.ordering(&["refresh", "slow.test"]);
+    std::thread::sleep(Duration::from_millis(200));
+    daemon.signal(Signal::SIGTERM);
+    let (status, took) = daemon.ended();
+    assert!(status.success());
+    println!("ended after {took:?}");
+    // Ten times what it takes on a machine at rest.
+    assert!(took < Duration::from_secs(2), "{took:?}");
+    assert_ne!(waiting.wait().code, 0);
+    assert!(!daemon.folder.path().join("control.sock").exists());
+}
+
+#[test]
+fn what_was_published_and_confirmed_is_on_disk_after_a_stop_in_the_midst_of_a_transfer() {
+    let (good, slow) = (Primary::start(), Primary::start());
+    let zones = [zone("a.test", good.address), zone("slow.test", slow.address)].concat();
+    slow.set_gate(false);
+    let mut daemon = Daemon::start("", &zones);
+    daemon.until_loaded("a.test.");
+    for next in 2..8 {
+        good.set_serial(next);
+        assert_eq!(daemon.order(&["refresh", "a.test"]).code, 0);
+        daemon.signal(Signal::SIGTERM);
+        assert!(daemon.ended().0.success());
+        daemon.run();
+        assert_eq!(serial(daemon.address(), "a.test"), Some(next));
+    }
+}
+
+#[test]
+fn a_log_that_nobody_reads_any_more_is_no_reason_to_end() {
+    let primary = Primary::start();
+    let mut daemon = Daemon::prepare("", &zone("a.test", primary.address));
+    let mut child = daemon.command().stderr(Stdio::piped()).spawn().unwrap();
+    let mut log = BufReader::new(child.stderr.take().unwrap());
+    daemon.adopt(child);
+    let mut lines = String::new();
+    while !lines.contains("zone.published") {
+        assert_ne!(log.read_line(&mut lines).unwrap(), 0, "{lines}");
+    }
+    drop(log);
+    for next in 2..5 {
+        primary.set_serial(next);
+        assert_eq!(daemon.order(&["refresh", "a.test"]).code, 0);
+        assert_eq!(serial(daemon.address(), "a.test"), Some(next));
+    }
+    let _ = File::create(daemon.folder.path().join("log"));
+    assert_eq!(rcode(&ask(daemon.address(), "a.test", SOA)), 0);
+}

@@ -1,0 +1,11 @@
+//! The real binary on loopback: its sockets, its control socket, reloads, starts and ends, against a primary of a page.
+
+mod control;
+mod daemon;
+mod dns;
+mod life;
+mod primary;
+mod reload;
+mod tcp;
+mod transfers;
+mod udp;

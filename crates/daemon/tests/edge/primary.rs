@@ -1,0 +1,155 @@
+//! A primary of a page: one content for every zone that it is asked for, unsigned.
+
+use std::collections::VecDeque;
+use std::io::Write;
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Condvar, Mutex};
+use std::thread;
+
+use crate::dns::{self, AXFR, SOA};
+
+/// A primary on a loopback port. Its threads end with the process.
+#[derive(Clone)]
+pub(crate) struct Primary {
+    pub(crate) address: SocketAddr,
+    state: Arc<State>,
+}
+
+struct State {
+    serial: AtomicU32,
+    /// Records of 40 kB beside the SOA and the NS.
+    bulk: usize,
+    transfers: AtomicUsize,
+    probes: AtomicUsize,
+    /// Transfers stop after their first message as long as it is closed.
+    gate: Mutex<bool>,
+    opened: Condvar,
+}
+
+impl Primary {
+    /// Answers everything with serial 1.
+    pub(crate) fn start() -> Primary {
+        Primary::with_bulk(0)
+    }
+
+    /// The same, with zones that are so many times 40 kB large.
+    pub(crate) fn with_bulk(bulk: usize) -> Primary {
+        let (tcp, udp) = loop {
+            let tcp = TcpListener::bind("127.0.0.1:0").unwrap();
+            if let Ok(udp) = UdpSocket::bind(tcp.local_addr().unwrap()) {
+                break (tcp, udp);
+            }
+        };
+        let state = Arc::new(State {
+            serial: AtomicU32::new(1),
+            bulk,
+            transfers: AtomicUsize::new(0),
+            probes: AtomicUsize::new(0),
+            gate: Mutex::new(true),
+            opened: Condvar::new(),
+        });
+        let primary = Primary { address: tcp.local_addr().unwrap(), state };
+        let (over_udp, over_tcp) = (primary.clone(), primary.clone());
+        thread::spawn(move || over_udp.serve_udp(&udp));
+        thread::spawn(move || {
+            for stream in tcp.incoming() {
+                let primary = over_tcp.clone();
+                thread::spawn(move || primary.serve_tcp(stream.unwrap()));
+            }
+        });
+        primary
+    }
+
+    /// What the zones are at from now on.
+    pub(crate) fn set_serial(&self, serial: u32) {
+        self.state.serial.store(serial, SeqCst);
+    }
+
+    /// Whether transfers get beyond their first message.
+    pub(crate) fn set_gate(&self, open: bool) {
+        *self.state.gate.lock().unwrap() = open;
+        self.state.opened.notify_all();
+    }
+
+    /// Transfers asked for so far.
+    pub(crate) fn transfers(&self) -> usize {
+        self.state.transfers.load(SeqCst)
+    }
+
+    /// SOA queries so far.
+    pub(crate) fn probes(&self) -> usize {
+        self.state.probes.load(SeqCst)
+    }
+
+    fn serve_udp(&self, socket: &UdpSocket) {
+        let mut buffer = [0; 4096];
+        while let Ok((length, from)) = socket.recv_from(&mut buffer) {
+            self.state.probes.fetch_add(1, SeqCst);
+            let (request, zone, _) = question(&buffer[..length]);
+            let _ = socket.send_to(&answer(&request, &[self.soa(&zone)]), from);
+        }
+    }
+
+    fn serve_tcp(&self, mut stream: TcpStream) {
+        while let Ok(Some(request)) = dns::read(&mut stream) {
+            let (request, zone, qtype) = question(&request);
+            let mut messages = VecDeque::from([answer(&request, &[self.soa(&zone)])]);
+            if qtype == SOA {
+                self.state.probes.fetch_add(1, SeqCst);
+            } else {
+                self.state.transfers.fetch_add(1, SeqCst);
+                messages.push_back(answer(&request, &[record(&zone, 2, &dns::name("ns.test."))]));
+                let text = [&[250_u8][..], &[b'x'; 250]].concat().repeat(160);
+                for n in 0..self.state.bulk {
+                    let label = format!("n{n}");
+                    let owner = [&[label.len() as u8], label.as_bytes(), &zone].concat();
+                    messages.push_back(answer(&request, &[record(&owner, 16, &text)]));
+                }
+                messages.push_back(answer(&request, &[self.soa(&zone)]));
+            }
+            for (n, message) in messages.into_iter().enumerate() {
+                if n > 0 {
+                    let gate = self.state.gate.lock().unwrap();
+                    drop(self.state.opened.wait_while(gate, |open| !*open).unwrap());
+                }
+                if stream.write_all(&dns::framed(&message)).is_err() {
+                    return;
+                }
+            }
+        }
+    }
+
+    fn soa(&self, zone: &[u8]) -> Vec<u8> {
+        let mut rdata = [dns::name("ns.test."), dns::name("mail.test.")].concat();
+        // REFRESH, RETRY, EXPIRE, MINIMUM.
+        for number in [self.state.serial.load(SeqCst), 3600, 600, 86_400, 60] {
+            rdata.extend(number.to_be_bytes());
+        }
+        record(zone, SOA, &rdata)
+    }
+}
+
+/// Header and question of a request as its answer has them, and the zone and type asked for.
+fn question(request: &[u8]) -> (Vec<u8>, Vec<u8>, u16) {
+    let end = 12 + request[12..].iter().position(|&octet| octet == 0).unwrap() + 1;
+    let qtype = u16::from_be_bytes([request[end], request[end + 1]]);
+    // AA; one question.
+    let mut opening = [&request[..2], &[0x84, 0, 0, 1, 0, 0, 0, 0, 0, 0]].concat();
+    opening.extend(&request[12..end + 4]);
+    assert!([SOA, AXFR, 251].contains(&qtype));
+    (opening, request[12..end].to_vec(), qtype)
+}
+
+fn answer(opening: &[u8], records: &[Vec<u8>]) -> Vec<u8> {
+    let mut message = opening.to_vec();
+    message[6..8].copy_from_slice(&(records.len() as u16).to_be_bytes());
+    message.extend(records.concat());
+    message
+}
+
+fn record(owner: &[u8], rtype: u16, rdata: &[u8]) -> Vec<u8> {
+    let fixed =
+        [&rtype.to_be_bytes()[..], &[0, 1, 0, 0, 0, 60], &(rdata.len() as u16).to_be_bytes()].concat();
+    [owner, &fixed, rdata].concat()
+}

@@ -1,0 +1,93 @@
+//! Transfers out: beside each other, beside queries, to those who do not read.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::net::TcpStream;
+use std::time::Duration;
+
+use crate::daemon::{Daemon, zone};
+use crate::dns::{self, AXFR, SOA, connect, framed, query, rcode, read};
+use crate::primary::Primary;
+
+/// Twelve megabytes: more than the kernel takes for a client that does not read.
+const BULK: usize = 300;
+
+fn serving(extra: &str) -> Daemon {
+    let daemon = Daemon::start(extra, &zone("big.test", Primary::with_bulk(BULK).address));
+    daemon.until_loaded("big.test.");
+    daemon
+}
+
+fn ask_axfr(stream: &mut TcpStream, id: u16) {
+    stream.write_all(&framed(&query(id, "big.test", AXFR))).unwrap();
+}
+
+/// Records of whole transfers: SOA, NS, bulk, SOA.
+const WHOLE: usize = BULK + 3;
+
+/// Reads until the transfers have brought `records` in all; how many each has brought.
+fn records(stream: &mut TcpStream, records: usize) -> BTreeMap<u16, usize> {
+    let mut seen = BTreeMap::new();
+    while seen.values().sum::<usize>() < records {
+        let message = read(stream).unwrap().expect("the stream is not closed before its end");
+        assert_eq!(rcode(&message), 0);
+        *seen.entry(dns::id(&message)).or_default() += usize::from(dns::answers(&message));
+    }
+    seen
+}
+
+#[test]
+fn transfers_and_queries_of_one_connection_go_beside_each_other() {
+    let daemon = serving("");
+    let mut stream = connect(daemon.address());
+    for id in 1..=4 {
+        ask_axfr(&mut stream, id);
+    }
+    stream.write_all(&framed(&query(9, "big.test", SOA))).unwrap();
+    let mut order = Vec::new();
+    let mut seen = BTreeMap::<u16, usize>::new();
+    while seen.values().sum::<usize>() < 4 * WHOLE + 1 {
+        let message = read(&mut stream).unwrap().unwrap();
+        order.push(dns::id(&message));
+        *seen.entry(dns::id(&message)).or_default() += usize::from(dns::answers(&message));
+    }
+    assert_eq!(seen, BTreeMap::from([(1, WHOLE), (2, WHOLE), (3, WHOLE), (4, WHOLE), (9, 1)]));
+    let place = |id| order.iter().position(|seen| *seen == id).unwrap();
+    assert!(place(9) < order.len() - 100, "the query did not wait for the transfers");
+    assert!(place(4) < order.iter().rposition(|seen| *seen == 1).unwrap(), "one after the other");
+}
+
+#[test]
+fn a_transfer_under_way_is_not_idle() {
+    let daemon = serving("limits: { tcp-idle: 300ms }");
+    let mut stream = connect(daemon.address());
+    ask_axfr(&mut stream, 1);
+    std::thread::sleep(Duration::from_millis(1500));
+    assert_eq!(records(&mut stream, WHOLE), BTreeMap::from([(1, WHOLE)]));
+    assert!(read(&mut stream).unwrap().is_none(), "and then it is");
+}
+
+#[test]
+fn a_client_that_never_reads_loses_its_place() {
+    let daemon = serving("limits: { tcp-clients: 1, transfers-out: 1, tcp-idle: 60s }");
+    let mut deaf = connect(daemon.address());
+    ask_axfr(&mut deaf, 1);
+    let mut next = connect(daemon.address());
+    ask_axfr(&mut next, 2);
+    assert_eq!(records(&mut next, WHOLE), BTreeMap::from([(2, WHOLE)]));
+    assert!(daemon.log().contains("zone was not sent whole"));
+}
+
+#[test]
+fn more_transfers_than_places_wait_for_one() {
+    let daemon = serving("limits: { transfers-out: 1 }");
+    let (mut first, mut second) = (connect(daemon.address()), connect(daemon.address()));
+    ask_axfr(&mut first, 1);
+    let opening = read(&mut first).unwrap().unwrap();
+    ask_axfr(&mut second, 2);
+    second.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
+    assert!(read(&mut second).is_err(), "there is no place");
+    records(&mut first, WHOLE - usize::from(dns::answers(&opening)));
+    second.set_read_timeout(Some(dns::PATIENCE)).unwrap();
+    assert_eq!(records(&mut second, WHOLE), BTreeMap::from([(2, WHOLE)]));
+}
