@@ -12,7 +12,7 @@ use crate::facts::{Place, key, page_file_name, page_file_number};
 use crate::op::Op;
 use crate::restore::{Broken, Damage, Restored, restore_zone};
 use crate::state_dir::{StateDir, Unavailable};
-use crate::transaction::{Fate, Transaction};
+use crate::transaction::{Fate, Mark, Transaction};
 
 /// What is on disk.
 pub(crate) struct Ledger {
@@ -45,7 +45,7 @@ impl Ledger {
     pub(crate) fn transact(
         &mut self,
         batch: &[Op],
-        marks: &mut BTreeMap<Name, Option<u64>>,
+        marks: &mut BTreeMap<Name, Mark>,
     ) -> Result<Vec<Fate>, String> {
         let reading = batch.iter().all(|op| matches!(op, Op::Restore(_)));
         if reading && marks.is_empty() {
@@ -79,7 +79,7 @@ impl Ledger {
         &mut self,
         db: &Database,
         batch: &[Op],
-        marks: &BTreeMap<Name, Option<u64>>,
+        marks: &BTreeMap<Name, Mark>,
     ) -> rusqlite::Result<Vec<Fate>> {
         let begun = Transaction::begin(db, marks, !self.doubtful.is_empty());
         let mut created = Vec::new();

@@ -32,6 +32,32 @@ pub(crate) enum Fate {
     Refused(String),
 }
 
+/// What the disk does not know yet of a zone's retirement.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Mark {
+    /// It was configured again since.
+    again: bool,
+    /// And then, if ever, retired until then (Unix seconds).
+    due: Option<u64>,
+}
+
+impl Mark {
+    /// The next thing asked. A zone that is retired already keeps its first date.
+    pub(crate) fn next(&mut self, due: Option<u64>) {
+        *self = match due {
+            None => Mark { again: true, due: None },
+            Some(_) => Mark { due: self.due.or(due), ..*self },
+        };
+    }
+
+    fn write(self, db: &Database, key: &[u8]) -> rusqlite::Result<()> {
+        if self.again {
+            db.set_retired(key, None)?;
+        }
+        if self.due.is_some() { db.set_retired(key, self.due) } else { Ok(()) }
+    }
+}
+
 /// Page files that a transaction is about.
 #[derive(Default)]
 pub(crate) struct Files {
@@ -53,7 +79,7 @@ impl<'t> Transaction<'t> {
     /// Begins, with the marks that the disk does not have yet.
     pub(crate) fn begin(
         db: &'t Database,
-        marks: &BTreeMap<Name, Option<u64>>,
+        marks: &BTreeMap<Name, Mark>,
         settle: bool,
     ) -> rusqlite::Result<Transaction<'t>> {
         db.begin()?;
@@ -61,8 +87,8 @@ impl<'t> Transaction<'t> {
         if settle {
             db.settle()?;
         }
-        for (apex, due) in marks {
-            db.set_retired(&key(apex), *due)?;
+        for (apex, mark) in marks {
+            mark.write(db, &key(apex))?;
         }
         Ok(begun)
     }

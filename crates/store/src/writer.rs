@@ -23,7 +23,7 @@ use crate::ledger::Ledger;
 use crate::op::{Commit, Confirm, Notice, Op, Recovered};
 use crate::restore::Restored;
 use crate::scribe::{Filed, Job, Purpose, Scribe};
-use crate::transaction::{Fate, ROW_LIMIT};
+use crate::transaction::{Fate, Mark, ROW_LIMIT};
 
 /// Most operations that share a transaction...
 const BATCH: usize = 4096;
@@ -105,7 +105,7 @@ struct Writer {
     scribe: Scribe,
     pending: BTreeMap<Name, Pending>,
     /// Zones whose retirement, or the end of it, the disk does not know yet.
-    marks: BTreeMap<Name, Option<u64>>,
+    marks: BTreeMap<Name, Mark>,
     /// Zones whose page file is being written, with what is asked of them meanwhile.
     parked: BTreeMap<Name, VecDeque<Op>>,
     /// Zones whose base is being written anew.
@@ -144,11 +144,14 @@ impl Writer {
     /// Takes what is asked in its order: of one zone, one thing after the other.
     fn handle(&mut self, batch: Vec<Op>) {
         let mut todo = VecDeque::from(batch);
-        while !todo.is_empty() {
+        // Once in any case: retirements may wait.
+        loop {
             let mut ready = Vec::with_capacity(todo.len());
             for op in std::mem::take(&mut todo) {
                 match op {
-                    Op::Retire(apexes, due) => self.marks.extend(apexes.into_iter().map(|apex| (apex, due))),
+                    Op::Retire(apexes, due) => {
+                        apexes.into_iter().for_each(|apex| self.marks.entry(apex).or_default().next(due));
+                    }
                     Op::Filed(Filed {
                         job: Job { number, purpose: Purpose::Commit(mut commit) },
                         result,
@@ -174,6 +177,9 @@ impl Writer {
             for apex in filed {
                 todo.extend(self.parked.remove(&apex).into_iter().flatten());
             }
+            if todo.is_empty() {
+                return;
+            }
         }
     }
 
@@ -187,6 +193,9 @@ impl Writer {
                     self.retry_at = Instant::now();
                 }
                 batch.into_iter().zip(fates).for_each(|(op, fate)| self.settle(op, fate));
+                if self.pending.is_empty() {
+                    self.retry_in = RETRY.0;
+                }
             }
             Err(why) => {
                 self.refusing = true;

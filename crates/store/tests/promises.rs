@@ -112,6 +112,7 @@ fn zones_live_in_memory_until_the_disk_can_be_had() {
         assert!(matches!(committed.durability(), Durability::Volatile(_)));
         assert_eq!(content(committed.zone()), content(zone));
     }
+    store.retire(vec![name("small.example.")], 100);
     // A confirmation waits beside its version; one of another version does not replace it.
     assert!(confirm(&store, "small.example.", confirmation(Serial(5), 2)).is_err());
     assert!(confirm(&store, "small.example.", confirmation(Serial(4), 3)).is_err());
@@ -128,6 +129,11 @@ fn zones_live_in_memory_until_the_disk_can_be_had() {
         .collect();
     recovered.sort_unstable();
     assert_eq!(recovered, [5, 9]);
+    // The retirement waited with them.
+    store.purge(100);
+    assert!(restore(&store, "small.example.").is_some());
+    store.unretire(vec![name("small.example.")]);
+    store.purge(101);
     drop(store);
     let (_store, opened) = open(&state);
     assert_eq!(opened.restored.len(), 2);
@@ -193,6 +199,17 @@ fn retired_zones_stay_until_their_day_and_return_if_wanted() {
         store.unretire(vec![name("back.example.")]);
         store.purge(101);
         assert!(restore(&store, "gone.example.").is_none());
+        assert!(restore(&store, "back.example.").is_some());
+    }
+    {
+        // All in one batch: first back, then retired anew.
+        let (store, _) = open(folder.path());
+        store.retire(vec![name("back.example.")], 200);
+        restore(&store, "back.example.");
+        store.unretire(vec![name("back.example.")]);
+        store.retire(vec![name("back.example.")], 300);
+        store.retire(vec![name("back.example.")], 900);
+        store.purge(300);
         assert!(restore(&store, "back.example.").is_some());
     }
     assert_eq!(page_files(folder.path()).len(), 2);
