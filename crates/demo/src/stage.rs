@@ -97,6 +97,11 @@ impl Stage {
         ]
     }
 
+    /// Whether somebody wants us to end.
+    pub(crate) fn interrupted(&self) -> bool {
+        self.interrupt.came()
+    }
+
     /// Looks again and again until there is something to see, at most for `limit`.
     pub(crate) fn until<T>(
         &mut self,
@@ -109,7 +114,7 @@ impl Stage {
             if let Some(seen) = look(self) {
                 return Ok(seen);
             }
-            if self.interrupt.came() {
+            if self.interrupted() {
                 return Err(format!("interrupted while waiting for {what}"));
             }
             if let Some(status) = self.daemon.ended() {

@@ -65,7 +65,7 @@ impl Voice {
     /// Something that was seen.
     pub fn seen(&mut self, what: &str) {
         self.hush();
-        let mark = self.paint(GREEN, if self.marks { "✓" } else { "+" });
+        let mark = self.paint(GREEN, if self.marks { "✓" } else { "*" });
         let text = format!("{}  {mark} {what}\n", self.clock());
         self.raw(&text);
     }
@@ -79,7 +79,7 @@ impl Voice {
                 _ => PLAIN,
             };
             let line = self.paint(shade, line);
-            self.raw(&format!("{:14}{line}\n", ""));
+            self.raw(&format!("{:15}{line}\n", ""));
         }
     }
 
@@ -125,7 +125,7 @@ impl Voice {
 
     fn clock(&self) -> String {
         let elapsed: Duration = self.start.elapsed();
-        self.paint(DIM, &format!("{:>8.1} s", elapsed.as_secs_f64()))
+        self.paint(DIM, &format!("{:>8.2} s", elapsed.as_secs_f64()))
     }
 
     fn paint(&self, shade: &str, text: &str) -> String {

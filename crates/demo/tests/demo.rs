@@ -1,7 +1,7 @@
 //! The demo as people run it: to its end, interrupted, and with wrong words.
 
 use std::io::Read;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 /// The longest that the demo may take (and that a machine under load is given).
@@ -56,31 +56,57 @@ fn the_whole_story_is_seen_and_nothing_is_left_behind() {
     assert_eq!(folders_of(process), Vec::<String>::new());
 }
 
-#[test]
-fn an_interrupt_ends_everything() {
-    let mut child = demo().arg("--stay").spawn().expect("the demo can be started");
-    let process = child.id();
-    // The opening tells the daemon's process.
-    let mut told = String::new();
-    let mut stdout = child.stdout.take().expect("it is piped");
-    let daemon = loop {
+/// Starts the demo and reads its opening, which tells the daemon's process.
+#[expect(clippy::zombie_processes, reason = "the caller waits for it")]
+fn opened(words: &[&str]) -> (Child, ChildStdout, String, u32) {
+    let mut child = demo().args(words).spawn().expect("the demo can be started");
+    let (mut told, mut stdout) = (String::new(), child.stdout.take().expect("it is piped"));
+    loop {
         let mut octets = [0; 4096];
         let length = stdout.read(&mut octets).expect("its output can be read");
         assert!(length > 0, "it ended early:\n{told}");
         told.push_str(&String::from_utf8_lossy(&octets[..length]));
         let rest = told.split("process ").nth(1).and_then(|rest| rest.split_once('\n'));
         if let Some((number, _)) = rest {
-            break number.trim().parse::<u32>().expect("a process has a number");
+            let daemon = number.trim().parse().expect("a process has a number");
+            return (child, stdout, told, daemon);
         }
-    };
-    let interrupted = Command::new("kill").args(["-INT", &process.to_string()]).status();
-    assert!(interrupted.expect("there is a kill command").success());
+    }
+}
+
+fn signal(process: u32, name: &str) {
+    let sent = Command::new("kill").args([name, &process.to_string()]).status();
+    assert!(sent.expect("there is a kill command").success());
+}
+
+fn assert_nothing_left(demo: u32, daemon: u32) {
+    let alive = std::path::Path::new("/proc").join(daemon.to_string());
+    assert!(!alive.exists(), "the daemon, process {daemon}, lives on");
+    assert_eq!(folders_of(demo), Vec::<String>::new());
+}
+
+#[test]
+fn an_interrupt_ends_everything() {
+    let (child, mut stdout, mut told, daemon) = opened(&["--stay"]);
+    let process = child.id();
+    signal(process, "-INT");
     let output = ended(child, LIMIT);
     stdout.read_to_string(&mut told).expect("its output can be read");
     assert!(output.status.success(), "{told}");
-    let alive = std::path::Path::new("/proc").join(daemon.to_string());
-    assert!(!alive.exists(), "the daemon, process {daemon}, lives on");
-    assert_eq!(folders_of(process), Vec::<String>::new());
+    assert_nothing_left(process, daemon);
+}
+
+#[test]
+fn what_was_not_seen_is_told_with_the_end_of_the_log() {
+    let (child, mut stdout, mut told, daemon) = opened(&[]);
+    let process = child.id();
+    signal(daemon, "-KILL");
+    let output = ended(child, LIMIT);
+    stdout.read_to_string(&mut told).expect("its output can be read");
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    assert!(told.contains("the daemon ended") || told.contains("no answer"), "{told}");
+    assert!(!told.contains("All of it was seen"), "{told}");
+    assert_nothing_left(process, daemon);
 }
 
 #[test]
