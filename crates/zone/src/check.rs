@@ -9,6 +9,7 @@ use crate::node::{Node, Rrsets, name_len, spelling_len};
 use crate::nsec3;
 use crate::owner::is_spelling;
 use crate::page::{Entry, HEAD, Page, View};
+use crate::pieces;
 use crate::rrset::{Rrset, covered};
 use crate::tree::Tree as PageTree;
 use crate::zone::{Entries, Tree, Zone};
@@ -28,28 +29,26 @@ pub struct Damage {
     pub what: &'static str,
 }
 
-type Checked<T> = Result<T, &'static str>;
+pub(crate) type Checked<T> = Result<T, &'static str>;
 
 impl Zone {
     /// Makes a version of pages as [`Zone::pages`] gave them, in the same order within each tree.
     ///
-    /// Structure, order, borders, fingerprints and RDATA are checked; counts and digest are reckoned anew.
-    pub fn from_pages(
+    /// Structure, order, borders, fingerprints and RDATA are checked; counts and digest are reckoned anew. Large zones
+    /// are checked by several threads, which are gone when this returns.
+    pub fn from_pages<P: Into<Arc<[u8]>>>(
         apex: Name,
         secret: &BorderSecret,
-        pages: impl IntoIterator<Item = (Tree, Vec<u8>)>,
+        pages: impl IntoIterator<Item = (Tree, P)>,
     ) -> Result<Zone, Damage> {
-        let mut main = Sequence::new(Tree::Main, apex.as_ref(), secret);
-        let mut hashed = Sequence::new(Tree::Nsec3, apex.as_ref(), secret);
-        for (tree, bytes) in pages {
-            match tree {
-                Tree::Main => main.take(bytes)?,
-                Tree::Nsec3 => hashed.take(bytes)?,
-            }
+        let (mut main, mut hashed) = (Vec::new(), Vec::new());
+        for (tree, octets) in pages {
+            // Checked right below; until then only views look at it, which rely on nothing.
+            let page = Page::from_checked(octets.into());
+            if tree == Tree::Main { main.push(page) } else { hashed.push(page) }
         }
-        let mut summary = main.summary;
-        summary.add(&hashed.summary);
-        let (main, hashed) = (PageTree::from_pages(main.pages), PageTree::from_pages(hashed.pages));
+        let summary = pieces::checked(apex.as_ref(), secret, &main, &hashed)?;
+        let (main, hashed) = (PageTree::from_pages(main), PageTree::from_pages(hashed));
         let damage = |what| Damage { tree: Tree::Main, page: 0, what };
         if have_an_owner_in_common(&main, &hashed) {
             return Err(damage("an owner is in both trees"));
@@ -58,8 +57,9 @@ impl Zone {
     }
 }
 
-/// The pages of one tree as they come.
-struct Sequence<'s> {
+/// Consecutive pages of one tree as they are checked, from a place on where what stands before decides nothing but the
+/// order.
+pub(crate) struct Sequence<'s> {
     tree: Tree,
     apex: NameRef<'s>,
     secret: &'s BorderSecret,
@@ -68,40 +68,54 @@ struct Sequence<'s> {
     closed: bool,
     /// Key of the last owner.
     last: Vec<u8>,
+    /// Whether there is none: the tree begins here.
+    at_start: bool,
     /// Key of the owner at hand.
     key: Vec<u8>,
     /// Canonical RDATA of the last record and of the one at hand.
     canonical: [Vec<u8>; 2],
     reckoner: Reckoner,
     summary: Summary,
-    pages: Vec<Page>,
 }
 
 impl<'s> Sequence<'s> {
-    fn new(tree: Tree, apex: NameRef<'s>, secret: &'s BorderSecret) -> Sequence<'s> {
+    /// Begins behind the page `before`, or at the beginning of the tree.
+    pub(crate) fn new(
+        tree: Tree,
+        apex: NameRef<'s>,
+        secret: &'s BorderSecret,
+        before: Option<&Page>,
+    ) -> Sequence<'s> {
+        let mut last = Vec::new();
+        if let Some(owner) = before.and_then(|page| page.view().last()) {
+            owner.key_into(&mut last);
+        }
         Sequence {
             tree,
             apex,
             secret,
             cutter: Cutter::default(),
             closed: true,
-            last: Vec::new(),
+            last,
+            at_start: before.is_none(),
             key: Vec::new(),
             canonical: Default::default(),
             reckoner: Reckoner::default(),
             summary: Summary::default(),
-            pages: Vec::new(),
         }
     }
 
-    fn take(&mut self, bytes: Vec<u8>) -> Result<(), Damage> {
-        let page = self.pages.len() as u64;
-        self.page(&bytes).map_err(|what| Damage { tree: self.tree, page, what })?;
-        self.pages.push(Page::from_checked(Arc::from(bytes)));
-        Ok(())
+    /// What all owners come to, once all pages were taken; an error when another piece follows though the last page does
+    /// not end where whatever follows stands on its own.
+    pub(crate) fn end(self, another_follows: bool) -> Checked<Summary> {
+        if another_follows && !self.closed {
+            return Err("a border stands at the wrong place");
+        }
+        Ok(self.summary)
     }
 
-    fn page(&mut self, bytes: &[u8]) -> Checked<()> {
+    /// Checks the next page.
+    pub(crate) fn page(&mut self, bytes: &[u8]) -> Checked<()> {
         let view = View::new(bytes).ok_or("its head does not fit")?;
         let count = view.len();
         let narrow = bytes.len().saturating_sub((view.width - 2) * count) <= usize::from(u16::MAX);
@@ -132,8 +146,7 @@ impl<'s> Sequence<'s> {
         if !is_key(key, self.apex) {
             return Err("a key is no name of the zone");
         }
-        let is_first = self.pages.is_empty() && index == 0;
-        if !is_first && self.last[..] >= *key {
+        if !std::mem::take(&mut self.at_start) && self.last[..] >= *key {
             return Err("owners are out of order");
         }
         let hash = self.secret.hash(key);

@@ -62,6 +62,7 @@ mod owner;
 mod page;
 mod page_writer;
 mod patch;
+mod pieces;
 mod rebuild;
 mod record;
 mod rrset;

@@ -96,10 +96,15 @@ fn apply(writer: &mut PageWriter, change: Change<'_>) {
 
 /// Whether the page at a place does not depend on those before it.
 fn begins_fresh(tree: &Tree, place: u64, secret: &BorderSecret) -> bool {
-    let Some(before) = place.checked_sub(1).and_then(|before| tree.page_at(before)) else { return true };
+    let Some((_, before)) = place.checked_sub(1).and_then(|before| tree.page_at(before)) else { return true };
+    tree.page_at(place).is_some_and(|(_, page)| is_fresh_behind(before, page, secret))
+}
+
+/// Whether a page does not depend on the one before it nor on those before that.
+pub(crate) fn is_fresh_behind(before: &Page, page: &Page, secret: &BorderSecret) -> bool {
     // A giant ends the page before it even behind a border that is otherwise skipped; without the giant it would not.
-    let before_giant = tree.page_at(place).is_some_and(|(_, page)| is_giant(page)) && !is_giant(before.1);
-    !before_giant && ends_fresh(before.1, secret)
+    let before_giant = is_giant(page) && !is_giant(before);
+    !before_giant && ends_fresh(before, secret)
 }
 
 /// Whether a page ends behind a natural border, or holds an owner that has a page of its own. A page that ends behind a
