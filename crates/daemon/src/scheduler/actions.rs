@@ -102,6 +102,8 @@ impl Scheduler {
     }
 
     fn expire(&mut self, id: ZoneId, confirmed_ago: Duration, now: Now) {
+        // The query path sees for itself; but it must not have been told of a later moment.
+        self.show_validity(id, now);
         let Some(zone) = self.zones.get(&id) else { return };
         let detail = format!("last confirmed {} s ago; {}", confirmed_ago.as_secs(), zone.doing());
         Event {
@@ -172,7 +174,7 @@ impl Scheduler {
         .info();
     }
 
-    /// Takes over what a restored zone's machine says of its validity.
+    /// Tells the query path what the machine says of a zone's validity, where no confirmation does.
     pub(super) fn show_validity(&mut self, id: ZoneId, now: Now) {
         let Some(zone) = self.zones.get_mut(&id) else { return };
         match zone.machine.validity() {

@@ -188,6 +188,8 @@ impl Scheduler {
                 zone.config = config.clone();
                 if zone.machine.settings() != &settings {
                     self.tell(id, Happened::Reconfigure(settings), now);
+                    // A lower bound of EXPIRE brings the end nearer.
+                    self.show_validity(id, now);
                 }
             }
         }

@@ -1,11 +1,14 @@
-//! A primary of a page: one content for every zone that it is asked for, unsigned.
+//! A primary of a page: one content for every zone that it is asked for.
 
 use std::collections::VecDeque;
 use std::io::Write;
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering::SeqCst};
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use secondo_tsig::{Algorithm, Key, KeyRing, verify_request};
 
 use crate::dns::{self, AXFR, SOA};
 
@@ -17,6 +20,8 @@ pub(crate) struct Primary {
 }
 
 struct State {
+    /// Whose requests are answered sealed; and by how many seconds its clock is ahead.
+    seal: Option<(KeyRing, AtomicU64)>,
     serial: AtomicU32,
     /// Records of 40 kB beside the SOA and the NS.
     bulk: usize,
@@ -35,6 +40,16 @@ impl Primary {
 
     /// The same, with zones that are so many times 40 kB large.
     pub(crate) fn with_bulk(bulk: usize) -> Primary {
+        Primary::with(bulk, None)
+    }
+
+    /// Sealed with the key `k.` of this secret.
+    pub(crate) fn sealed(secret: &str) -> Primary {
+        let key = Key::from_base64("k.".parse().unwrap(), Algorithm::HmacSha256, secret).unwrap();
+        Primary::with(0, Some(KeyRing::new([key])))
+    }
+
+    fn with(bulk: usize, keys: Option<KeyRing>) -> Primary {
         let (tcp, udp) = loop {
             let tcp = TcpListener::bind("127.0.0.1:0").unwrap();
             if let Ok(udp) = UdpSocket::bind(tcp.local_addr().unwrap()) {
@@ -42,6 +57,7 @@ impl Primary {
             }
         };
         let state = Arc::new(State {
+            seal: keys.map(|keys| (keys, AtomicU64::new(0))),
             serial: AtomicU32::new(1),
             bulk,
             transfers: AtomicUsize::new(0),
@@ -72,6 +88,22 @@ impl Primary {
         self.state.opened.notify_all();
     }
 
+    /// Its clock is so many seconds ahead.
+    pub(crate) fn set_clock(&self, ahead: u64) {
+        self.state.seal.as_ref().unwrap().1.store(ahead, SeqCst);
+    }
+
+    /// Seals the answers to a request, if it should; `None` for a bad seal.
+    fn seal(&self, request: &[u8], answers: &mut VecDeque<Vec<u8>>) -> Option<()> {
+        let Some((keys, ahead)) = &self.state.seal else { return Some(()) };
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+        let mut seal = verify_request(request, keys, now).ok()??;
+        for answer in answers {
+            seal.sign(answer, 0, now + ahead.load(SeqCst));
+        }
+        Some(())
+    }
+
     /// Transfers asked for so far.
     pub(crate) fn transfers(&self) -> usize {
         self.state.transfers.load(SeqCst)
@@ -86,27 +118,33 @@ impl Primary {
         let mut buffer = [0; 4096];
         while let Ok((length, from)) = socket.recv_from(&mut buffer) {
             self.state.probes.fetch_add(1, SeqCst);
-            let (request, zone, _) = question(&buffer[..length]);
-            let _ = socket.send_to(&answer(&request, &[self.soa(&zone)]), from);
+            let (opening, zone, _) = question(&buffer[..length]);
+            let mut answers = VecDeque::from([answer(&opening, &[self.soa(&zone)])]);
+            if self.seal(&buffer[..length], &mut answers).is_some() {
+                let _ = socket.send_to(&answers[0], from);
+            }
         }
     }
 
     fn serve_tcp(&self, mut stream: TcpStream) {
         while let Ok(Some(request)) = dns::read(&mut stream) {
-            let (request, zone, qtype) = question(&request);
-            let mut messages = VecDeque::from([answer(&request, &[self.soa(&zone)])]);
+            let (opening, zone, qtype) = question(&request);
+            let mut messages = VecDeque::from([answer(&opening, &[self.soa(&zone)])]);
             if qtype == SOA {
                 self.state.probes.fetch_add(1, SeqCst);
             } else {
                 self.state.transfers.fetch_add(1, SeqCst);
-                messages.push_back(answer(&request, &[record(&zone, 2, &dns::name("ns.test."))]));
+                messages.push_back(answer(&opening, &[record(&zone, 2, &dns::name("ns.test."))]));
                 let text = [&[250_u8][..], &[b'x'; 250]].concat().repeat(160);
                 for n in 0..self.state.bulk {
                     let label = format!("n{n}");
                     let owner = [&[label.len() as u8], label.as_bytes(), &zone].concat();
-                    messages.push_back(answer(&request, &[record(&owner, 16, &text)]));
+                    messages.push_back(answer(&opening, &[record(&owner, 16, &text)]));
                 }
-                messages.push_back(answer(&request, &[self.soa(&zone)]));
+                messages.push_back(answer(&opening, &[self.soa(&zone)]));
+            }
+            if self.seal(&request, &mut messages).is_none() {
+                return;
             }
             for (n, message) in messages.into_iter().enumerate() {
                 if n > 0 {

@@ -70,6 +70,51 @@ fn changed_keys_primaries_and_access_lists_are_in_force_at_once() {
     assert_eq!(new.probes(), probes, "another access list is no reason to ask the primary");
 }
 
+/// One key, `k.`, of this secret, and a zone that uses it.
+fn sealed(secret: &str, primary: &Primary) -> (String, String) {
+    let keys = format!("keys: {{ k: {{ algorithm: hmac-sha256, secret: \"{secret}\" }} }}");
+    (keys, zone("a.test", primary.address).replace("] }], allow", "], key: k }], allow"))
+}
+
+#[test]
+fn another_secret_of_the_same_key_is_in_force_at_once() {
+    let primary = Primary::sealed("bmV3IHNlY3JldA==");
+    let (old, zones) = sealed("b2xkIHNlY3JldA==", &primary);
+    let mut daemon = Daemon::start(&old, &zones);
+    daemon.wait("a failure", |daemon| daemon.said("refresh.failed", "a.test."));
+    assert_eq!(serial(daemon.address(), "a.test"), None);
+    let (new, zones) = sealed("bmV3IHNlY3JldA==", &primary);
+    daemon.configure_extra(&new, &zones);
+    assert_eq!(daemon.order(&["reload"]).out, "changed a.test.\n");
+    daemon.until_loaded("a.test.");
+}
+
+#[test]
+fn a_primary_whose_clock_is_wrong_is_told_once_until_it_is_right_again() {
+    let primary = Primary::sealed("c2VjcmV0");
+    let (keys, zones) = sealed("c2VjcmV0", &primary);
+    let daemon = Daemon::start(&keys, &zones);
+    daemon.until_loaded("a.test.");
+    let told = |ahead: u64| {
+        primary.set_clock(ahead);
+        assert_eq!(daemon.order(&["refresh", "a.test"]).code, 0);
+        daemon.events().iter().filter(|event| event["event"] == "primary.skewed").count()
+    };
+    assert_eq!([50, 120, 120, 200, 0, 100].map(told), [0, 1, 1, 1, 1, 2]);
+}
+
+#[test]
+fn a_lower_bound_of_expire_ends_a_zone_sooner_in_log_and_answers() {
+    let daemon = Daemon::start("", &zone("a.test", Primary::start().address));
+    daemon.until_loaded("a.test.");
+    let dead = zone("a.test", "127.0.0.1:1".parse().unwrap());
+    daemon.configure(&dead.replace("allow-transfer", "expire-bounds: [1s, 2s], allow-transfer"));
+    assert_eq!(daemon.order(&["reload"]).code, 0);
+    daemon.wait("SERVFAIL", |daemon| rcode(&ask(daemon.address(), "a.test", SOA)) == 2);
+    daemon.wait("a word about it", |daemon| daemon.said("zone.expired", "a.test."));
+    assert_eq!(daemon.status("a.test")["state"], "expired");
+}
+
 #[test]
 fn what_holds_after_a_restart_is_told_each_time() {
     let zones = zone("a.test", Primary::start().address);
