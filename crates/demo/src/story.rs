@@ -229,7 +229,10 @@ fn revival(stage: &mut Stage, voice: &mut Voice) -> Result<(), String> {
     let back = Instant::now();
     voice.waiting("the primary is back; waiting for the next retry");
     stage.event(mark, "zone.revived", SOON, |_| true)?;
-    stage.until("the primary's serial", SOON, |stage| (stage.serial() == Some(serial)).then_some(()))?;
+    stage.until("the primary's serial", SOON, |stage| {
+        thread::sleep(Duration::from_millis(1));
+        (stage.serial() == Some(serial)).then_some(())
+    })?;
     let records = stage.same_zone()?;
     voice.seen(&format!(
         "served again {} after the primary came back: serial {serial}, {}",

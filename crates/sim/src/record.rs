@@ -87,3 +87,20 @@ pub(crate) fn halves(difference: &Difference) -> (Vec<Rr>, Vec<Rr>) {
     let data = |r: &Rr| r.rtype != RecordType::SOA;
     (difference.removed().map(own).filter(data).collect(), difference.added().map(own).filter(data).collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_are_shown_as_a_master_file_has_them() {
+        let rr =
+            |rtype, rdata: &[u8]| Rr::new(Name::parse("A.example.").unwrap(), rtype, 60, rdata).to_string();
+        assert_eq!(rr(RecordType::A, &[192, 0, 2, 1]), "A.example. 60 A 192.0.2.1");
+        assert_eq!(rr(RecordType::TXT, b"\x03a b"), "A.example. 60 TXT \"a b\"");
+        assert_eq!(rr(RecordType::MX, b"\0\x0a\x01m\0"), "A.example. 60 MX 10 m.");
+        assert_eq!(rr(RecordType(65_280), &[1, 171]), "A.example. 60 TYPE65280 \\# 2 01 ab");
+        // Data that does not fit its type.
+        assert_eq!(rr(RecordType::A, &[1]), "A.example. 60 A \\# 1 01");
+    }
+}
