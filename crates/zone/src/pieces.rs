@@ -53,7 +53,7 @@ pub(crate) fn checked(
     };
     let sums = thread::scope(|scope| {
         // A thread that the system refuses is not missed: the others take its pieces.
-        let start = |_| thread::Builder::new().name("pages".into()).spawn_scoped(scope, &work).ok();
+        let start = |_| thread::Builder::new().name("pages".into()).spawn_scoped(scope, work).ok();
         let helpers: Vec<_> = (1..threads).filter_map(start).collect();
         let mut sums = vec![work()];
         for helper in helpers {
