@@ -1,5 +1,7 @@
 //! The real binary on loopback: its sockets, its control socket, reloads, starts and ends, against a primary of a page.
 
+#![allow(clippy::unwrap_used, reason = "an unwrap in a test is an assertion")]
+
 mod control;
 mod daemon;
 mod dns;
