@@ -199,3 +199,21 @@ fn configuration(primary: &Primary) -> String {
          \x20   allow-transfer: [{{ address: 127.0.0.1 }}]\n"
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use secondo_sim::read_records;
+
+    #[test]
+    fn the_zone_that_is_shipped_is_what_its_file_means() {
+        let apex = Name::parse(APEX).unwrap();
+        let records = read_records(ZONE, &apex).unwrap();
+        assert!(records.iter().all(|rr| !rr.to_string().contains("\\@")), "@ was taken for a label");
+        let www = records.iter().find(|rr| rr.rtype == RecordType::CNAME).unwrap();
+        assert_eq!(www.to_string(), "www.duet.example. 3600 CNAME duet.example.");
+        let types: std::collections::BTreeSet<u16> = records.iter().map(|rr| rr.rtype.0).collect();
+        assert!(types.len() >= 14, "{types:?}");
+        assert_eq!(read_zone(ZONE, &apex).unwrap().serial().0, 2_026_112_201);
+    }
+}

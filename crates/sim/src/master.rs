@@ -27,7 +27,8 @@ pub enum MasterError {
     Build(#[from] BuildError),
 }
 
-/// Reads records; relative names are below `origin`, a TTL left out is 3600.
+/// Reads records; relative names are below `origin`, a TTL left out is 3600. `@` is the origin where an owner stands; in
+/// data the reader takes it for a label of that one character, so the origin's name has to be written there.
 pub fn read_records(text: &str, origin: &Name) -> Result<Vec<Rr>, MasterError> {
     let syntax = |error: &dyn std::fmt::Display| MasterError::Syntax(error.to_string());
     let mut file = Zonefile::from(text);
