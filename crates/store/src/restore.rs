@@ -190,3 +190,68 @@ impl Inventory {
         (found, error)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::disk::Folder;
+    use secondo_wire::{RecordType, Serial, Soa};
+    use secondo_zone::{BorderSecret, Builder, Limits};
+
+    fn zone(serial: u32) -> Zone {
+        let apex = Name::parse("example.").unwrap();
+        let (mname, rname) = (apex.clone(), apex.clone());
+        let soa = Soa { mname, rname, serial: Serial(serial), refresh: 1, retry: 2, expire: 3, minimum: 4 };
+        let mut builder = Builder::new(apex.clone(), &BorderSecret::new([9; 16]), Limits::default());
+        builder.push(apex.as_ref(), RecordType::SOA, 300, &soa.to_rdata()).unwrap();
+        builder.finish().unwrap().zone
+    }
+
+    fn image(zone: &Zone) -> (Vec<u8>, crate::facts::Stamp) {
+        let mut octets = Vec::new();
+        let stamp = image::encode(zone, &mut octets).unwrap();
+        (octets, stamp)
+    }
+
+    #[test]
+    fn pieces_of_different_versions_are_not_put_together() {
+        let folder = tempfile::tempdir().unwrap();
+        let db = Database::open(&folder.path().join("secondo.db")).unwrap();
+        let disk = Folder::new(folder.path().join("zones"), folder.path().join("damaged"));
+        let key = crate::facts::key(zone(1).apex());
+        let (octets, stamp) = image(&zone(7));
+        let facts = Facts::base(Serial(7), db.set_image(&octets, None).unwrap(), stamp);
+        let confirm = |serial: u32| {
+            let serial = Serial(serial);
+            let confirmation = Confirmation { serial, wall: 1, boot_ms: 2, boot_id: [3; 16], expire_in: 4 };
+            db.set_confirmation(&key, confirmation).unwrap();
+            confirmation
+        };
+        // A confirmation of another version does not extend this one's life.
+        confirm(8);
+        let (restored, damaged) = restore_zone(&db, &disk, &key, &facts).unwrap();
+        assert!(restored.confirmation.is_none() && !damaged);
+        let own = confirm(7);
+        assert_eq!(restore_zone(&db, &disk, &key, &facts).unwrap().0.confirmation, Some(own));
+        // Another image in its place, of the same size.
+        let (other, _) = image(&zone(6));
+        db.set_image(&other, Some(facts.place)).unwrap();
+        assert!(matches!(restore_zone(&db, &disk, &key, &facts), Err(Broken::Zone(_))));
+        db.set_image(&octets, Some(facts.place)).unwrap();
+        // Steps written on another base.
+        let difference = Difference::between(&zone(7), &zone(8)).to_bytes();
+        let sum = db.append(&key, 0, facts.journal.last, &difference).unwrap();
+        let journal = crate::facts::Journal { next: 1, last: sum, ..facts.journal };
+        let stepped = Facts { last: Serial(8), journal, ..facts };
+        let (restored, _) = restore_zone(&db, &disk, &key, &stepped).unwrap();
+        assert_eq!(restored.committed.zone().serial(), Serial(8));
+        assert!(restored.confirmation.is_none());
+        db.append(&key, 0, !facts.journal.last, &difference).unwrap();
+        assert!(matches!(restore_zone(&db, &disk, &key, &stepped), Err(Broken::Zone(_))));
+        // Fewer steps than there should be, and the zone of another name.
+        let longer = Facts { journal: crate::facts::Journal { next: 2, ..journal }, ..stepped };
+        db.append(&key, 0, facts.journal.last, &difference).unwrap();
+        assert!(matches!(restore_zone(&db, &disk, &key, &longer), Err(Broken::Zone(_))));
+        assert!(matches!(restore_zone(&db, &disk, b"\x05other\0", &facts), Err(Broken::Zone(_))));
+    }
+}

@@ -1,0 +1,150 @@
+//! Page files are written beside everything else: a slow one keeps no other zone waiting, and nothing is lost that
+//! arrives meanwhile.
+
+#![allow(clippy::unwrap_used)]
+
+mod world;
+
+use std::io::{self, Read};
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
+
+use secondo_store::{Disk, Durability, Fill, Folder, Store};
+use secondo_wire::Serial;
+use world::*;
+
+/// A disk on which new files take as long as the test wants.
+struct Gated {
+    folder: Folder,
+    /// How many files were begun, and how many may be finished.
+    gate: Mutex<(usize, usize)>,
+    moved: Condvar,
+}
+
+impl Gated {
+    fn open_for(&self, files: usize) {
+        self.gate.lock().unwrap().1 = files;
+        self.moved.notify_all();
+    }
+
+    fn begun(&self) -> usize {
+        self.gate.lock().unwrap().0
+    }
+}
+
+impl Disk for Gated {
+    fn create(&self, name: &str, fill: Fill<'_>) -> io::Result<()> {
+        let mut gate = self.gate.lock().unwrap();
+        gate.0 += 1;
+        let turn = gate.0;
+        drop(self.moved.wait_while(gate, |gate| gate.1 < turn).unwrap());
+        self.folder.create(name, fill)
+    }
+
+    fn open(&self, name: &str) -> io::Result<(u64, Box<dyn Read + '_>)> {
+        self.folder.open(name)
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        self.folder.remove(name)
+    }
+
+    fn set_aside(&self, name: &str) -> io::Result<()> {
+        self.folder.set_aside(name)
+    }
+
+    fn list(&self) -> io::Result<Vec<String>> {
+        self.folder.list()
+    }
+}
+
+fn gated(folder: &std::path::Path) -> (Arc<Gated>, Store) {
+    let pages = Folder::new(folder.join("zones"), folder.join("damaged"));
+    let disk = Arc::new(Gated { folder: pages, gate: Mutex::default(), moved: Condvar::new() });
+    let (store, _) = Store::open_on(folder, disk.clone(), [7; 16], |_| true, |_| {}).unwrap();
+    (disk, store)
+}
+
+#[test]
+fn other_zones_go_on_while_a_large_one_is_written_and_its_own_things_wait_in_order() {
+    let folder = tempfile::tempdir().unwrap();
+    let (disk, store) = gated(folder.path());
+    let (tell, told) = std::sync::mpsc::channel();
+    for serial in 1..4 {
+        let tell = tell.clone();
+        let version = full(&large("large.example.", serial));
+        store.commit(version, confirmation(Serial(serial), 1), move |c| {
+            tell.send(c.zone().serial().0).unwrap()
+        });
+    }
+    store.confirm(&name("large.example."), confirmation(Serial(3), 9), move |result| result.unwrap());
+    for serial in 1..20 {
+        let committed = commit(&store, full(&small("small.example.", serial)), 1);
+        assert_eq!(*committed.durability(), Durability::Durable);
+    }
+    assert!(told.try_recv().is_err());
+    disk.open_for(usize::MAX);
+    assert_eq!(told.iter().take(3).collect::<Vec<_>>(), [1, 2, 3]);
+    drop(store);
+    let (_store, opened) = open(folder.path());
+    let large =
+        opened.restored.iter().find(|restored| restored.committed.zone().counts().records > 100).unwrap();
+    assert_eq!(large.confirmation, Some(confirmation(Serial(3), 9)));
+}
+
+#[test]
+fn steps_that_arrive_while_the_base_is_written_anew_stay() {
+    let folder = tempfile::tempdir().unwrap();
+    let (disk, store) = gated(folder.path());
+    disk.open_for(1);
+    let mut current = large("example.", 1);
+    commit(&store, full(&current), 1);
+    let mut step = |store: &Store| {
+        let next = large("example.", current.serial().0 + 1);
+        assert_eq!(*commit(store, incremental(&current, &next), 1).durability(), Durability::Durable);
+        current = next;
+    };
+    while disk.begun() < 2 {
+        step(&store);
+    }
+    // The gate is shut, and still each step is durable at once.
+    (0..10).for_each(|_| step(&store));
+    let before = files(folder.path()).into_keys().find(|path| path.starts_with("zones/")).unwrap();
+    disk.open_for(2);
+    while folder.path().join(&before).exists() {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    (0..10).for_each(|_| step(&store));
+    assert_eq!(disk.begun(), 2, "the new base has room for a journal of its own");
+    drop(store);
+    let (_store, opened) = open(folder.path());
+    assert!(opened.damages.is_empty(), "{:?}", opened.damages);
+    assert_eq!(content(opened.restored[0].committed.zone()), content(&current));
+    assert!(opened.restored[0].confirmation.is_some());
+}
+
+#[test]
+fn the_database_keeps_no_images_and_steps_that_nothing_refers_to() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, _) = open(folder.path());
+    let count = |table: &str| {
+        let db = rusqlite::Connection::open(folder.path().join("secondo.db")).unwrap();
+        db.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get::<_, i64>(0)).unwrap()
+    };
+    for serial in 1..5 {
+        commit(&store, full(&small("example.", serial)), 1);
+        assert_eq!((count("image"), count("zone")), (1, 1));
+    }
+    commit(&store, full(&large("example.", 5)), 1);
+    assert_eq!((count("image"), count("journal")), (0, 0));
+    commit(&store, incremental(&large("example.", 5), &large("example.", 6)), 1);
+    assert_eq!((count("image"), count("journal")), (0, 1));
+    commit(&store, full(&small("example.", 7)), 1);
+    assert_eq!((count("image"), count("journal")), (1, 0));
+    store.retire(vec![name("example.")], 1);
+    store.purge(2);
+    restore(&store, "example.");
+    for table in ["image", "journal", "zone", "confirmation", "retired"] {
+        assert_eq!(count(table), 0, "{table}");
+    }
+}
