@@ -11,11 +11,14 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Interes
 use tokio::net::unix::OwnedWriteHalf;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Semaphore, oneshot};
+use tokio::time::timeout;
 
 use super::{MAX_LINE, Request, Response};
 
 /// Connections at once; more wait.
 const CLIENTS: usize = 32;
+/// How long a client may take to ask: those who forgot to end must not use up the places.
+const IDLE: Duration = Duration::from_secs(600);
 /// How often it is looked whether one who waits is still there.
 const LOOK: Duration = Duration::from_secs(1);
 
@@ -81,7 +84,8 @@ async fn converse(stream: UnixStream, forward: impl Fn(Ask)) -> io::Result<()> {
     let mut line = Vec::new();
     loop {
         line.clear();
-        let n = (&mut reading).take(MAX_LINE as u64 + 1).read_until(b'\n', &mut line).await?;
+        let mut bounded = (&mut reading).take(MAX_LINE as u64 + 1);
+        let n = timeout(IDLE, bounded.read_until(b'\n', &mut line)).await??;
         if n == 0 {
             return Ok(());
         }

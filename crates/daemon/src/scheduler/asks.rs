@@ -73,6 +73,10 @@ impl Scheduler {
         let mut awaited = Vec::new();
         for id in chosen {
             let Some(zone) = self.zones.get_mut(id) else { continue };
+            // The operator may know that a dead primary is back: as after a NOTIFY, one zone asks it at once.
+            for address in zone.machine.settings().primaries().iter().flat_map(|primary| &primary.addresses) {
+                self.health.notified(*address, now.boot);
+            }
             if request.no_wait {
                 let serial = zone.machine.serial().map(|serial| serial.0);
                 let zone = zone.config.name.to_string();

@@ -1,6 +1,6 @@
 //! A machine's reports, in the words of the contract.
 
-use secondo_lifecycle::{NotifyIgnored, Now, Outcome, PrimaryId, Target, ZoneId};
+use secondo_lifecycle::{NotifyIgnored, Now, Outcome, PrimaryId, Target, Validity, ZoneId};
 
 use super::Scheduler;
 use super::zones::Source;
@@ -47,9 +47,9 @@ impl Scheduler {
                 zone.tell_waiters("updated", Some(serial), None);
             }
             Outcome::RefreshFailed { reason, primary, next_in } => {
-                let (name, phrase) = ("refresh.failed", "no primary confirms the zone");
+                let (name, phrase) = ("refresh.failed", unconfirmed(zone.machine.validity()));
                 let same = zone.facts.failure.as_ref().filter(|failed| failed.reason == reason);
-                let detail = same.map(|failed| failed.detail.clone());
+                let detail = same.map(|failed| failed.detail.clone()).filter(|detail| !detail.is_empty());
                 let primary = zone.facts.primary.or_else(|| address_of(primary));
                 let (reason, next_in) = (Some(reason), Some(next_in));
                 Event { name, phrase, primary, reason, next_in, detail: detail.as_deref(), ..event }.warn();
@@ -124,5 +124,14 @@ impl Scheduler {
                 Event { name, phrase, detail: Some(&detail), ..event }.warn();
             }
         }
+    }
+}
+
+/// What it means that no primary vouches for a zone.
+fn unconfirmed(validity: Validity) -> &'static str {
+    match validity {
+        Validity::Empty => "no primary gives the zone: it is not served yet",
+        Validity::Current { .. } => "no primary confirms the zone: it is served until it expires",
+        Validity::Expired { .. } => "no primary confirms the zone: it has expired and is not served",
     }
 }

@@ -85,6 +85,16 @@ fn those_who_went_away_while_they_waited_hold_up_nobody() {
 }
 
 #[test]
+fn a_primary_that_is_back_is_asked_at_once_when_an_operator_says_so() {
+    let place = Primary::place();
+    let daemon = Daemon::start("", &zone("a.test", place));
+    daemon.wait("its death", |daemon| daemon.log().contains("primary.down"));
+    let _primary = Primary::start_at(place);
+    let ended = daemon.order(&["refresh", "a.test"]);
+    assert_eq!((ended.code, ended.out.as_str()), (0, "a.test. updated serial 1\n"));
+}
+
+#[test]
 fn orders_end_with_the_codes_that_scripts_read() {
     let primary = Primary::start();
     let dead = "127.0.0.1:1".parse().unwrap();

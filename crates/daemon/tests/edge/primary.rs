@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io::Write;
-use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
@@ -40,22 +40,27 @@ impl Primary {
 
     /// The same, with zones that are so many times 40 kB large.
     pub(crate) fn with_bulk(bulk: usize) -> Primary {
-        Primary::with(bulk, None)
+        Primary::with(sockets(ANYWHERE), bulk, None)
+    }
+
+    /// Where a primary may be started later.
+    pub(crate) fn place() -> SocketAddr {
+        let (tcp, _) = sockets(ANYWHERE);
+        tcp.local_addr().unwrap()
+    }
+
+    /// Started there.
+    pub(crate) fn start_at(place: SocketAddr) -> Primary {
+        Primary::with(sockets(place), 0, None)
     }
 
     /// Sealed with the key `k.` of this secret.
     pub(crate) fn sealed(secret: &str) -> Primary {
         let key = Key::from_base64("k.".parse().unwrap(), Algorithm::HmacSha256, secret).unwrap();
-        Primary::with(0, Some(KeyRing::new([key])))
+        Primary::with(sockets(ANYWHERE), 0, Some(KeyRing::new([key])))
     }
 
-    fn with(bulk: usize, keys: Option<KeyRing>) -> Primary {
-        let (tcp, udp) = loop {
-            let tcp = TcpListener::bind("127.0.0.1:0").unwrap();
-            if let Ok(udp) = UdpSocket::bind(tcp.local_addr().unwrap()) {
-                break (tcp, udp);
-            }
-        };
+    fn with((tcp, udp): (TcpListener, UdpSocket), bulk: usize, keys: Option<KeyRing>) -> Primary {
         let state = Arc::new(State {
             seal: keys.map(|keys| (keys, AtomicU64::new(0))),
             serial: AtomicU32::new(1),
@@ -165,6 +170,18 @@ impl Primary {
             rdata.extend(number.to_be_bytes());
         }
         record(zone, SOA, &rdata)
+    }
+}
+
+const ANYWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+
+/// TCP and UDP on one port.
+fn sockets(place: SocketAddr) -> (TcpListener, UdpSocket) {
+    loop {
+        let tcp = TcpListener::bind(place).unwrap();
+        if let Ok(udp) = UdpSocket::bind(tcp.local_addr().unwrap()) {
+            return (tcp, udp);
+        }
     }
 }
 
