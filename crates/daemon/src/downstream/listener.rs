@@ -53,7 +53,6 @@ impl TcpRoom {
         let listener = TcpListener::from_std(listener)?;
         let mut quiet_until = Instant::now();
         loop {
-            let Ok(place) = Arc::clone(&self.clients).acquire_owned().await else { return Ok(()) };
             let (stream, peer) = match listener.accept().await {
                 Ok(accepted) => accepted,
                 Err(error) => {
@@ -67,6 +66,8 @@ impl TcpRoom {
                     continue;
                 }
             };
+            // Only now: a listener that nobody connects to must not keep a place from the others.
+            let Ok(place) = Arc::clone(&self.clients).acquire_owned().await else { return Ok(()) };
             let shared = Arc::clone(&self.shared);
             tokio::spawn(async move {
                 connection::serve(stream, peer, shared).await;

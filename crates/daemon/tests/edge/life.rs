@@ -5,6 +5,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::process::Stdio;
 use std::time::Duration;
 
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::Signal;
 
 use crate::daemon::{Daemon, zone};
@@ -60,7 +61,9 @@ fn it_ends_at_once_with_a_thousand_clients_and_transfers_both_ways() {
     let mut daemon = Daemon::start("limits: { tcp-clients: 2000, tcp-idle: 60s }", &zones);
     daemon.until_loaded("big.test.");
     daemon.wait("a transfer in", |_| slow.transfers() == 1);
-    let mut clients: Vec<_> = (0..400).map(|_| connect(daemon.address())).collect();
+    let (_, most) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+    setrlimit(Resource::RLIMIT_NOFILE, most, most).unwrap();
+    let mut clients: Vec<_> = (0..1000).map(|_| connect(daemon.address())).collect();
     for client in &mut clients[..20] {
         client.write_all(&framed(&query(1, "big.test", AXFR))).unwrap();
         read(client).unwrap().unwrap();

@@ -129,6 +129,20 @@ fn more_clients_than_places_wait_for_one() {
 }
 
 #[test]
+fn a_listener_without_clients_keeps_no_place_from_another() {
+    let mut daemon = Daemon::prepare("limits: { tcp-clients: 1 }", "");
+    let port = daemon.address().port();
+    daemon.listen = format!("\"127.0.0.1:{port}\", \"127.0.0.2:{port}\", \"[::1]:{port}\"");
+    daemon.configure(&zone("a.test", Primary::start().address));
+    daemon.run();
+    daemon.until_loaded("a.test.");
+    for host in ["127.0.0.1", "127.0.0.2", "[::1]", "127.0.0.1"] {
+        let server = format!("{host}:{port}").parse().unwrap();
+        assert_eq!(rcode(&ask_tcp(server, "a.test", SOA)), 0, "{host}");
+    }
+}
+
+#[test]
 fn without_descriptors_udp_goes_on_and_tcp_comes_back() {
     let mut daemon = Daemon::prepare("limits: { udp-threads: 1 }", &zone("a.test", Primary::start().address));
     let plain = daemon.command();
