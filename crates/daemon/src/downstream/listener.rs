@@ -56,16 +56,14 @@ impl TcpRoom {
             let (stream, peer) = match listener.accept().await {
                 Ok(accepted) => accepted,
                 Err(error) => {
-                    if Instant::now() >= quiet_until {
-                        quiet_until = Instant::now() + QUIET;
-                        let detail = error.to_string();
-                        let event = Event::new("query.limited", "TCP connections have to wait");
-                        Event { transport: Some("tcp"), detail: Some(&detail), ..event }.warn();
-                    }
+                    say_waiting(&mut quiet_until, &error.to_string());
                     tokio::time::sleep(PAUSE).await;
                     continue;
                 }
             };
+            if self.clients.available_permits() == 0 {
+                say_waiting(&mut quiet_until, "`tcp-clients` is reached");
+            }
             // Only now: a listener that nobody connects to must not keep a place from the others.
             let Ok(place) = Arc::clone(&self.clients).acquire_owned().await else { return Ok(()) };
             let shared = Arc::clone(&self.shared);
@@ -74,5 +72,14 @@ impl TcpRoom {
                 drop(place);
             });
         }
+    }
+}
+
+/// Says why connections wait, now and then.
+fn say_waiting(quiet_until: &mut Instant, why: &str) {
+    if Instant::now() >= *quiet_until {
+        *quiet_until = Instant::now() + QUIET;
+        let event = Event::new("query.limited", "TCP connections have to wait");
+        Event { transport: Some("tcp"), detail: Some(why), ..event }.warn();
     }
 }
