@@ -209,7 +209,8 @@ mod tests {
         Duration::from_secs(n)
     }
 
-    const INTERVALS: Intervals = Intervals { refresh: seconds(7200), retry: seconds(400) };
+    const INTERVALS: Intervals =
+        Intervals { refresh: seconds(7200), retry: seconds(400), silence: seconds(400) };
 
     fn settings(ids: &[u32]) -> Settings {
         let bounds = |min, max| Bounds::new(seconds(min), seconds(max)).unwrap();

@@ -162,7 +162,7 @@ mod tests {
     fn a_primary_that_waits_out_a_failure_is_passed_over_unless_somebody_asks() {
         let mut memory = Memory::default();
         let second = Duration::from_secs(1);
-        let intervals = Intervals { refresh: second, retry: second };
+        let intervals = Intervals { refresh: second, retry: second, silence: second };
         memory.failed(0, Reason::Refused.into(), Duration::ZERO, &settings(), intervals, &mut Dice(1));
         for cause in [Cause::Refresh, Cause::Retry, Cause::PrimaryUp, Cause::Start] {
             assert_eq!(order(Round::new(cause), &memory), [1, 2]);

@@ -52,6 +52,8 @@ impl Timing {
 pub(crate) struct Intervals {
     pub(crate) refresh: Duration,
     pub(crate) retry: Duration,
+    /// The longest that a primary without a sign of life is left alone.
+    pub(crate) silence: Duration,
 }
 
 impl Intervals {
@@ -61,10 +63,12 @@ impl Intervals {
             Some(timing) => Intervals {
                 refresh: settings.refresh().clamp(timing.refresh),
                 retry: settings.retry().clamp(timing.retry),
+                silence: settings.retry().clamp(timing.retry),
             },
             None => Intervals {
                 refresh: settings.refresh().clamp(UNKNOWN_REFRESH),
                 retry: settings.retry().min(),
+                silence: settings.retry().max(),
             },
         }
     }
@@ -103,9 +107,12 @@ mod tests {
     fn zero_and_huge_values_are_clamped() {
         let settings = settings();
         let low = Intervals::of(&settings, Some(timing(0, 0, 0)));
-        assert_eq!(low, Intervals { refresh: seconds(60), retry: seconds(10) });
+        assert_eq!(low, Intervals { refresh: seconds(60), retry: seconds(10), silence: seconds(10) });
         let high = Intervals::of(&settings, Some(timing(u32::MAX, u32::MAX, u32::MAX)));
-        assert_eq!(high, Intervals { refresh: seconds(86_400), retry: seconds(3600) });
+        assert_eq!(
+            high,
+            Intervals { refresh: seconds(86_400), retry: seconds(3600), silence: seconds(3600) }
+        );
         assert_eq!(timing(0, 0, 0).life(&settings, None, seconds(0)), seconds(3600));
         assert_eq!(timing(0, 0, u32::MAX).life(&settings, None, seconds(0)), seconds(86_400 * 60));
     }

@@ -114,7 +114,7 @@ proptest! {
     #[test]
     fn a_primary_that_fails_for_ever_is_not_hammered(seed in any::<u64>(), which in 0_usize..7) {
         let (manner, longest) = [
-            (Manner::Dead, 600),
+            (Manner::Dead, 100),
             (Manner::Refusing, 600),
             (Manner::BadSeal, 600),
             (Manner::Malformed, 600),

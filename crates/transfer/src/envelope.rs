@@ -6,6 +6,7 @@ use secondo_wire::{
 };
 
 use crate::Fault;
+use crate::fault::rcode_text;
 
 /// Reads the header; a message shorter than that is none.
 pub(crate) fn header(octets: &[u8]) -> Result<Header, Fault> {
@@ -47,6 +48,19 @@ pub(crate) struct Unsealed {
     pub(crate) proven: bool,
 }
 
+impl Unsealed {
+    /// What an unsigned answer says is not believed; but an operator who reads NOTAUTH need not look for a lost key.
+    fn new(error: SealError, octets: &[u8]) -> Unsealed {
+        let (proven, mut fault) = (error.proven, Fault::from(error));
+        let rcode = Header::read(octets).map_or(Rcode::NOERROR, Header::rcode);
+        if fault.reason == Reason::TsigMissing && rcode != Rcode::NOERROR {
+            fault.detail =
+                format!("{}; the answer, not to be believed, says {}", fault.detail, rcode_text(rcode));
+        }
+        Unsealed { proven, fault }
+    }
+}
+
 impl From<SealError> for Unsealed {
     fn from(error: SealError) -> Unsealed {
         Unsealed { proven: error.proven, fault: error.into() }
@@ -72,7 +86,7 @@ pub(crate) fn open<'m>(
         }
         return Ok(Opened { message, skew: None });
     };
-    let verified = stream.verify(octets, unix_now)?;
+    let verified = stream.verify(octets, unix_now).map_err(|error| Unsealed::new(error, octets))?;
     let mut message = Message::new(octets.get(..verified.len).unwrap_or(octets))?;
     if verified.signed {
         message.header.counts[3] = message.header.counts[3].saturating_sub(1);

@@ -11,7 +11,7 @@ use secondo_wire::{
 
 use crate::Fault;
 use crate::envelope::{self, Additional};
-use crate::fault::{Question, rcode_text};
+use crate::fault::Question;
 
 /// Foreign messages over UDP before the question goes to TCP (RFC 5452 §9.1).
 const MAX_FOREIGN: u32 = 3;
@@ -190,7 +190,6 @@ impl Probe {
     /// carries the same key, and nothing is remembered.
     fn unsealed(&self, header: Header, mut fault: Fault) -> Fault {
         if fault.reason == Reason::TsigMissing && matches!(header.rcode(), Rcode::FORMERR | Rcode::NOTIMP) {
-            fault.detail = format!("{}; the answer was {}", fault.detail, rcode_text(header.rcode()));
             fault.without_edns = self.edns;
         }
         fault

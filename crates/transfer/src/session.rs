@@ -186,7 +186,6 @@ impl Session {
         if !unsigned || !matches!(header.rcode(), Rcode::FORMERR | Rcode::NOTIMP) {
             return fault;
         }
-        fault.detail = format!("{}; the answer was {}", fault.detail, rcode_text(header.rcode()));
         fault.without_edns = self.edns;
         if !self.edns && self.asked() == Question::Ixfr {
             fault.reason = Reason::IxfrServerFailure;
