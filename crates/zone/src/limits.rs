@@ -1,5 +1,6 @@
 //! Bounds of a zone, what is refused and what is tolerated while one is made.
 
+use crate::spill::SpillError;
 use secondo_wire::{KeyBuf, Name, NameRef, Reason, RecordType, rdata};
 
 /// Bounds of a zone, enforced while it is received.
@@ -94,6 +95,9 @@ pub enum BuildError {
         /// The limit.
         limit: u32,
     },
+    /// The place for owners out of order failed ([`crate::Builder::spill_to`]).
+    #[error("owners out of order cannot be read back: {0}")]
+    Spill(#[from] SpillError),
 }
 
 impl BuildError {
@@ -108,6 +112,7 @@ impl BuildError {
             BuildError::LimitBytes { .. } => Reason::LimitBytes,
             BuildError::LimitRecords { .. } => Reason::LimitRecords,
             BuildError::LimitRrset { .. } => Reason::LimitRrset,
+            BuildError::Spill(_) => Reason::Disk,
         }
     }
 }

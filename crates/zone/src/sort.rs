@@ -1,7 +1,4 @@
-//! Owners that came out of order: kept compactly until the stream ends, then put in order.
-//!
-//! What comes out is a sorted run. A zone too large to be kept like this would hand runs to a sink of its caller and
-//! merge them at the end; [`Sorter::sort`] is where a run ends.
+//! Owners that came out of order: kept compactly until they are a run, or until the stream ends, then put in order.
 
 use crate::node::Node;
 use crate::page::Entry;
@@ -47,6 +44,22 @@ pub(crate) struct Kept<'s> {
 impl Sorter {
     pub(crate) fn len(&self) -> usize {
         self.index.len()
+    }
+
+    /// Octets of the owners and of the index to them.
+    pub(crate) fn octets(&self) -> usize {
+        let index = self.index.len() * std::mem::size_of::<Place>();
+        index + self.chunks.iter().map(Vec::len).sum::<usize>()
+    }
+
+    /// Forgets all owners; memory for the next ones is kept.
+    pub(crate) fn clear(&mut self) {
+        self.index.clear();
+        self.chunks.truncate(1);
+        match self.chunks.first_mut() {
+            Some(first) if first.capacity() <= 2 * CHUNK => first.clear(),
+            _ => self.chunks.clear(),
+        }
     }
 
     pub(crate) fn push(&mut self, owner: Kept<'_>) {
@@ -118,6 +131,11 @@ impl Sorter {
         }
         self.index = folded;
         Ok(())
+    }
+
+    /// All owners in the order of the index.
+    pub(crate) fn all(&self) -> impl Iterator<Item = Kept<'_>> {
+        self.index.iter().map(|place| self.at(*place))
     }
 
     /// The owners of one tree in the order of the index.

@@ -1,0 +1,46 @@
+//! Figures of large zones: time and memory a record, lookups, changes, versions.
+//!
+//! `cargo bench -p secondo-zone --bench figures [-- NAMES…] [--ten-million]`: a column for each number of names; 55,500
+//! and 555,000 (998,608 records) if none is given, `--ten-million` adds 5,550,000. Best of three rounds in time of the thread,
+//! but for what several threads do, which is by the clock on the wall.
+
+#![allow(clippy::print_stdout, clippy::unwrap_used, missing_docs, unreachable_pub)]
+
+mod builds;
+mod changes;
+mod clock;
+mod hosting;
+mod lookups;
+
+/// A row: what, and a figure for a zone.
+type Row = (&'static str, String);
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let [mode, names] = &arguments[..]
+        && mode == "--memory-of"
+    {
+        return builds::memory(names.parse().unwrap());
+    }
+    let mut sizes: Vec<usize> = arguments.iter().filter_map(|argument| argument.parse().ok()).collect();
+    if sizes.is_empty() {
+        sizes = vec![55_500, 555_000];
+    }
+    if arguments.iter().any(|argument| argument == "--ten-million") {
+        sizes.push(5_550_000);
+    }
+    let columns: Vec<Vec<Row>> = sizes.iter().map(|&names| column(names)).collect();
+    for at in 0..columns[0].len() {
+        let figures: Vec<String> = columns.iter().map(|rows| format!("{:>16}", rows[at].1)).collect();
+        println!("{:<66}{}", columns[0][at].0, figures.concat());
+    }
+    changes::attack();
+}
+
+fn column(names: usize) -> Vec<Row> {
+    let memory = builds::in_its_own_process(names);
+    let (zone, mut rows) = builds::rows(names, &memory);
+    rows.extend(lookups::rows(&zone, names));
+    rows.extend(changes::rows(&zone, names, &memory));
+    rows
+}
