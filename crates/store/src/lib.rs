@@ -11,13 +11,24 @@
 //! ```text
 //! state-dir/
 //!   lock            held while a daemon runs
-//!   secondo.db      SQLite in WAL mode: meta, zones (small ones whole), confirmations, journal of differences
-//!   zones/*.pages   one image per version of a large zone: header, pages with checksums, end mark
-//!   damaged/        what was found damaged, set aside for a person to look at
+//!   secondo.db      SQLite in WAL mode: facts, small zones whole, confirmations, journal of differences, retirements
+//!   zones/*.pages   the base version of each large zone: header, pages with checksums, end mark
+//!   damaged/        page files and databases found damaged, set aside for a person to look at; the newest few
 //! ```
 //!
-//! The store is a cache of the primaries: damage is reported, set aside and fetched again. A confirmation counts only
-//! together with the version it vouches for; a version without one is expired until a primary vouches again.
+//! Two threads: the writer gives all that is asked at once one transaction and one sync; the scribe writes page files
+//! beside it, so that a large zone keeps no other one waiting. A page file is durable before the row that refers to it
+//! is, and removed only after the row that no longer does.
+//!
+//! A zone's facts hold the checksum of its image, and that of the last step of its journal; each step's checksum covers
+//! the one before. So a version is put together from its own pieces or not at all, even when damage has made SQLite mix
+//! older pages with newer ones. A confirmation counts only together with the version it vouches for; a version without
+//! one is expired until a primary vouches again.
+//!
+//! The store is a cache of the primaries. A damaged zone is reported, removed and fetched again; other zones are not
+//! affected. When SQLite finds its own file damaged, at start or later, all rows that can still be read go into a new
+//! file, and the old one is set aside. What no checksum can tell is a log cut short: it reads like one that was never
+//! longer, and gives an earlier version with the confirmation of that time.
 
 mod committed;
 mod confirmation;
