@@ -33,7 +33,7 @@
 use std::mem;
 
 use secondo_wire::{Name, Reason, RecordType, Serial, Soa, rdata};
-use secondo_zone::{BorderSecret, Builder, Difference, Limits, Zone};
+use secondo_zone::{BorderSecret, Builder, Difference, Limits, Spill, Zone};
 
 use crate::candidate::{Tally, Warnings};
 use crate::chain::{After, Chain};
@@ -89,12 +89,14 @@ pub(crate) enum Outcome {
 pub(crate) struct Decoder {
     apex: Name,
     secret: BorderSecret,
-    limits: Limits,
+    pub(crate) limits: Limits,
     current: Option<Zone>,
     forced: bool,
     /// In what form the zone comes; `None` while that is open.
     form: Option<Kind>,
     phase: Phase,
+    /// Where a whole zone's records go that come out of order, until one begins.
+    spill: Option<(Box<dyn Spill>, usize)>,
     /// Octets of answer records taken.
     octets: u64,
     /// Canonical RDATA of the SOA at hand.
@@ -122,12 +124,18 @@ impl Decoder {
             forced,
             form: if incremental { None } else { Some(Kind::Axfr) },
             phase: Phase::AwaitFirstSoa,
+            spill: None,
             octets: 0,
             canonical: Vec::with_capacity(128),
             tally: Tally::default(),
             warnings: Warnings::default(),
             has_cname: false,
         }
+    }
+
+    /// See [`crate::Session::spill_to`].
+    pub(crate) fn spill_to(&mut self, place: Box<dyn Spill>, keep: usize) {
+        self.spill = Some((place, keep));
     }
 
     /// Whether the stream is, or may still become, one of differences.
@@ -238,11 +246,14 @@ impl Decoder {
         })
     }
 
-    fn whole(&self, opening: Opening) -> Result<Box<Whole>, Fault> {
-        let builder = match &self.current {
+    fn whole(&mut self, opening: Opening) -> Result<Box<Whole>, Fault> {
+        let mut builder = match &self.current {
             Some(current) => Builder::reusing(current, self.limits),
             None => Builder::new(self.apex.clone(), &self.secret, self.limits),
         };
+        if let Some((place, keep)) = self.spill.take() {
+            builder.spill_to(place, keep);
+        }
         Whole::new(opening, self.apex.as_ref(), builder, self.limits.max_bytes).map(Box::new)
     }
 

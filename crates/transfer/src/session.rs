@@ -5,7 +5,7 @@
 
 use secondo_tsig::{self as tsig, ClientStream};
 use secondo_wire::{Header, Name, Rcode, Reason, RecordType, Section, Serial, control, flags};
-use secondo_zone::Zone;
+use secondo_zone::{Spill, Zone};
 
 use crate::candidate::Candidate;
 use crate::decoder::{Decoder, Outcome};
@@ -67,6 +67,12 @@ impl Session {
             over: false,
         };
         (session, message)
+    }
+
+    /// Gives a place for the records of a large zone that comes whole and in no order, beyond `keep` octets of them in
+    /// memory ([`secondo_zone::Builder::spill_to`]). Most sessions never use it: it should be made at the first octet.
+    pub fn spill_to(&mut self, place: Box<dyn Spill>, keep: usize) {
+        self.decoder.spill_to(place, keep);
     }
 
     /// Takes the next message of the connection that carries this ID.

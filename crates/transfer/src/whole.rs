@@ -83,6 +83,8 @@ mod tests {
     use crate::decoder::Outcome;
     use crate::decoder::tests::{after, decoder, feed, whole};
     use crate::testing::{self, a, ns, rr, soa};
+    use secondo_zone::{Spill, SpillError};
+    use std::sync::{Arc, Mutex};
 
     #[test]
     fn the_closing_soa_equals_the_first_but_for_case_and_ttl() {
@@ -127,5 +129,47 @@ mod tests {
         // In both parts of a difference too.
         let stream = [soa(2), soa(1), signature.clone(), soa(2), signature, soa(2)];
         assert_eq!(after(&zone, &stream).unwrap().counts().records, 1);
+    }
+
+    /// Counts what is put; keeps it, and fails to read it back if so told.
+    #[derive(Clone, Default)]
+    struct Place {
+        octets: Arc<Mutex<Vec<u8>>>,
+        unreadable: bool,
+    }
+
+    impl Spill for Place {
+        fn append(&mut self, octets: &[u8]) -> Result<(), SpillError> {
+            self.octets.lock().unwrap().extend_from_slice(octets);
+            Ok(())
+        }
+
+        fn read(&mut self, at: u64, octets: &mut [u8]) -> Result<(), SpillError> {
+            if self.unreadable {
+                return Err(SpillError("it is gone".into()));
+            }
+            octets.copy_from_slice(&self.octets.lock().unwrap()[at as usize..][..octets.len()]);
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_large_zone_in_no_order_goes_where_the_caller_says() {
+        let backwards: Vec<_> = (0..30_000).rev().map(|n| a(&format!("h{n:05}.example."), 1)).collect();
+        let stream = [&[soa(1)][..], &backwards, &[soa(1)]].concat();
+        let arrive = |place: &Place| {
+            let mut decoder = decoder(None, false, false);
+            decoder.limits.max_bytes = 1 << 30;
+            decoder.spill_to(Box::new(place.clone()), 0);
+            feed(&mut decoder, &stream)?;
+            decoder.finish()
+        };
+        let place = Place::default();
+        let Ok(Outcome::Version { zone, .. }) = arrive(&place) else { panic!() };
+        assert!(place.octets.lock().unwrap().len() > 100_000);
+        assert!(zone == testing::build(&stream));
+        let fault = arrive(&Place { unreadable: true, ..Place::default() }).unwrap_err();
+        assert_eq!(fault.reason, Reason::Disk);
+        assert!(fault.detail.contains("it is gone"), "{fault}");
     }
 }
