@@ -11,7 +11,8 @@ use crate::table;
 
 /// A secondary DNS server: takes zones from a primary, keeps them true, answers from them until they expire.
 #[derive(Debug, Parser)]
-#[command(name = "secondo", version, max_term_width = 100)]
+#[command(name = "secondo", version, max_term_width = 100, after_help = EXIT_CODES)]
+#[command(propagate_version = true)]
 struct Cli {
     #[command(subcommand)]
     command: Commands,
@@ -89,6 +90,10 @@ struct Socket {
     path: PathBuf,
 }
 
+const EXIT_CODES: &str = "\
+Exit codes: 0 done; 1 the answer is no (a check failed, a zone could not be refreshed, --problems found some); \
+2 wrong use; 3 the daemon cannot be reached; 4 no such zone";
+
 /// Exit codes of the contract.
 mod exit {
     pub(super) const DONE: u8 = 0;
@@ -128,7 +133,7 @@ fn check(path: &Path) -> u8 {
     match config::load(path) {
         Ok(config) => {
             for warning in &config.warnings {
-                eprintln!("{warning}");
+                eprintln!("warning: {warning}");
             }
             let count = config.zones.len();
             say(&format!(

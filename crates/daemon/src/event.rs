@@ -1,7 +1,8 @@
 //! What the daemon says: one event a line, a fixed phrase and fields. Names and fields are a contract.
 
+use std::fmt::Display;
 use std::io::IsTerminal;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use secondo_wire::{Name, Reason, Serial};
@@ -23,8 +24,10 @@ pub(crate) struct Event<'e> {
     pub serial: Option<Serial>,
     /// The serial before.
     pub from_serial: Option<Serial>,
-    /// The primary's, or the other side's, address.
+    /// The primary's address.
     pub primary: Option<SocketAddr>,
+    /// The address of another who asks us or is told by us.
+    pub peer: Option<Peer>,
     /// The TSIG key.
     pub key: Option<&'e Name>,
     /// `udp`, `tcp`.
@@ -80,6 +83,7 @@ impl<'e> Event<'e> {
                     serial = self.serial.map(|s| s.0),
                     from_serial = self.from_serial.map(|s| s.0),
                     primary = self.primary.map(display),
+                    peer = self.peer.map(display),
                     key = self.key.map(display),
                     transport = self.transport,
                     kind = self.kind,
@@ -99,6 +103,24 @@ impl<'e> Event<'e> {
             Level::WARN => say!(warn),
             Level::INFO => say!(info),
             _ => say!(debug),
+        }
+    }
+}
+
+/// Who is not a primary, or may not be: a client, a downstream server, the sender of a NOTIFY.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Peer {
+    /// The port is of no meaning, or not known.
+    Host(IpAddr),
+    /// With its port.
+    Socket(SocketAddr),
+}
+
+impl Display for Peer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Peer::Host(host) => host.fmt(f),
+            Peer::Socket(socket) => socket.fmt(f),
         }
     }
 }
@@ -126,6 +148,7 @@ pub(crate) fn start(log: &LogConfig) {
         LogLevel::Debug => LevelFilter::DEBUG,
         LogLevel::Trace => LevelFilter::TRACE,
     };
+    let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     let lines = tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
         .with_max_level(level)
@@ -133,7 +156,7 @@ pub(crate) fn start(log: &LogConfig) {
         // It would write of its own failure to where it just failed, and panic: a log that nobody reads any more is no
         // reason to stop answering.
         .log_internal_errors(false)
-        .with_ansi(std::io::stderr().is_terminal());
+        .with_ansi(colour);
     // Only a subscriber set before makes it fail, and then that one stays.
     let _ = match log.format {
         LogFormat::Text => tracing::subscriber::set_global_default(lines.finish()),

@@ -1,4 +1,5 @@
-//! NOTIFYs and transfers that were refused: said once a minute for each source, so that a flood does not fill the log.
+//! NOTIFYs and transfers that were refused: each source, zone and cause is said once a minute, so that a flood does not
+//! fill the log, and how many were left out is said with the next.
 
 use std::collections::HashSet;
 use std::net::{IpAddr, SocketAddr};
@@ -8,25 +9,30 @@ use std::time::{Duration, Instant};
 use secondo_answer::{Asked, Cause, Refused};
 use secondo_wire::{Message, Name};
 
-use crate::event::Event;
+use crate::event::{Event, Peer};
 
-/// How long the sources spoken of are remembered.
+/// How long what was said is remembered.
 const QUIET: Duration = Duration::from_secs(60);
-/// Sources spoken of in that time; when there are more, the others are not.
-const SOURCES: usize = 1024;
+/// Lines in that time; what comes beyond is counted.
+const LINES: usize = 256;
 
-/// Who was spoken of in this minute.
+/// What was said in this minute.
 #[derive(Debug, Default)]
 pub(crate) struct Refusals(Mutex<Minute>);
 
 #[derive(Debug, Default)]
 struct Minute {
     began: Option<Instant>,
-    sources: HashSet<IpAddr>,
+    said: HashSet<Matter>,
+    /// Refusals left out since a line was written.
+    unsaid: u64,
 }
 
+/// Who, which zone, what about it.
+type Matter = (IpAddr, Option<Name>, &'static str);
+
 impl Refusals {
-    /// Says that `request` was refused, unless its source was spoken of a moment ago.
+    /// Says that `request` was refused, unless the same was said a moment ago.
     pub(crate) fn note(&self, refused: &Refused, request: &[u8], from: SocketAddr) {
         let (name, phrase) = match refused.asked {
             Asked::Notify => ("notify.refused", "NOTIFY refused"),
@@ -34,29 +40,39 @@ impl Refusals {
             // A broken seal of an ordinary query is its asker's concern; it was told.
             Asked::Query => return,
         };
-        if !self.first_in_a_while(from.ip(), Instant::now()) {
-            return;
-        }
         let question = Message::new(request).and_then(|message| message.question()).ok().flatten();
         let zone: Option<Name> = question.map(|question| question.name.as_ref().to_owned());
-        let (reason, detail) = match &refused.cause {
+        let (reason, why) = match &refused.cause {
             Cause::AccessList => (None, "the access list does not admit it"),
             Cause::NotOurs => (None, "no such zone is configured"),
             Cause::NotServed => (None, "the zone is not served now"),
             Cause::Unsupported => (None, "malformed, or asks for what is not offered"),
-            Cause::Seal { reason, detail, .. } => (Some(*reason), detail.as_ref()),
+            Cause::Seal { reason, .. } => (Some(*reason), reason.code()),
         };
-        let event = Event { zone: zone.as_ref(), primary: Some(from), ..Event::new(name, phrase) };
-        Event { reason, detail: Some(detail), ..event }.info();
+        let Some(unsaid) = self.is_news((from.ip(), zone.clone(), why), Instant::now()) else { return };
+        let mut detail = match &refused.cause {
+            Cause::Seal { detail, .. } => detail.to_string(),
+            _ => why.to_string(),
+        };
+        if unsaid > 0 {
+            detail += &format!("; {unsaid} refusals before it were not told");
+        }
+        let event = Event { zone: zone.as_ref(), peer: Some(Peer::Socket(from)), ..Event::new(name, phrase) };
+        Event { reason, detail: Some(&detail), ..event }.info();
     }
 
-    fn first_in_a_while(&self, from: IpAddr, now: Instant) -> bool {
+    /// Whether it is worth a line, and how many were left out before it.
+    fn is_news(&self, matter: Matter, now: Instant) -> Option<u64> {
         let mut minute = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if minute.began.is_none_or(|began| now.duration_since(began) >= QUIET) {
             minute.began = Some(now);
-            minute.sources.clear();
+            minute.said.clear();
         }
-        minute.sources.len() < SOURCES && minute.sources.insert(from)
+        if minute.said.len() < LINES && minute.said.insert(matter) {
+            return Some(std::mem::take(&mut minute.unsaid));
+        }
+        minute.unsaid += 1;
+        None
     }
 }
 
@@ -65,16 +81,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_source_is_spoken_of_once_a_minute_and_a_crowd_not_at_all() {
+    fn the_same_is_said_once_a_minute_another_matter_at_once_and_what_was_left_out_is_counted() {
         let (refusals, now) = (Refusals::default(), Instant::now());
-        let source = |n: u32| IpAddr::from(n.to_be_bytes());
-        assert!(refusals.first_in_a_while(source(1), now));
-        assert!(!refusals.first_in_a_while(source(1), now + Duration::from_secs(59)));
-        assert!(refusals.first_in_a_while(source(1), now + QUIET));
-        for n in 2..=SOURCES as u32 {
-            assert!(refusals.first_in_a_while(source(n), now + QUIET));
+        let matter = |n: u32, why| (IpAddr::from(n.to_be_bytes()), None, why);
+        assert_eq!(refusals.is_news(matter(1, "a"), now), Some(0));
+        assert_eq!(refusals.is_news(matter(1, "a"), now + Duration::from_secs(59)), None);
+        assert_eq!(refusals.is_news(matter(1, "b"), now + Duration::from_secs(59)), Some(1));
+        assert_eq!(refusals.is_news(matter(1, "a"), now + QUIET), Some(0));
+        for n in 2..=LINES as u32 {
+            assert_eq!(refusals.is_news(matter(n, "a"), now + QUIET), Some(0));
         }
-        assert!(!refusals.first_in_a_while(source(99_999), now + QUIET));
-        assert!(refusals.first_in_a_while(source(99_999), now + QUIET * 3));
+        assert_eq!(refusals.is_news(matter(99_999, "a"), now + QUIET), None);
+        assert_eq!(refusals.is_news(matter(99_999, "a"), now + QUIET * 3), Some(1));
     }
 }

@@ -94,6 +94,11 @@ async fn serve(path: &Path, config: Config) -> Result<(), String> {
     if let Some(name) = &server.user {
         user::become_user(name, &[&server.state_dir, &server.control])
             .map_err(|why| format!("user: {why}"))?;
+        // A reload reads it as this user: better to know now.
+        config::load(path).map_err(|problems| {
+            let texts: Vec<String> = problems.iter().map(ToString::to_string).collect();
+            format!("user {name} cannot read the configuration again: {}", texts.join("; "))
+        })?;
     }
     let (sender, inbox) = unbounded_channel();
     let (store, opened) = open_store(&config, &sender)?;
@@ -106,7 +111,10 @@ async fn serve(path: &Path, config: Config) -> Result<(), String> {
         idle: server.limits.tcp_idle,
         transfers: server.limits.transfers_out,
     };
-    Event::new("daemon.started", concat!("secondo ", env!("CARGO_PKG_VERSION"), " started")).info();
+    let listen_on: Vec<String> = server.listen.iter().map(ToString::to_string).collect();
+    let detail = format!("{}, listening on {}", path.display(), listen_on.join(" "));
+    let event = Event::new("daemon.started", concat!("secondo ", env!("CARGO_PKG_VERSION"), " started"));
+    Event { detail: Some(&detail), ..event }.info();
     let store = Arc::new(store);
     let mut scheduler = Scheduler::new(Parts {
         path: path.into(),

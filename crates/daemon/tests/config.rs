@@ -139,7 +139,6 @@ fn the_annotated_example_shows_every_option() {
         "expire-bounds",
         "max-size",
         "max-records",
-        "serve-ixfr",
         "purge-after",
         "allow-query",
         "allow-transfer",
@@ -181,7 +180,7 @@ fn the_defaults_are_those_of_the_manual() {
     {
         assert_eq!((bounds.min.as_secs(), bounds.max.as_secs()), (min, max));
     }
-    assert_eq!((zone.max_size, zone.max_records, zone.serve_ixfr), (4 << 30, None, true));
+    assert_eq!((zone.max_size, zone.max_records), (4 << 30, None));
     assert_eq!(zone.purge_after, Duration::from_secs(7 * day));
     for address in ["192.0.2.1", "2001:db8::1"] {
         assert!(zone.allow_query.admits(address.parse().unwrap(), None));
@@ -224,7 +223,6 @@ zones:
     refresh-bounds: [1s, 7d]
     max-size: 64KiB
     max-records: 7
-    serve-ixfr: false
     allow-query: []
     allow-notify: [{{ key: k2 }}]
     allow-transfer: [{{ address: \"::/0\", key: k2 }}, {{ address: 192.0.2.0/24 }}]
@@ -250,7 +248,7 @@ zones:
     assert_eq!(p.source_towards("2001:db8::1".parse().unwrap()), Some("2001:db8::53".parse().unwrap()));
     assert_eq!(p.source_towards("192.0.2.1".parse().unwrap()), Some("192.0.2.53".parse().unwrap()));
     assert_eq!((p.transfer_timeout.as_secs(), p.idle_timeout.as_secs()), (1800, 500));
-    assert_eq!((zone.max_size, zone.max_records, zone.serve_ixfr), (65_536, Some(7), false));
+    assert_eq!((zone.max_size, zone.max_records), (65_536, Some(7)));
     assert!(zone.allow_query.rules().is_empty());
     let notify = &zone.allow_notify.rules()[0];
     assert_eq!((notify.prefix, notify.key.clone()), (None, Some("k2".parse().unwrap())));

@@ -9,7 +9,7 @@ use secondo_tsig::{Algorithm, Key, KeyError};
 use secondo_wire::Name;
 
 use super::files::{self, Access};
-use super::problem::Findings;
+use super::problem::{Findings, quoted};
 use super::tree::Node;
 use super::walk::{self, Words};
 
@@ -160,16 +160,27 @@ fn from_file(
     findings: &mut Findings,
 ) -> Option<Key> {
     let path = walk::text(node, "the path of a file that holds the secret", findings)?;
-    let read = match files::read(&folder.join(path), MAX_SECRET_FILE, Access::Private) {
+    let file = folder.join(path);
+    // People write secrets at the place of paths: only a path that leads somewhere is repeated.
+    let named =
+        if file.exists() { format!("the secret file {}", quoted(path)) } else { "the secret file".into() };
+    let read = match files::read(&file, MAX_SECRET_FILE, Access::Private) {
         Ok(read) => read,
         Err(error) => {
-            findings.error(node.mark, format!("the secret file {error}"));
+            findings.error(node.mark, format!("{named} {error}"));
             return None;
         }
     };
     let text = std::str::from_utf8(&read.octets).map_err(|_| KeyError::Base64);
-    let key = text.and_then(|text| Key::from_base64(name.clone(), algorithm, text));
-    key.map_err(|error| findings.error(node.mark, format!("in the secret file: {}", bad_secret(error)))).ok()
+    let key = text.and_then(|text| Key::from_base64(name.clone(), algorithm, secret_of(text)));
+    let told = |error| format!("in {named}: {}", bad_secret(error));
+    key.map_err(|error| findings.error(node.mark, told(error))).ok()
+}
+
+/// The secret in a file: all of it, or what a clause as BIND's tools write it has between the quotes behind `secret`.
+fn secret_of(text: &str) -> &str {
+    let clause = text.find("secret").and_then(|at| text.get(at..)?.split('"').nth(1));
+    clause.unwrap_or(text)
 }
 
 fn bad_secret(error: KeyError) -> String {

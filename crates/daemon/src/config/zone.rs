@@ -20,15 +20,24 @@ const HOUR: u64 = 60 * MINUTE;
 const DAY: u64 = 24 * HOUR;
 
 /// Options of zones whose feature is not built.
-const LATER: &[&str] =
-    &["guard", "zonemd", "dnssec", "check", "drift-check", "keep-versions", "catalog", "max-removal"];
+const LATER: &[&str] = &[
+    "serve-ixfr",
+    "guard",
+    "zonemd",
+    "dnssec",
+    "check",
+    "drift-check",
+    "keep-versions",
+    "catalog",
+    "max-removal",
+];
 
 macro_rules! zone_words {
     ($($own:literal),*) => {
         &[
             $($own,)*
             "primaries", "refresh-bounds", "retry-bounds", "expire-bounds", "max-size", "max-records",
-            "serve-ixfr", "allow-query", "allow-notify", "allow-transfer", "also-notify", "purge-after",
+            "allow-query", "allow-notify", "allow-transfer", "also-notify", "purge-after",
         ]
     };
 }
@@ -82,8 +91,6 @@ pub struct ZoneSettings {
     pub max_size: u64,
     /// Records; a zone with more is refused. `None`: no limit.
     pub max_records: Option<u64>,
-    /// Whether downstream gets differences; else whole zones only.
-    pub serve_ixfr: bool,
     /// Who gets answers.
     pub allow_query: Arc<AccessList>,
     /// Whose NOTIFY counts. When left out: the primaries' addresses, sealed or not (a NOTIFY is only a hint, and who
@@ -107,7 +114,6 @@ pub(super) struct Layer {
     expire_bounds: Option<Bounds>,
     max_size: Option<u64>,
     max_records: Option<u64>,
-    serve_ixfr: Option<bool>,
     allow_query: Option<Arc<AccessList>>,
     allow_notify: Option<Arc<AccessList>>,
     allow_transfer: Option<Arc<AccessList>>,
@@ -126,7 +132,6 @@ impl Layer {
             expire_bounds: of("expire-bounds").and_then(|node| bounds(node, findings)),
             max_size: of("max-size").and_then(|node| walk::size(node, 1, findings)),
             max_records: of("max-records").and_then(|node| walk::number(node, 1, u64::MAX, findings)),
-            serve_ixfr: of("serve-ixfr").and_then(|node| walk::boolean(node, findings)),
             allow_query: of("allow-query").and_then(|node| access_list(node, keys, findings)),
             allow_notify: of("allow-notify").and_then(|node| access_list(node, keys, findings)),
             allow_transfer: of("allow-transfer").and_then(|node| access_list(node, keys, findings)),
@@ -144,7 +149,6 @@ impl Layer {
             expire_bounds: self.expire_bounds.or(below.expire_bounds),
             max_size: self.max_size.or(below.max_size),
             max_records: self.max_records.or(below.max_records),
-            serve_ixfr: self.serve_ixfr.or(below.serve_ixfr),
             allow_query: self.allow_query.or_else(|| below.allow_query.clone()),
             allow_notify: self.allow_notify.or_else(|| below.allow_notify.clone()),
             allow_transfer: self.allow_transfer.or_else(|| below.allow_transfer.clone()),
@@ -161,7 +165,6 @@ impl Layer {
             expire_bounds: self.expire_bounds.unwrap_or(Bounds::of_seconds(HOUR, 60 * DAY)),
             max_size: self.max_size.unwrap_or(4 << 30),
             max_records: self.max_records,
-            serve_ixfr: self.serve_ixfr.unwrap_or(true),
             allow_query: self.allow_query.unwrap_or_else(everyone),
             allow_notify: self.allow_notify.unwrap_or_else(|| addresses_of(&primaries)),
             primaries,

@@ -10,7 +10,7 @@ use super::{Request, Response};
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
     /// Nothing listens there, or we may not.
-    #[error("no daemon at {0}: {1}")]
+    #[error("the daemon at {0} cannot be reached: {1}")]
     Unreachable(PathBuf, io::Error),
     /// It went away while we waited.
     #[error("the daemon closed the connection without an answer")]

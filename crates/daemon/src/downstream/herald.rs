@@ -13,7 +13,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::clock;
 use crate::config::NotifyTarget;
-use crate::event::Event;
+use crate::event::{Event, Peer};
 
 /// How long each sending waits for an answer.
 const WAITS: [Duration; 5] = [
@@ -47,7 +47,7 @@ async fn notify(zone: Name, soa: Soa, ttl: u32, target: NotifyTarget, places: &S
     let event = Event {
         zone: Some(&zone),
         serial: Some(soa.serial),
-        primary: Some(target.address),
+        peer: Some(Peer::Socket(target.address)),
         key: target.key.as_ref().map(secondo_tsig::Key::name),
         transport: Some("udp"),
         ..Event::default()

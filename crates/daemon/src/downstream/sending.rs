@@ -12,7 +12,7 @@ use tokio::time::timeout;
 
 use super::connection::frame;
 use crate::clock;
-use crate::event::Event;
+use crate::event::{Event, Peer};
 
 /// How long a transfer waits for a free place before it is declined.
 const PLACE: Duration = Duration::from_secs(30);
@@ -31,8 +31,14 @@ pub(super) async fn send(
         let detail = format!("no place within {} s: `transfers-out` is reached", PLACE.as_secs());
         let event = Event::new("downstream.refused", "transfer declined");
         let zone = Some(&request.entry.apex);
-        Event { zone, primary: Some(peer), reason: Some(Reason::Busy), detail: Some(&detail), ..event }
-            .warn();
+        Event {
+            zone,
+            peer: Some(Peer::Socket(peer)),
+            reason: Some(Reason::Busy),
+            detail: Some(&detail),
+            ..event
+        }
+        .warn();
         let message = frame(|message| request.decline(Rcode::SERVFAIL, clock::unix(), message));
         return out.send(message).await.map_err(drop);
     };
@@ -111,7 +117,7 @@ impl Told {
             zone: Some(&self.zone),
             serial: Some(self.serial),
             from_serial: self.from,
-            primary: Some(peer),
+            peer: Some(Peer::Socket(peer)),
             key: self.key.as_ref(),
             transport: Some("tcp"),
             kind: Some(self.kind),

@@ -18,6 +18,9 @@ use crate::config::{self, Config, ServerConfig, ZoneConfig};
 use crate::control::Response;
 use crate::event::{self, Event};
 
+/// The time over which zones that start together spread their first look, for each of them.
+const EACH: Duration = Duration::from_millis(1);
+
 /// A configuration that was read and found in order, with what the disk has of the zones that it adds.
 #[derive(Debug)]
 pub(crate) struct Prepared {
@@ -113,6 +116,8 @@ impl Scheduler {
         let mut kept: HashMap<Name, Restored> =
             restored.into_iter().map(|r| (r.committed.zone().apex().clone(), r)).collect();
         let mut events = Vec::with_capacity(zones.len());
+        // What was announced while nobody listened is looked for soon, but not by all zones at once.
+        let together = Duration::from_secs(1).max(EACH * u32::try_from(zones.len()).unwrap_or(u32::MAX));
         for config in zones {
             let settings = match self.book.settings(&config.settings) {
                 Ok(settings) => settings,
@@ -130,7 +135,8 @@ impl Scheduler {
                 soa: restored.committed.zone().soa().clone(),
                 confirmation: restored.confirmation.map(from_record),
             });
-            let machine = Machine::new(settings, memory, now, rand::random());
+            let mut machine = Machine::new(settings, memory, now, rand::random());
+            machine.look_within(together, now);
             let mut zone = Zone {
                 config: config.clone(),
                 slot: Arc::default(),
@@ -249,7 +255,7 @@ fn prepare(
     dry_run: bool,
 ) -> Result<Prepared, String> {
     let config = config::load(path).map_err(|problems| {
-        for problem in &problems {
+        for problem in problems.iter().filter(|_| !dry_run) {
             let text = problem.to_string();
             let event = Event::new("daemon.reloaded", "bad configuration: the running one stays in force");
             Event { detail: Some(&text), ..event }.error();

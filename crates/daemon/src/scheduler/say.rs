@@ -4,7 +4,7 @@ use secondo_lifecycle::{NotifyIgnored, Now, Outcome, PrimaryId, Target, Validity
 
 use super::Scheduler;
 use super::zones::Source;
-use crate::event::Event;
+use crate::event::{Event, Peer};
 
 /// How long a zone is silent about further NOTIFYs that led to nothing.
 const QUIET: std::time::Duration = std::time::Duration::from_secs(10);
@@ -80,19 +80,18 @@ impl Scheduler {
             Outcome::NotifyAccepted { from, hint, later } => {
                 let phrase =
                     if later { "NOTIFY accepted, for after the running attempt" } else { "NOTIFY accepted" };
-                let detail = format!("from {from}");
-                let name = "notify.accepted";
-                Event { name, phrase, serial: hint, detail: Some(&detail), next_in, ..event }.info();
+                let (name, peer) = ("notify.accepted", Some(Peer::Host(from)));
+                Event { name, phrase, serial: hint, peer, next_in, ..event }.info();
             }
             Outcome::NotifyIgnored { from, hint, why } => {
-                let detail = format!("from {from}");
+                let peer = Some(Peer::Host(from));
                 let (phrase, reason) = match why {
                     NotifyIgnored::AlreadyServed => ("NOTIFY ignored: the serial is served already", None),
                     NotifyIgnored::Rejected(reason) => {
                         ("NOTIFY ignored: the version was found unfit", Some(reason))
                     }
                 };
-                let event = Event { phrase, serial: hint, reason, detail: Some(&detail), next_in, ..event };
+                let event = Event { phrase, serial: hint, reason, peer, next_in, ..event };
                 let event = Event { name: "notify.ignored", ..event };
                 // A flood of them must not fill the log.
                 if now.boot < zone.facts.quiet_until {

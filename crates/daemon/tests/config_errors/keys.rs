@@ -92,18 +92,29 @@ fn a_secret_file_is_refused_when_it_is_open_to_others_or_holds_no_base64() {
     let text = "listen: [::1]\nkeys:\n  k: { algorithm: hmac-sha256, secret-file: k }\n";
     assert_eq!(
         errors(&[("c.yaml", text, 0o600), ("k", SECRET, 0o644)]),
-        ["c.yaml:3:45: the secret file may be read or written by everybody, expected mode 0600 or 0640"]
+        ["c.yaml:3:45: the secret file `k` may be read or written by everybody, expected mode 0600 or 0640"]
     );
     assert_eq!(
         errors(&[("c.yaml", text, 0o600), ("k", "secret key material\n", 0o600)]),
         [
-            "c.yaml:3:45: in the secret file: bad secret, expected base64 of the shared secret (RFC 4648, with padding)"
+            "c.yaml:3:45: in the secret file `k`: bad secret, expected base64 of the shared secret (RFC 4648, with padding)"
         ]
     );
     assert_eq!(
         errors(&[("c.yaml", text, 0o600), ("k/x", "", 0o600)]),
-        ["c.yaml:3:45: the secret file is not a plain file, expected one"]
+        ["c.yaml:3:45: the secret file `k` is not a plain file, expected one"]
     );
+}
+
+#[test]
+fn a_secret_file_may_be_what_a_tool_for_keys_wrote() {
+    let text = "listen: [::1]\nkeys:\n  k: { algorithm: hmac-sha256, secret-file: k }\nspeed: 1\n";
+    let other = "c.yaml:4:1: unknown key `speed` in the configuration";
+    let clause = format!("key \"k\" {{\n\talgorithm hmac-sha256;\n\tsecret \"{SECRET}\";\n}};\n");
+    let found = errors(&[("c.yaml", text, 0o600), ("k", &clause, 0o600)]);
+    assert!(found.len() == 1 && found[0].starts_with(other), "{found:?}");
+    let found = errors(&[("c.yaml", text, 0o600), ("k", "key \"k\" { secret", 0o600)]);
+    assert_eq!(found.len(), 2, "{found:?}");
 }
 
 #[test]
