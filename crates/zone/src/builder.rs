@@ -17,7 +17,7 @@ use crate::nsec3;
 use crate::owner::{Group, MOST_OCTETS};
 use crate::page_writer::{PageWriter, Reuse};
 use crate::rebuild::{Change, rebuilt};
-use crate::run::{RUN, Runs};
+use crate::run::{PART, RUN, Runs};
 use crate::sort::{Folded, Kept, Sorter};
 use crate::spill::Spill;
 use crate::tree::Tree as PageTree;
@@ -45,7 +45,7 @@ pub struct Builder {
     strays: Sorter,
     /// Those of the runs before.
     runs: Runs,
-    /// Octets of a run.
+    /// Least octets of a run.
     run: usize,
     /// What all owners come to that were closed, strays included.
     summary: Summary,
@@ -200,7 +200,7 @@ impl Builder {
         self.overlap |= other.reaches(kept.key);
         if run.reaches(kept.key) {
             self.strays.push(kept);
-            if self.strays.octets() >= self.run {
+            if self.strays.octets() >= self.run.max(self.runs.octets() / PART) {
                 self.end_run();
             }
         } else {

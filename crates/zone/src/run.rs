@@ -11,8 +11,10 @@ use crate::varint;
 use std::cmp::Ordering;
 use std::ops::Range;
 
-/// Octets of a run: small enough to be sorted within the cache, large enough that a large zone has not too many.
+/// Least octets of a run while it is sorted, index included: small enough for the cache.
 pub(crate) const RUN: usize = 1 << 20;
+/// A run has at least this part of what is in runs already, so that a large zone has not too many.
+pub(crate) const PART: usize = 16;
 /// Octets of a block, or a few more.
 const BLOCK: usize = 1 << 14;
 
@@ -47,6 +49,11 @@ impl Runs {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.runs.is_empty()
+    }
+
+    /// Octets of all runs, wherever they are.
+    pub(crate) fn octets(&self) -> usize {
+        self.here + self.spill.as_ref().map_or(0, |spill| spill.written as usize)
     }
 
     /// Takes a run of owners in order of their keys, equal ones in the order in which they came.

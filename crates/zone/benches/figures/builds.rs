@@ -73,28 +73,35 @@ fn shared(old: &Zone, new: &Zone) -> u64 {
     new.pages().filter(|(_, page)| places.contains(&page.as_ptr())).count() as u64
 }
 
-/// Peaks of three ways to build a zone over the same one, in sizes of the zone, and KiB of a kept version; measured where
+/// Peaks of three ways to build a zone over the same one, in sizes of the zone, and KiB of a kept version; each measured where
 /// nothing else was ever in memory.
 pub fn in_its_own_process(names: usize) -> [f64; 4] {
     let program = std::env::current_exe().unwrap();
-    let run = std::process::Command::new(program).args(["--memory-of", &names.to_string()]).output().unwrap();
-    let said = String::from_utf8_lossy(&run.stdout).into_owned();
-    let mut figures = said.split_whitespace().map(|figure| figure.parse().unwrap());
+    let figures = ["--peaks-of", "--versions-of"].map(|mode| {
+        let run = std::process::Command::new(&program).args([mode, &names.to_string()]).output().unwrap();
+        String::from_utf8_lossy(&run.stdout).into_owned()
+    });
+    let figures = figures.concat();
+    let mut figures = figures.split_whitespace().map(|figure| figure.parse().unwrap());
     std::array::from_fn(|_| figures.next().expect("four figures"))
 }
 
-/// Prints those figures.
-pub fn memory(names: usize) {
+/// Prints those peaks.
+pub fn peaks(names: usize) {
     let before = clock::resident();
     let zone = build(names, Order::Canonical, None, None);
     let settled = clock::resident() - before;
-    let ways = [(Order::Canonical, false), (Order::Any, true), (Order::Any, false)];
-    for (order, spilled) in ways {
+    for (order, spilled) in [(Order::Canonical, false), (Order::Any, true), (Order::Any, false)] {
         clock::forget_peak();
         let again = build(names, order, Some(&zone), spilled.then(Pool::new));
         println!("{}", (clock::peak() - before) / settled);
         drop(again);
     }
+}
+
+/// Prints that of the versions.
+pub fn versions(names: usize) {
+    let zone = build(names, Order::Canonical, None, None);
     let before = clock::resident();
     let versions = changes::kept(&zone, names);
     println!("{}", (clock::resident() - before) / 1024.0 / f64::from(changes::KEPT));

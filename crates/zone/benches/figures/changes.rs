@@ -81,13 +81,12 @@ pub fn attack() {
     let plain: Vec<Name> = (0..NAMES).map(owner).collect();
     let (borders, inner) = chosen(&guessed);
     let real = BorderSecret::new([42; 16]);
-    for (what, names) in [("any", &plain), ("chosen to be borders", &borders), ("chosen to be none", &inner)]
-    {
+    for (what, names) in [("any", &plain), ("that each end a page", &borders), ("that end no page", &inner)] {
         for (whose, secret) in [("under the guessed secret", &guessed), ("under the real one", &real)] {
             let sizes = sizes(names, secret);
             let at = |part: usize| sizes[(sizes.len() - 1) * part / 10];
             let spread = format!("{} {} {} {} {}", at(0), at(1), at(5), at(9), at(10));
-            println!("{what:<22}{whose:<26}{:>6} pages: {spread}", sizes.len());
+            println!("{what:<24}{whose:<26}{:>6} pages: {spread}", sizes.len());
         }
     }
 }

@@ -17,10 +17,10 @@ type Row = (&'static str, String);
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    if let [mode, names] = &arguments[..]
-        && mode == "--memory-of"
-    {
-        return builds::memory(names.parse().unwrap());
+    match &arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["--peaks-of", names] => return builds::peaks(names.parse().unwrap()),
+        ["--versions-of", names] => return builds::versions(names.parse().unwrap()),
+        _ => {}
     }
     let mut sizes: Vec<usize> = arguments.iter().filter_map(|argument| argument.parse().ok()).collect();
     if sizes.is_empty() {
