@@ -9,12 +9,11 @@ use crate::node::{Node, Rrsets, name_len, spelling_len};
 use crate::nsec3;
 use crate::owner::is_spelling;
 use crate::page::{Entry, HEAD, Page, View};
-use crate::pieces;
+use crate::pieces::{self, PIECE};
 use crate::rrset::{Rrset, covered};
 use crate::tree::Tree as PageTree;
-use crate::zone::{Entries, Tree, Zone};
+use crate::zone::{Tree, Zone};
 use secondo_wire::{MAX_LABEL, MAX_NAME, Name, NameRef, RecordType, Soa, rdata};
-use std::cmp::Ordering;
 use std::sync::Arc;
 
 /// What is wrong with pages from a disk.
@@ -50,7 +49,7 @@ impl Zone {
         let summary = pieces::checked(apex.as_ref(), secret, &main, &hashed)?;
         let (main, hashed) = (PageTree::from_pages(main), PageTree::from_pages(hashed));
         let damage = |what| Damage { tree: Tree::Main, page: 0, what };
-        if have_an_owner_in_common(&main, &hashed) {
+        if pieces::have_an_owner_in_common(&main, &hashed, PIECE) {
             return Err(damage("an owner is in both trees"));
         }
         Zone::assemble(apex, secret.clone(), main, hashed, summary).ok_or(damage("no SOA at the apex"))
@@ -253,19 +252,6 @@ fn is_key(key: &[u8], apex: NameRef<'_>) -> bool {
         }
     }
     label == 0 && length <= MAX_NAME
-}
-
-/// Whether an owner is in both trees.
-fn have_an_owner_in_common(main: &PageTree, hashed: &PageTree) -> bool {
-    let (mut main, mut hashed) = (Entries::new(main), Entries::new(hashed));
-    while let (Some(ordinary), Some(other)) = (main.next, hashed.next) {
-        match ordinary.cmp_entry(&other) {
-            Ordering::Less => main.advance(),
-            Ordering::Greater => hashed.advance(),
-            Ordering::Equal => return true,
-        };
-    }
-    false
 }
 
 #[cfg(test)]

@@ -9,13 +9,14 @@ use crate::check::{Damage, Sequence};
 use crate::digest::Summary;
 use crate::page::Page;
 use crate::rebuild::is_fresh_behind;
-use crate::zone::Tree;
+use crate::tree::Tree as PageTree;
+use crate::zone::{Entries, Tree};
 use secondo_wire::NameRef;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 /// Pages of a piece: some milliseconds of work, so that a thread is worth its start and none waits long for the last.
-const PIECE: usize = 1024;
+pub(crate) const PIECE: usize = 1024;
 /// Most threads at work, the caller's included.
 const MOST_THREADS: usize = 8;
 
@@ -37,40 +38,63 @@ pub(crate) fn checked(
 ) -> Result<Summary, Damage> {
     let mut pieces = cut(Tree::Main, main, secret, PIECE);
     pieces.extend(cut(Tree::Nsec3, hashed, secret, PIECE));
-    let threads = thread::available_parallelism().map_or(1, usize::from).min(MOST_THREADS).min(pieces.len());
+    let mut all = Summary::default();
+    for summary in shared_out(pieces.len(), |at| pieces[at].check(apex, secret)) {
+        all.add(&summary?);
+    }
+    Ok(all)
+}
+
+/// Whether an owner is in both trees; looked for in pieces of so many pages of the second.
+pub(crate) fn have_an_owner_in_common(main: &PageTree, hashed: &PageTree, piece: usize) -> bool {
+    let pages: Vec<&Page> = hashed.pages().collect();
+    let pieces: Vec<&[&Page]> = pages.chunks(piece).collect();
+    shared_out(pieces.len(), |at| is_any_in(pieces[at], main)).contains(&true)
+}
+
+/// Whether any owner of these pages, which ascend, is in a tree.
+fn is_any_in(pages: &[&Page], tree: &PageTree) -> bool {
+    let mut key = Vec::new();
+    if let Some(first) = pages.first().and_then(|page| page.view().first()) {
+        first.key_into(&mut key);
+    }
+    let mut others = Entries::from_key(tree, &key);
+    for entry in pages.iter().flat_map(|page| page.view().entries()) {
+        while others.next.is_some_and(|other| other.cmp_entry(&entry).is_lt()) {
+            others.advance();
+        }
+        if others.next.is_some_and(|other| other.cmp_entry(&entry).is_eq()) {
+            return true;
+        }
+    }
+    false
+}
+
+/// Does `work` for all numbers below `count`, by as many threads as the machine has processors; what comes of it, in order.
+fn shared_out<T: Send>(count: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T> {
+    let threads = if count < 2 { 1 } else { thread::available_parallelism().map_or(1, usize::from) };
     let next = AtomicUsize::new(0);
-    // Takes pieces until none is left or one is damaged: those before it are in hands already.
-    let work = || {
-        let mut sum = Summary::default();
+    let take = || {
+        let mut done = Vec::new();
         loop {
-            let at = next.fetch_add(1, Ordering::Relaxed);
-            let Some(piece) = pieces.get(at) else { return Ok(sum) };
-            match piece.check(apex, secret) {
-                Ok(summary) => sum.add(&summary),
-                Err(damage) => return Err((at, damage)),
+            match next.fetch_add(1, Ordering::Relaxed) {
+                at if at < count => done.push((at, work(at))),
+                _ => return done,
             }
         }
     };
-    let sums = thread::scope(|scope| {
+    let mut all = thread::scope(|scope| {
         // A thread that the system refuses is not missed: the others take its pieces.
-        let start = |_| thread::Builder::new().name("pages".into()).spawn_scoped(scope, work).ok();
-        let helpers: Vec<_> = (1..threads).filter_map(start).collect();
-        let mut sums = vec![work()];
+        let start = |_| thread::Builder::new().name("pages".into()).spawn_scoped(scope, take).ok();
+        let helpers: Vec<_> = (1..threads.min(MOST_THREADS).min(count)).filter_map(start).collect();
+        let mut all = take();
         for helper in helpers {
-            sums.push(helper.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+            all.extend(helper.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
         }
-        sums
+        all
     });
-    let mut all = Summary::default();
-    let mut first: Option<(usize, Damage)> = None;
-    for sum in sums {
-        match sum {
-            Ok(summary) => all.add(&summary),
-            Err((at, damage)) if first.is_none_or(|(first, _)| at < first) => first = Some((at, damage)),
-            Err(_) => {}
-        }
-    }
-    first.map_or(Ok(all), |(_, damage)| Err(damage))
+    all.sort_unstable_by_key(|(at, _)| *at);
+    all.into_iter().map(|(_, made)| made).collect()
 }
 
 /// Cuts pages into pieces of at least `least` each, but for the last.
@@ -179,6 +203,32 @@ mod tests {
         assert_eq!(cut(Tree::Main, &all, &secret(), 1).len(), 2, "by its looks a piece");
         let damage = in_pieces(&all, 1).unwrap_err();
         assert_eq!((damage.page, damage.what), (0, "a border stands at the wrong place"));
+    }
+
+    #[test]
+    fn an_owner_in_both_trees_is_found_wherever_it_stands() {
+        let write = |numbers: &mut dyn Iterator<Item = u32>| {
+            let mut writer = PageWriter::new(&secret(), None);
+            numbers.for_each(|n| writer.push(format!("{n:06}\0").as_bytes(), false, &[7; 50]));
+            PageTree::from_pages(writer.finish())
+        };
+        let even = write(&mut (0..4000).step_by(2));
+        for piece in [1, 3, 1000] {
+            let odd = write(&mut (1..4000).step_by(2));
+            assert!(odd.len() > 30 && !have_an_owner_in_common(&even, &odd, piece));
+            assert!(!have_an_owner_in_common(&PageTree::default(), &odd, piece));
+            for stray in [0, 2, 1998, 2000, 3998] {
+                let with_stray = write(&mut (0..4000).filter(|n| n % 2 == 1 || *n == stray));
+                assert!(have_an_owner_in_common(&even, &with_stray, piece), "{stray}");
+            }
+        }
+    }
+
+    #[test]
+    fn work_is_done_once_each_and_comes_back_in_order() {
+        for count in [0, 1, 2, 100] {
+            assert_eq!(shared_out(count, |at| at * 2), (0..count).map(|at| at * 2).collect::<Vec<_>>());
+        }
     }
 
     #[test]
