@@ -37,7 +37,7 @@ const OUTSIDE_WORDS: &[&str] = &[
     "std::env",
     "std::process",
     "thread::spawn",
-    "thread::Builder",
+    ".spawn(",
     "thread::sleep",
     "thread::park",
     "Instant::now",
