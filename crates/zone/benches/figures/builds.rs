@@ -55,9 +55,9 @@ pub fn rows(names: usize, memory: &[f64; 4]) -> (Zone, Vec<Row>) {
         ("build, any order", ratio(any, canonical)),
         ("build over the same zone, canonical order", ratio(over, canonical)),
         ("build over the same zone, any order, runs in a file", ratio(any_over, canonical)),
-        ("peak of that beside the zone, canonical order", format!("{:.2}", memory[0])),
-        ("peak of that beside the zone, any order, runs in a file", format!("{:.2}", memory[1])),
-        ("peak of that beside the zone, any order, runs in memory", format!("{:.2}", memory[2])),
+        ("peak memory of that in sizes of the zone, canonical order", format!("{:.2}", memory[0])),
+        ("peak memory of that in sizes of the zone, any order, runs in a file", format!("{:.2}", memory[1])),
+        ("peak memory of that in sizes of the zone, any order, runs in memory", format!("{:.2}", memory[2])),
         ("from pages, ms on the wall", format!("{:.1}", loaded.as_secs_f64() * 1e3)),
         ("from pages, ns a record", format!("{:.0}", loaded.as_nanos() as f64 / records as f64)),
     ];

@@ -12,7 +12,7 @@ const MANY: usize = 1 << 20;
 
 /// Nanoseconds of each of many runs.
 fn each(mut run: impl FnMut(usize)) -> f64 {
-    best(3, || (0..MANY).for_each(&mut run)).1.as_nanos() as f64 / MANY as f64
+    best(6, || (0..MANY).for_each(&mut run)).1.as_nanos() as f64 / MANY as f64
 }
 
 pub fn rows(zone: &Zone, names: usize) -> Vec<Row> {

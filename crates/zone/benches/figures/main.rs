@@ -32,7 +32,7 @@ fn main() {
     let columns: Vec<Vec<Row>> = sizes.iter().map(|&names| column(names)).collect();
     for at in 0..columns[0].len() {
         let figures: Vec<String> = columns.iter().map(|rows| format!("{:>16}", rows[at].1)).collect();
-        println!("{:<66}{}", columns[0][at].0, figures.concat());
+        println!("{:<68}{}", columns[0][at].0, figures.concat());
     }
     changes::attack();
 }
