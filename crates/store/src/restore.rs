@@ -52,13 +52,13 @@ pub(crate) fn name_of(key: &[u8]) -> Option<Name> {
     }
 }
 
-/// One zone out of its rows and its page file, and whether its confirmation is damaged.
+/// One zone out of its rows and its page file, and what is wrong with its confirmation.
 pub(crate) fn restore_zone(
     db: &Database,
     disk: &dyn Disk,
     key: &[u8],
     facts: &Facts,
-) -> Result<(Restored, bool), Broken> {
+) -> Result<(Restored, Option<&'static str>), Broken> {
     let mut zone = base(db, disk, facts)?;
     if zone.apex().as_wire().to_ascii_lowercase() != key || zone.serial() != facts.base {
         return Err(Broken::Zone("its image is of another version".into()));
@@ -82,11 +82,15 @@ pub(crate) fn restore_zone(
     if sum != facts.journal.last || zone.serial() != facts.last {
         return Err(Broken::Zone("its journal is of another version".into()));
     }
-    let confirmation = db.confirmation(key)?;
-    let damaged = matches!(confirmation, Found::Damaged);
-    // A confirmation of another version says nothing about this one.
-    let confirmation = confirmation.whole().filter(|confirmation| confirmation.serial == zone.serial());
-    Ok((Restored { committed: Committed::from_disk(zone), confirmation }, damaged))
+    // A version and its first confirmation share a transaction: without one, or with that of another version, which says
+    // nothing about this one, something was lost.
+    let (confirmation, lost) = match db.confirmation(key)? {
+        Found::Whole(confirmation) if confirmation.serial == zone.serial() => (Some(confirmation), None),
+        Found::Whole(_) => (None, Some("its confirmation is of another version")),
+        Found::Damaged => (None, Some("its confirmation fails the checksum")),
+        Found::Missing => (None, Some("its confirmation is missing")),
+    };
+    Ok((Restored { committed: Committed::from_disk(zone), confirmation }, lost))
 }
 
 fn base(db: &Database, disk: &dyn Disk, facts: &Facts) -> Result<Zone, Broken> {
@@ -144,8 +148,9 @@ impl Inventory {
         wanted: &dyn Fn(&Name) -> bool,
     ) -> (Inventory, Option<rusqlite::Error>) {
         let mut found = Inventory::default();
-        let mut failed = None;
+        let (mut failed, mut seen) = (None, 0);
         let walked = db.walk(|key, facts| {
+            seen += 1;
             let name = name_of(&key);
             let damage = |what: &str| Damage { zone: name.clone(), what: what.into() };
             let (Some(facts), Some(apex)) = (facts, &name) else {
@@ -159,11 +164,9 @@ impl Inventory {
                 return;
             }
             match restore_zone(db, disk, &key, &facts) {
-                Ok((restored, unconfirmed)) => {
-                    if unconfirmed {
-                        found.damages.push(damage(
-                            "its confirmation fails the checksum: expired until a primary vouches",
-                        ));
+                Ok((restored, lost)) => {
+                    if let Some(lost) = lost {
+                        found.damages.push(damage(&format!("{lost}: expired until a primary vouches")));
                     }
                     found.places.push(facts.place);
                     found.restored.push(restored);
@@ -183,7 +186,20 @@ impl Inventory {
                 }
             }
         });
-        let error = walked.err().or(failed);
+        let mut error = walked.err().or(failed).or_else(|| db.check().err());
+        if error.is_none() {
+            match db.confirmations() {
+                Ok(confirmed) if confirmed > seen => {
+                    let what = format!(
+                        "{} zones have a confirmation and no version: their rows are gone",
+                        confirmed - seen
+                    );
+                    found.damages.push(Damage { zone: None, what });
+                }
+                Ok(_) => {}
+                Err(uncounted) => error = Some(uncounted),
+            }
+        }
         if let Some(error) = &error {
             found.damages.push(Damage { zone: None, what: format!("secondo.db: {error}") });
         }
@@ -228,9 +244,10 @@ mod tests {
             confirmation
         };
         // A confirmation of another version does not extend this one's life.
+        assert!(restore_zone(&db, &disk, &key, &facts).unwrap().1.is_some());
         confirm(8);
-        let (restored, damaged) = restore_zone(&db, &disk, &key, &facts).unwrap();
-        assert!(restored.confirmation.is_none() && !damaged);
+        let (restored, lost) = restore_zone(&db, &disk, &key, &facts).unwrap();
+        assert!(restored.confirmation.is_none() && lost.is_some());
         let own = confirm(7);
         assert_eq!(restore_zone(&db, &disk, &key, &facts).unwrap().0.confirmation, Some(own));
         // Another image in its place, of the same size.
