@@ -9,6 +9,7 @@
 
 mod connect;
 mod frames;
+mod overflow;
 mod probe;
 mod transfer;
 

@@ -1,5 +1,6 @@
 //! Fetches a zone from a primary over TCP, within bounds of time and rate.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use secondo_lifecycle::{Accept, Judgement, Question};
@@ -11,12 +12,15 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 
 use super::frames::Frames;
+use super::overflow::Overflow;
 use super::probe::send;
 use super::{Way, connect, is_seal};
 use crate::clock;
 
 /// The minimum rate holds from this minute of a transfer on.
 const RATE_FROM_MINUTE: u64 = 6;
+/// Octets of records in no order that are kept in memory, at the least; beyond them a file takes them.
+const KEPT: usize = 4 << 20;
 const MINUTE: Duration = Duration::from_secs(60);
 
 /// A transfer to be made.
@@ -34,6 +38,8 @@ pub(crate) struct TransferJob {
     pub secret: BorderSecret,
     /// Bounds of the zone.
     pub limits: Limits,
+    /// The folder for records in no order that are too many for memory.
+    pub overflow: PathBuf,
 }
 
 /// How a transfer ended well.
@@ -74,7 +80,7 @@ pub(crate) async fn transfer(job: &TransferJob) -> Result<Fetched, Fault> {
 async fn with_key(job: &TransferJob, key: Option<&Key>, edns: bool) -> Result<Fetched, Fault> {
     let began = Instant::now();
     let mut stream = connect::tcp(&job.way).await?;
-    let (session, question) = Session::new(Request {
+    let (mut session, question) = Session::new(Request {
         zone: &job.way.zone,
         want: if matches!(job.question, Question::Ixfr { .. }) { Want::Ixfr } else { Want::Axfr },
         current: job.current.as_ref(),
@@ -86,6 +92,8 @@ async fn with_key(job: &TransferJob, key: Option<&Key>, edns: bool) -> Result<Fe
         unix_now: clock::unix(),
         forced: job.accept == Accept::Any,
     });
+    let kept = job.current.as_ref().map_or(KEPT, |zone| KEPT.max(zone.counts().memory_bytes as usize / 4));
+    session.spill_to(Box::new(Overflow::new(job.overflow.clone())), kept);
     send(&mut stream, &question).await?;
     match receive(job, &mut stream, session, began).await? {
         Arrived::UpToDate { expire, .. } => Ok(Fetched::UpToDate { expire }),

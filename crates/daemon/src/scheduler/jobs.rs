@@ -122,7 +122,8 @@ impl Scheduler {
                 Event { name: "transfer.started", phrase: "asking for the zone", kind: Some(kind), ..about }
                     .debug();
                 let secret = self.parts.secret.clone();
-                let job = TransferJob { way, question, accept, current, secret, limits };
+                let overflow = self.parts.config.server.state_dir.join("zones");
+                let job = TransferJob { way, question, accept, current, secret, limits, overflow };
                 let lifecycle = Arc::clone(zone.machine.settings());
                 let store = Arc::downgrade(&self.parts.store);
                 let ending = Ending { sender, ticket, errand: Errand::Transfer, told: false };
