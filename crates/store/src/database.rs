@@ -2,6 +2,8 @@
 //! disagree with it.
 
 use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 
 use rusqlite::types::ValueRef;
@@ -45,6 +47,17 @@ fn foreign(what: &str) -> rusqlite::Error {
     rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_NOTADB), Some(what.into()))
 }
 
+/// The octet that says which SQLite may write to the file: of one with another value it would say no more than that it
+/// is read-only, as if the disk were.
+fn is_writable_format(path: &Path) -> bool {
+    let mut header = [0; 19];
+    match File::open(path).and_then(|mut file| file.read_exact(&mut header)) {
+        Ok(()) => matches!(header[18], 1 | 2),
+        // An empty file is a new one, and what cannot be read SQLite will tell.
+        Err(_) => true,
+    }
+}
+
 /// Whether SQLite says that the file is not, or no longer, what it should be. Our statements are right for our schema,
 /// so that an error in one of them means that the schema is damaged.
 pub(crate) fn is_damage(error: &rusqlite::Error) -> bool {
@@ -84,6 +97,10 @@ pub(crate) fn is_doubtful(error: &rusqlite::Error) -> bool {
 impl Database {
     /// Opens or creates for writing; refuses files of another program or format.
     pub(crate) fn open(path: &Path) -> rusqlite::Result<Database> {
+        // Before SQLite has it open: to close the file again would give up SQLite's own locks.
+        if !is_writable_format(path) {
+            return Err(foreign("its header asks for a newer SQLite"));
+        }
         let connection = Connection::open(path)?;
         if connection.is_readonly(MAIN_DB)? {
             return Err(rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_READONLY), None));
@@ -499,6 +516,12 @@ mod tests {
         assert!(is_damage(&Database::open(&path).unwrap_err()));
         fs::remove_file(&path).unwrap();
         drop(Database::open(&path).unwrap());
+        let whole = fs::read(&path).unwrap();
+        let mut newer = whole.clone();
+        newer[18] = 6;
+        fs::write(&path, newer).unwrap();
+        assert!(is_damage(&Database::open(&path).unwrap_err()));
+        fs::write(&path, whole).unwrap();
         Connection::open(&path).unwrap().execute_batch("ALTER TABLE zone RENAME TO zones").unwrap();
         assert!(is_damage(&Database::open(&path).unwrap_err()));
         assert!(!is_damage(&Database::open(&folder.path().join("no/such/folder")).unwrap_err()));
