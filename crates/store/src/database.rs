@@ -2,18 +2,16 @@
 //! disagree with it.
 
 use std::collections::BTreeSet;
-use std::fs::File;
-use std::io::Read;
 use std::path::Path;
 
-use rusqlite::types::ValueRef;
 use rusqlite::{Connection, MAIN_DB, OpenFlags, OptionalExtension, ffi, params};
 use secondo_wire::Name;
 use secondo_zone::BorderSecret;
 
 use crate::confirmation::Confirmation;
 use crate::facts::{Facts, Place, key};
-use crate::row::{self, Kind};
+use crate::row::{self, Found, Kind, blob, found};
+use crate::verdict::{foreign, is_writable_format};
 
 /// Stands in the file's header, so that `file` and operators know whose it is: "sec2".
 const APPLICATION_ID: i32 = 0x7365_6332;
@@ -29,69 +27,10 @@ CREATE TABLE confirmation(apex BLOB PRIMARY KEY, fact BLOB NOT NULL) WITHOUT ROW
 CREATE TABLE retired(apex BLOB PRIMARY KEY, due BLOB NOT NULL) WITHOUT ROWID;
 ";
 
-/// A row that may be missing, or there and damaged.
-pub(crate) enum Found<T> {
-    Missing,
-    Damaged,
-    Whole(T),
-}
-
 /// An open database.
 #[derive(Debug)]
 pub(crate) struct Database {
     connection: Connection,
-}
-
-/// What is said of a file that is sound but not ours to read.
-fn foreign(what: &str) -> rusqlite::Error {
-    rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_NOTADB), Some(what.into()))
-}
-
-/// The octet that says which SQLite may write to the file: of one with another value it would say no more than that it
-/// is read-only, as if the disk were.
-fn is_writable_format(path: &Path) -> bool {
-    let mut header = [0; 19];
-    match File::open(path).and_then(|mut file| file.read_exact(&mut header)) {
-        Ok(()) => matches!(header[18], 1 | 2),
-        // An empty file is a new one, and what cannot be read SQLite will tell.
-        Err(_) => true,
-    }
-}
-
-/// Whether SQLite says that the file is not, or no longer, what it should be. Our statements are right for our schema,
-/// so that an error in one of them means that the schema is damaged.
-pub(crate) fn is_damage(error: &rusqlite::Error) -> bool {
-    use rusqlite::ErrorCode as Code;
-    match error {
-        rusqlite::Error::SqliteFailure(failure, _)
-        | rusqlite::Error::SqlInputError { error: failure, .. } => match failure.code {
-            Code::SystemIoFailure => matches!(
-                failure.extended_code,
-                ffi::SQLITE_IOERR_READ | ffi::SQLITE_IOERR_SHORT_READ | ffi::SQLITE_IOERR_CORRUPTFS
-            ),
-            Code::PermissionDenied
-            | Code::DatabaseBusy
-            | Code::DatabaseLocked
-            | Code::OutOfMemory
-            | Code::ReadOnly
-            | Code::OperationInterrupted
-            | Code::OperationAborted
-            | Code::DiskFull
-            | Code::CannotOpen
-            | Code::FileLockingProtocolFailed
-            | Code::ApiMisuse
-            | Code::NoLargeFileSupport
-            | Code::AuthorizationForStatementDenied => false,
-            _ => true,
-        },
-        rusqlite::Error::InvalidPath(_) | rusqlite::Error::NulError(_) => false,
-        _ => true,
-    }
-}
-
-/// Whether a failed COMMIT may be on disk all the same.
-pub(crate) fn is_doubtful(error: &rusqlite::Error) -> bool {
-    error.sqlite_error_code() == Some(rusqlite::ErrorCode::SystemIoFailure) && !is_damage(error)
 }
 
 impl Database {
@@ -419,22 +358,6 @@ impl Database {
     }
 }
 
-/// The octets of a column; `None` for one that damage made something else.
-pub(crate) fn blob(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<Option<Vec<u8>>> {
-    Ok(match row.get_ref(column)? {
-        ValueRef::Blob(octets) => Some(octets.to_vec()),
-        _ => None,
-    })
-}
-
-/// A row that was looked for; the inner `None` is one of another type.
-fn found<T>(sealed: Option<Option<Vec<u8>>>, open: impl FnOnce(&[u8]) -> Option<T>) -> Found<T> {
-    match sealed {
-        None => Found::Missing,
-        Some(sealed) => sealed.and_then(|sealed| open(&sealed)).map_or(Found::Damaged, Found::Whole),
-    }
-}
-
 fn due(key: &[u8], sealed: &[u8]) -> Option<u64> {
     Some(u64::from_be_bytes(row::open(Kind::Retired, key, sealed)?.try_into().ok()?))
 }
@@ -451,20 +374,11 @@ fn step_key(key: &[u8], step: u64, before: u32) -> Vec<u8> {
     out
 }
 
-impl<T> Found<T> {
-    /// What is whole.
-    pub(crate) fn whole(self) -> Option<T> {
-        match self {
-            Found::Whole(found) => Some(found),
-            Found::Missing | Found::Damaged => None,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::facts::Stamp;
+    use crate::verdict::is_damage;
     use secondo_wire::Serial;
     use std::fs;
 

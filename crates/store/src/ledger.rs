@@ -6,13 +6,14 @@ use std::sync::Arc;
 use secondo_wire::Name;
 use secondo_zone::BorderSecret;
 
-use crate::database::{Database, is_damage, is_doubtful};
+use crate::database::Database;
 use crate::disk::Disk;
 use crate::facts::{Place, key, page_file_name, page_file_number};
 use crate::op::Op;
 use crate::restore::{Broken, Damage, Restored, restore_zone};
 use crate::state_dir::{StateDir, Unavailable};
 use crate::transaction::{Fate, Mark, Transaction};
+use crate::verdict::{is_damage, is_doubtful};
 
 /// What is on disk.
 pub(crate) struct Ledger {

@@ -44,6 +44,7 @@ mod scribe;
 mod state_dir;
 mod store;
 mod transaction;
+mod verdict;
 mod writer;
 
 pub use committed::{Committed, Durability};

@@ -7,10 +7,12 @@ use secondo_zone::{Difference, Zone};
 
 use crate::committed::Committed;
 use crate::confirmation::Confirmation;
-use crate::database::{Database, Found, is_damage};
+use crate::database::Database;
 use crate::disk::Disk;
 use crate::facts::{Facts, Place, page_file_name};
 use crate::image::{self, BadImage};
+use crate::row::Found;
+use crate::verdict::is_damage;
 
 /// Something found damaged; it was set aside and is fetched again.
 #[derive(Clone, Debug, PartialEq, Eq)]

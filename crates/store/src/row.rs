@@ -1,6 +1,8 @@
 //! Rows carry their own checksum: SQLite's pages have none, and a flipped bit in a confirmation must not extend an
 //! expiry.
 
+use rusqlite::types::ValueRef;
+
 /// What a row is, so that no row passes for one of another table.
 #[derive(Clone, Copy)]
 pub(crate) enum Kind {
@@ -38,6 +40,39 @@ pub(crate) fn open<'r>(kind: Kind, key: &[u8], sealed: &'r [u8]) -> Option<&'r [
 /// The checksum that a sealed row ends with; 0 for what is too short to have one.
 pub(crate) fn sum_of(sealed: &[u8]) -> u32 {
     sealed.last_chunk::<4>().map_or(0, |stored| u32::from_be_bytes(*stored))
+}
+
+/// A row that may be missing, or there and damaged.
+pub(crate) enum Found<T> {
+    Missing,
+    Damaged,
+    Whole(T),
+}
+
+impl<T> Found<T> {
+    /// What is whole.
+    pub(crate) fn whole(self) -> Option<T> {
+        match self {
+            Found::Whole(found) => Some(found),
+            Found::Missing | Found::Damaged => None,
+        }
+    }
+}
+
+/// A row that was looked for; the inner `None` is one of another type.
+pub(crate) fn found<T>(sealed: Option<Option<Vec<u8>>>, open: impl FnOnce(&[u8]) -> Option<T>) -> Found<T> {
+    match sealed {
+        None => Found::Missing,
+        Some(sealed) => sealed.and_then(|sealed| open(&sealed)).map_or(Found::Damaged, Found::Whole),
+    }
+}
+
+/// The octets of a column; `None` for one that damage made something else.
+pub(crate) fn blob(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<Option<Vec<u8>>> {
+    Ok(match row.get_ref(column)? {
+        ValueRef::Blob(octets) => Some(octets.to_vec()),
+        _ => None,
+    })
 }
 
 #[cfg(test)]

@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use rusqlite::Connection;
 use rusqlite::types::Value;
 
-use crate::database::{Database, is_damage};
+use crate::database::Database;
 use crate::disk::{create_folder, make_room, sync_folder};
+use crate::verdict::is_damage;
 
 /// Why the directory is not ours to write to.
 #[derive(Debug, thiserror::Error)]

@@ -10,13 +10,14 @@ use secondo_zone::BorderSecret;
 
 use crate::committed::Committed;
 use crate::confirmation::Confirmation;
-use crate::database::{Database, is_damage};
+use crate::database::Database;
 use crate::disk::{Disk, Folder};
 use crate::facts::{Place, page_file_name, page_file_number};
 use crate::ledger::{Ledger, next_file};
 use crate::op::{Commit, Confirm, Notice, Op, Restore};
 use crate::restore::{Damage, Inventory, Restored};
 use crate::state_dir::{Refusal, StateDir};
+use crate::verdict::is_damage;
 use crate::writer::WriterHandle;
 
 /// Why the state directory cannot be used at all.
