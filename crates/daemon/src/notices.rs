@@ -5,10 +5,10 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 
-use secondo_wire::{Name, Serial};
+use secondo_wire::{Name, Serial, SerialOrder};
 use tokio::sync::Notify;
 
-/// Senders remembered for a zone until the scheduler takes them; further ones only wake it.
+/// Senders remembered for a zone until the scheduler takes them; further ones count as the last of these, without a hint.
 const SENDERS: usize = 8;
 
 /// A NOTIFY that an access list admitted.
@@ -22,7 +22,7 @@ pub(crate) struct Notice {
     pub hint: Option<Serial>,
 }
 
-/// Who sent NOTIFY for a zone, each with its latest hint.
+/// Who sent NOTIFY for a zone, each with the newest hint.
 type Senders = Vec<(IpAddr, Option<Serial>)>;
 
 /// The board: query threads pin, the scheduler takes all.
@@ -34,15 +34,20 @@ pub(crate) struct Notices {
 }
 
 impl Notices {
-    /// Pins a notice; the latest hint of a sender counts.
+    /// Pins a notice. Datagrams come in any order, and anybody may forge one: of a sender's hints the newest counts, and
+    /// none at all where that cannot be told.
     pub(crate) fn pin(&self, notice: Notice) {
         let mut pinned = self.pinned.lock().unwrap_or_else(PoisonError::into_inner);
         let first = pinned.is_empty();
         let senders = pinned.entry(notice.apex).or_default();
-        if let Some((_, hint)) = senders.iter_mut().find(|(from, _)| *from == notice.from) {
-            *hint = notice.hint;
-        } else if senders.len() < SENDERS {
-            senders.push((notice.from, notice.hint));
+        match senders.iter().position(|(from, _)| *from == notice.from) {
+            Some(at) => senders[at].1 = newest(senders[at].1, notice.hint),
+            None if senders.len() < SENDERS => senders.push((notice.from, notice.hint)),
+            None => {
+                if let Some((_, hint)) = senders.last_mut() {
+                    *hint = None;
+                }
+            }
         }
         drop(pinned);
         if first {
@@ -70,6 +75,16 @@ impl Notices {
     }
 }
 
+/// The newer of two hints (RFC 1982 §3.2); none where neither is, which makes the zone look for itself.
+fn newest(a: Option<Serial>, b: Option<Serial>) -> Option<Serial> {
+    let (a, b) = (a?, b?);
+    match a.compare(b) {
+        SerialOrder::Equal | SerialOrder::Newer => Some(a),
+        SerialOrder::Older => Some(b),
+        SerialOrder::Undefined => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -93,5 +108,23 @@ mod tests {
         notices.pin(notice("c.example.", 1, 7));
         notices.rung().await;
         assert_eq!(notices.take().len(), 1);
+    }
+
+    #[test]
+    fn an_old_or_forged_hint_does_not_hide_a_newer_one_and_a_crowd_hides_nobody() {
+        let notices = Notices::default();
+        for hint in [5, 7, 6] {
+            notices.pin(notice("a.example.", 1, hint));
+        }
+        assert_eq!(notices.take(), [notice("a.example.", 1, 7)]);
+        notices.pin(notice("a.example.", 1, 5));
+        notices.pin(notice("a.example.", 1, 5 + (1 << 31)));
+        assert_eq!(notices.take()[0].hint, None);
+        for from in 0..=SENDERS as u8 {
+            notices.pin(notice("a.example.", from, 5));
+        }
+        let taken = notices.take();
+        assert_eq!(taken.len(), SENDERS);
+        assert_eq!(taken[SENDERS - 1].hint, None);
     }
 }

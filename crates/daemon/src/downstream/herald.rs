@@ -15,7 +15,7 @@ use crate::clock;
 use crate::config::NotifyTarget;
 use crate::event::{Event, Peer};
 
-/// How long each sending waits for an answer.
+/// How long each sending waits for an answer; then it is said that there was none.
 const WAITS: [Duration; 5] = [
     Duration::from_secs(3),
     Duration::from_secs(6),
@@ -23,6 +23,10 @@ const WAITS: [Duration; 5] = [
     Duration::from_secs(24),
     Duration::from_secs(48),
 ];
+
+/// Between the sendings after those: RFC 1996 §3.6 leaves the end to us, and a server that was away for a day should
+/// still be told.
+const SLOWLY: Duration = Duration::from_secs(900);
 
 /// NOTIFYs at one server that wait for their answer at once: each has a socket of its own, and a server that is dead
 /// must not use up all that there are.
@@ -52,34 +56,23 @@ async fn notify(zone: Name, soa: Soa, ttl: u32, target: NotifyTarget, places: &S
         transport: Some("udp"),
         ..Event::default()
     };
-    match send(&zone, &soa, ttl, &target, places).await {
-        Ok(()) => Event { name: "downstream.notified", phrase: "NOTIFY was answered", ..event }.info(),
-        Err(why) => {
-            let (name, phrase) = ("downstream.notify_failed", "NOTIFY was not answered");
-            Event { name, phrase, detail: Some(&why), ..event }.warn();
-        }
-    }
-}
-
-async fn send(
-    zone: &Name,
-    soa: &Soa,
-    ttl: u32,
-    target: &NotifyTarget,
-    places: &Semaphore,
-) -> Result<(), String> {
-    let mut why = String::from("no answer");
-    for wait in WAITS {
-        let place = places.acquire().await.map_err(|closed| closed.to_string())?;
-        let until = Instant::now() + wait;
-        match once(zone, soa, ttl, target, until).await {
-            Ok(()) => return Ok(()),
-            Err(reason) => why = reason,
-        }
+    for attempt in 0_usize.. {
+        let wait = WAITS.get(attempt).copied();
+        let Ok(place) = places.acquire().await else { return };
+        let until = Instant::now() + wait.unwrap_or(WAITS[0]);
+        let sent = once(&zone, &soa, ttl, &target, until).await;
         drop(place);
-        tokio::time::sleep_until(until).await;
+        let Err(why) = sent else {
+            return Event { name: "downstream.notified", phrase: "NOTIFY was answered", ..event }.info();
+        };
+        if attempt + 1 == WAITS.len() {
+            let (name, phrase) =
+                ("downstream.notify_failed", "NOTIFY was not answered: repeated slowly from here");
+            Event { name, phrase, detail: Some(&why), next_in: Some(SLOWLY), ..event }.warn();
+        }
+        tokio::time::sleep_until(if attempt + 1 < WAITS.len() { until } else { Instant::now() + SLOWLY })
+            .await;
     }
-    Err(why)
 }
 
 /// One sending, and its answer if it comes in time.

@@ -49,12 +49,12 @@ impl Scheduler {
         let Some(zone) = self.zones.get_mut(&id) else { return };
         match action {
             Action::Probe { attempt, target, urgency } => {
-                zone.errand = Some(Errand { attempt, target, transfer: None, job: None });
+                zone.errand = Some(Errand::new(attempt, target, None));
                 let ticket = Ticket { zone: id, attempt };
                 self.admission.request(ticket, secondo_lifecycle::Errand::Probe, target.address, urgency);
             }
             Action::Transfer { attempt, target, question, accept, urgency } => {
-                zone.errand = Some(Errand { attempt, target, transfer: Some((question, accept)), job: None });
+                zone.errand = Some(Errand::new(attempt, target, Some((question, accept))));
                 let ticket = Ticket { zone: id, attempt };
                 self.admission.request(ticket, secondo_lifecycle::Errand::Transfer, target.address, urgency);
             }

@@ -1,6 +1,7 @@
 //! Jobs: started when admission lets them go, each ends in exactly one message.
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use secondo_lifecycle::{
 };
 use secondo_store::{Committed, Confirmation, Durability, Store};
 use secondo_transfer::{Fault, Found, Kind, Policy, Tally, check};
-use secondo_wire::{Name, Reason, Serial, Soa};
+use secondo_wire::{Class, Name, Reason, Serial, Soa};
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::actions::{from_record, to_record};
@@ -127,7 +128,8 @@ impl Scheduler {
                 let lifecycle = Arc::clone(zone.machine.settings());
                 let store = Arc::downgrade(&self.parts.store);
                 let ending = Ending { sender, ticket, errand: Errand::Transfer, told: false };
-                tokio::spawn(fetch(job, lifecycle, clock, store, ending))
+                let cancelled = Arc::clone(&errand.cancelled);
+                tokio::spawn(fetch(job, lifecycle, clock, store, cancelled, ending))
             }
         };
         errand.job = Some(job.abort_handle());
@@ -177,7 +179,7 @@ impl Scheduler {
         let turn = match &fault {
             None => self.health.answered(address, now.boot),
             Some(fault) if is_silence(fault.reason) => self.health.failed(address, now.boot, hold),
-            Some(fault) if fault.reason.class() == secondo_wire::Class::Local => {
+            Some(fault) if fault.reason.class() == Class::Local => {
                 self.health.abandoned(address);
                 None
             }
@@ -199,15 +201,17 @@ impl Scheduler {
                     ..Event::default()
                 };
                 match kind {
+                    // The transfer was in order; `zone.rejected` was said of what it brought.
+                    Some(_) if fault.reason.class() == Class::Rejected => {}
                     Some(_) => Event { name: "transfer.failed", phrase: "transfer failed", ..event }.warn(),
                     None => {
                         Event { name: "refresh.failed", phrase: "the SOA cannot be had", ..event }.debug()
                     }
                 }
                 zone.facts.failure =
-                    Some(Failed { reason: fault.reason, detail: fault.detail, at: now.boot });
+                    Some(Failed { address, reason: fault.reason, detail: fault.detail, at: now.boot });
             }
-            None => zone.facts.failure = None,
+            None => zone.in_order(address),
         }
         if let Some(skew) = skew {
             self.note_skew(address, skew);
@@ -344,6 +348,7 @@ async fn fetch(
     settings: Arc<secondo_lifecycle::Settings>,
     clock: Clock,
     store: Weak<Store>,
+    cancelled: Arc<AtomicBool>,
     ending: Ending,
 ) {
     let ticket = ending.ticket;
@@ -355,10 +360,14 @@ async fn fetch(
         Err(fault) => return ending.tell(Message::Fetched(ticket, Err(fault))),
     };
     let policy = Policy { forced: job.accept == Accept::Any, ..Policy::default() };
+    let arrived = (candidate.kind(), candidate.zone().serial(), candidate.tally());
     let checked = tokio::task::block_in_place(|| check(*candidate, job.current.as_ref(), &policy));
     let checked = match checked {
         Ok(checked) => checked,
-        Err(fault) => return ending.tell(Message::Fetched(ticket, Err(fault))),
+        Err(fault) => {
+            say_rejected(&job, arrived, took, &fault);
+            return ending.tell(Message::Fetched(ticket, Err(fault)));
+        }
     };
     let report = Report {
         kind: checked.kind(),
@@ -374,7 +383,35 @@ async fn fetch(
     let confirmation = to_record(Vouched::of_transfer(soa, expire, took, &settings, clock.now()));
     // Jobs do not hold the store, so that it ends with the daemon, not with a slow primary.
     let Some(store) = store.upgrade() else { return };
+    // Nothing is waited for between the check and here: a job that was aborted meanwhile ends here.
+    if cancelled.load(Ordering::Acquire) {
+        return ending.tell(Message::Fetched(ticket, Err(Fault::new(Reason::Cancelled, "no longer wanted"))));
+    }
     store.commit(checked, confirmation, move |committed| {
         ending.tell(Message::Committed(Box::new(Arrival { ticket, committed, confirmation, report })));
     });
+}
+
+/// A version came whole and is not fit to serve. Faults of other classes are told as those of the transfer.
+fn say_rejected(job: &TransferJob, arrived: (Kind, Serial, Tally), took: Duration, fault: &Fault) {
+    if fault.reason.class() != Class::Rejected {
+        return;
+    }
+    let (kind, serial, tally) = arrived;
+    let (zone, primary) = (Some(&job.way.zone), Some(job.way.address));
+    let event =
+        Event { zone, primary, serial: Some(serial), kind: Some(kind_word(kind)), ..Event::default() };
+    Event {
+        name: "transfer.finished",
+        phrase: "transfer finished",
+        transport: Some("tcp"),
+        bytes: Some(tally.bytes),
+        records: Some(tally.records),
+        ms: Some(crate::clock::millis(took)),
+        ..event
+    }
+    .info();
+    let (reason, detail) = (Some(fault.reason), Some(fault.detail.as_str()));
+    let (name, phrase) = ("zone.rejected", "version is not fit to serve: the one before stays");
+    Event { name, phrase, reason, detail, ..event }.warn();
 }

@@ -1,6 +1,6 @@
 //! A machine's reports, in the words of the contract.
 
-use secondo_lifecycle::{NotifyIgnored, Now, Outcome, PrimaryId, Target, Validity, ZoneId};
+use secondo_lifecycle::{NotifyIgnored, Now, Outcome, PrimaryId, Step, Target, Validity, ZoneId};
 
 use super::Scheduler;
 use super::zones::Source;
@@ -56,14 +56,23 @@ impl Scheduler {
                 let serial = zone.machine.serial();
                 zone.tell_waiters("failed", serial, reason);
             }
-            Outcome::AttemptFailed { target, reason, serial, .. } => {
+            Outcome::AttemptFailed { target, step, reason, serial } => {
                 // Faults of jobs are logged with their detail when the job ends; what the machine itself finds
                 // wrong with an answer, or a primary that is down, is kept here.
                 zone.facts.primary = at(target);
                 let serials = serial.map(|theirs| format!("the primary has serial {theirs}"));
                 let known = zone.facts.failure.take().filter(|failed| failed.reason == reason);
                 let detail = known.map(|failed| failed.detail).or(serials).unwrap_or_default();
-                zone.facts.failure = Some(super::zones::Failed { reason, detail, at: now.boot });
+                // Where another primary may still confirm the zone, this is the only word about this one.
+                let about = (target.address, reason);
+                if step == Step::Probe && zone.has_other_addresses() && !zone.facts.told.contains(&about) {
+                    zone.facts.told.push(about);
+                    let (name, phrase) = ("refresh.failed", "this primary does not confirm the zone");
+                    let (reason, detail) = (Some(reason), Some(detail.as_str()));
+                    Event { name, phrase, primary: at(target), reason, detail, ..event }.warn();
+                }
+                let address = target.address;
+                zone.facts.failure = Some(super::zones::Failed { address, reason, detail, at: now.boot });
             }
             Outcome::Fallback { target, reason } => {
                 let (name, phrase) = ("transfer.fallback", "IXFR cannot be had: AXFR at the same primary");

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use secondo_answer::{Entry, Settings as TableSettings, Slot, Table};
@@ -40,6 +41,8 @@ pub(super) struct Errand {
     pub(super) transfer: Option<(Question, Accept)>,
     /// The job, once it runs.
     pub(super) job: Option<AbortHandle>,
+    /// Told to the job: from then on it commits nothing.
+    pub(super) cancelled: Arc<AtomicBool>,
 }
 
 /// For `status`.
@@ -49,6 +52,8 @@ pub(super) struct Facts {
     pub(super) source: Option<Source>,
     pub(super) volatile: bool,
     pub(super) confirmed: Option<secondo_lifecycle::Confirmation>,
+    /// Failures of single primaries that were logged, each once until the primary is in order again.
+    pub(super) told: Vec<(SocketAddr, Reason)>,
     pub(super) failure: Option<Failed>,
     /// Until then it is not said at level info again that a NOTIFY was ignored.
     pub(super) quiet_until: Duration,
@@ -63,6 +68,7 @@ pub(super) enum Source {
 
 /// What failed last. Invariant: the latest failure; where the machine itself found it, the job's detail is kept.
 pub(super) struct Failed {
+    pub(super) address: SocketAddr,
     pub(super) reason: Reason,
     pub(super) detail: String,
     pub(super) at: Duration,
@@ -76,13 +82,36 @@ pub(super) struct Waiter {
 }
 
 impl Errand {
+    /// An attempt that waits to be admitted.
+    pub(super) fn new(attempt: AttemptId, target: Target, transfer: Option<(Question, Accept)>) -> Errand {
+        Errand { attempt, target, transfer, job: None, cancelled: Arc::default() }
+    }
+
     /// Ends its job; whether there was one.
     pub(super) fn abort(&self) -> bool {
+        self.cancelled.store(true, Ordering::Release);
         self.job.as_ref().map(AbortHandle::abort).is_some()
     }
 }
 
 impl Zone {
+    /// A primary is in order: what was wrong with it, and with those that are asked only after it, is forgotten.
+    pub(super) fn in_order(&mut self, address: SocketAddr) {
+        let settings = Arc::clone(self.machine.settings());
+        let place = |wanted: SocketAddr| {
+            let all = settings.primaries().iter().flat_map(|primary| &primary.addresses);
+            all.into_iter().position(|address| *address == wanted).unwrap_or(usize::MAX)
+        };
+        let settled = place(address);
+        self.facts.failure.take_if(|failed| place(failed.address) >= settled);
+        self.facts.told.retain(|(told, _)| place(*told) < settled);
+    }
+
+    /// Whether it has more than one address to ask.
+    pub(super) fn has_other_addresses(&self) -> bool {
+        self.machine.settings().primaries().iter().map(|primary| primary.addresses.len()).sum::<usize>() > 1
+    }
+
     /// How long until it acts again by itself; `None` while it acts.
     pub(super) fn next_in(&self, now: Now) -> Option<Duration> {
         let until = match self.machine.activity() {
