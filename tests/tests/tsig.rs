@@ -2,7 +2,7 @@
 
 use interop::pair::Setting;
 use interop::secondo::Mark;
-use interop::{Key, Pair, Software, Zone, each_primary, peers};
+use interop::{Config, Key, Pair, Plan, Port, Secondo, Software, Zone, each_primary, peers, primary};
 
 fn a_zone_arrives_under(algorithm: &str, software: Software) {
     let key = Key::make("transfer.key", algorithm);
@@ -74,6 +74,27 @@ fn a_key_that_the_primary_does_not_know_is_named() {
     let pair = Setting::of(Software::Bind, &zone).key(&key).our_key(&stranger).launch();
     let failed = pair.secondo.event(Mark::START, "transfer.failed", |e| e.is_about(&zone.apex));
     assert_eq!(failed.text("reason"), "tsig-badkey", "{}", failed.line());
+}
+
+#[test]
+fn a_primary_that_refuses_is_named_though_another_confirms() {
+    if !peers::ready(&[Software::Bind]) {
+        return;
+    }
+    let stranger = Key::make("stranger.key", "hmac-sha256");
+    let zone = Zone::ordinary("pair.test.");
+    let primary = primary::start(Software::Bind, Plan::of(&zone));
+    let config = Config::new()
+        .key(&stranger)
+        .primary("refuses", primary.address(), Some(&stranger))
+        .primary("confirms", primary.address(), None)
+        .zone(&zone.apex, "refuses, confirms", &["allow-transfer: [{ address: 127.0.0.1 }]"]);
+    let secondo = Secondo::start(Port::free(), &config);
+    secondo.until_published(Mark::START, &zone.apex, zone.serial);
+    let mark = secondo.mark();
+    secondo.control(&["refresh", &zone.apex]);
+    secondo.event(mark, "refresh.current", |e| e.is_about(&zone.apex));
+    secondo.event(mark, "refresh.failed", |e| e.is_about(&zone.apex) && e.text("reason") == "tsig-badkey");
 }
 
 #[test]

@@ -1,62 +1,39 @@
 //! Jobs: started when admission lets them go, each ends in exactly one message.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Weak};
-use std::time::Duration;
+use std::sync::Arc;
 
 use secondo_answer::Serving;
 use secondo_lifecycle::{
-    Accept, AttemptId, Confirmation as Vouched, Errand, Event as Happened, Failure, Kind as Form, Now,
-    ProbeAnswer, Question, Ticket, Transferred, Turn, ZoneId,
+    AttemptId, Confirmation as Vouched, Errand, Event as Happened, Failure, Kind as Form, Now, ProbeAnswer,
+    Question, Ticket, Transferred, Turn, ZoneId,
 };
-use secondo_store::{Committed, Confirmation, Durability, Store};
-use secondo_transfer::{Fault, Found, Kind, Policy, Tally, check};
-use secondo_wire::{Class, Name, Reason, Serial, Soa};
+use secondo_store::Durability;
+use secondo_transfer::{Fault, Found, Kind};
+use secondo_wire::{Class, Reason, Soa};
 use tokio::sync::mpsc::UnboundedSender;
 
-use super::actions::{from_record, to_record};
+use super::actions::from_record;
+use super::fetch::{Arrival, fetch, kind_word};
 use super::zones::{Failed, Source};
 use super::{Message, Scheduler, UpToDate};
-use crate::clock::{Clock, millis};
+use crate::clock::millis;
 use crate::event::Event;
-use crate::primary::{Fetched, TransferJob, Way, probe, transfer};
+use crate::primary::{TransferJob, Way, probe};
 
 /// Difference of clocks that an operator should see to before seals fail (RFC 8945 §5.2.3 fails them at 300 s).
 const SKEWED_SECONDS: u64 = 60;
 
-/// A version on its way from the store to publication.
-#[derive(Debug)]
-pub(crate) struct Arrival {
-    ticket: Ticket,
-    committed: Committed,
-    confirmation: Confirmation,
-    report: Report,
-}
-
-/// What is told of a transfer.
-#[derive(Debug)]
-struct Report {
-    kind: Kind,
-    from: Option<Serial>,
-    expire: Option<u32>,
-    tally: Tally,
-    warnings: Vec<String>,
-    key: Option<Name>,
-    took: Duration,
-    skew: Option<i64>,
-}
-
 /// Sends the end of a job; a job that dies without one has failed by our own fault.
-struct Ending {
-    sender: UnboundedSender<Message>,
-    ticket: Ticket,
+pub(super) struct Ending {
+    pub(super) sender: UnboundedSender<Message>,
+    pub(super) ticket: Ticket,
     errand: Errand,
     told: bool,
 }
 
 impl Ending {
-    fn tell(mut self, message: Message) {
+    pub(super) fn tell(mut self, message: Message) {
         self.told = true;
         // The scheduler is gone only when the daemon stops.
         let _ = self.sender.send(message);
@@ -331,87 +308,4 @@ fn is_silence(reason: Reason) -> bool {
             | Reason::Unreachable
             | Reason::NetworkError
     )
-}
-
-/// The word for it in the log.
-pub(super) fn kind_word(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Axfr => "axfr",
-        Kind::Ixfr => "ixfr",
-        Kind::AxfrStyle => "axfr-style",
-    }
-}
-
-/// Fetches, checks and commits; the store's answer is the end of a job that brought a version.
-async fn fetch(
-    job: TransferJob,
-    settings: Arc<secondo_lifecycle::Settings>,
-    clock: Clock,
-    store: Weak<Store>,
-    cancelled: Arc<AtomicBool>,
-    ending: Ending,
-) {
-    let ticket = ending.ticket;
-    let (candidate, key, took) = match transfer(&job).await {
-        Ok(Fetched::Version { candidate, key, took }) => (candidate, key, took),
-        Ok(Fetched::UpToDate { expire }) => {
-            return ending.tell(Message::Fetched(ticket, Ok(UpToDate { expire })));
-        }
-        Err(fault) => return ending.tell(Message::Fetched(ticket, Err(fault))),
-    };
-    let policy = Policy { forced: job.accept == Accept::Any, ..Policy::default() };
-    let arrived = (candidate.kind(), candidate.zone().serial(), candidate.tally());
-    let checked = tokio::task::block_in_place(|| check(*candidate, job.current.as_ref(), &policy));
-    let checked = match checked {
-        Ok(checked) => checked,
-        Err(fault) => {
-            say_rejected(&job, arrived, took, &fault);
-            return ending.tell(Message::Fetched(ticket, Err(fault)));
-        }
-    };
-    let report = Report {
-        kind: checked.kind(),
-        from: checked.from(),
-        expire: checked.expire(),
-        tally: checked.tally(),
-        warnings: checked.warnings().iter().map(ToString::to_string).collect(),
-        key,
-        took,
-        skew: checked.skew(),
-    };
-    let (soa, expire) = (checked.zone().soa(), checked.expire());
-    let confirmation = to_record(Vouched::of_transfer(soa, expire, took, &settings, clock.now()));
-    // Jobs do not hold the store, so that it ends with the daemon, not with a slow primary.
-    let Some(store) = store.upgrade() else { return };
-    // Nothing is waited for between the check and here: a job that was aborted meanwhile ends here.
-    if cancelled.load(Ordering::Acquire) {
-        return ending.tell(Message::Fetched(ticket, Err(Fault::new(Reason::Cancelled, "no longer wanted"))));
-    }
-    store.commit(checked, confirmation, move |committed| {
-        ending.tell(Message::Committed(Box::new(Arrival { ticket, committed, confirmation, report })));
-    });
-}
-
-/// A version came whole and is not fit to serve. Faults of other classes are told as those of the transfer.
-fn say_rejected(job: &TransferJob, arrived: (Kind, Serial, Tally), took: Duration, fault: &Fault) {
-    if fault.reason.class() != Class::Rejected {
-        return;
-    }
-    let (kind, serial, tally) = arrived;
-    let (zone, primary) = (Some(&job.way.zone), Some(job.way.address));
-    let event =
-        Event { zone, primary, serial: Some(serial), kind: Some(kind_word(kind)), ..Event::default() };
-    Event {
-        name: "transfer.finished",
-        phrase: "transfer finished",
-        transport: Some("tcp"),
-        bytes: Some(tally.bytes),
-        records: Some(tally.records),
-        ms: Some(crate::clock::millis(took)),
-        ..event
-    }
-    .info();
-    let (reason, detail) = (Some(fault.reason), Some(fault.detail.as_str()));
-    let (name, phrase) = ("zone.rejected", "version is not fit to serve: the one before stays");
-    Event { name, phrase, reason, detail, ..event }.warn();
 }

@@ -10,6 +10,7 @@
 mod actions;
 mod asks;
 mod book;
+mod fetch;
 mod jobs;
 mod reload;
 mod say;
@@ -39,7 +40,7 @@ use crate::publish::Publisher;
 use crate::respond::Respond;
 
 use book::PrimaryBook;
-use jobs::Arrival;
+use fetch::Arrival;
 use zones::Zone;
 
 pub(crate) use reload::Prepared;
