@@ -232,7 +232,7 @@ impl Machine {
         self.last_failure
     }
 
-    /// Whether the attempt is still wanted: asked by the caller before it publishes.
+    /// Whether the attempt is the one whose answer is awaited.
     pub fn awaits(&self, attempt: AttemptId) -> bool {
         match &self.activity {
             Activity::Probing(a) | Activity::Transferring(a) => a.id == attempt,

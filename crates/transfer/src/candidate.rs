@@ -16,13 +16,20 @@ pub enum Kind {
     AxfrStyle,
 }
 
-impl fmt::Display for Kind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl Kind {
+    /// The word for it: `axfr`, `ixfr` or `axfr-style`.
+    pub fn as_str(self) -> &'static str {
+        match self {
             Kind::Axfr => "axfr",
             Kind::Ixfr => "ixfr",
             Kind::AxfrStyle => "axfr-style",
-        })
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
     }
 }
 

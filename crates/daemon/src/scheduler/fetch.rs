@@ -1,18 +1,19 @@
 //! The job of a transfer: fetch, check, commit, a straight line.
 
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use secondo_lifecycle::{Accept, Confirmation as Vouched, Ticket};
 use secondo_store::{Committed, Confirmation, Store};
-use secondo_transfer::{Fault, Kind, Policy, Tally, check};
+use secondo_transfer::{Candidate, Fault, Kind, Policy, Tally, check};
 use secondo_wire::{Class, Name, Reason, Serial};
 
 use super::actions::to_record;
 use super::jobs::Ending;
 use super::{Message, UpToDate};
-use crate::clock::Clock;
+use crate::clock::{Clock, millis};
 use crate::event::Event;
 use crate::primary::{Fetched, TransferJob, transfer};
 
@@ -29,13 +30,67 @@ pub(crate) struct Arrival {
 #[derive(Debug)]
 pub(super) struct Report {
     pub(super) kind: Kind,
-    pub(super) from: Option<Serial>,
     pub(super) expire: Option<u32>,
-    pub(super) tally: Tally,
     pub(super) warnings: Vec<String>,
-    pub(super) key: Option<Name>,
-    pub(super) took: Duration,
     pub(super) skew: Option<i64>,
+    serial: Serial,
+    from: Option<Serial>,
+    tally: Tally,
+    primary: SocketAddr,
+    key: Option<Name>,
+    took: Duration,
+}
+
+impl Report {
+    fn of(candidate: &Candidate, primary: SocketAddr, key: Option<Name>, took: Duration) -> Report {
+        Report {
+            kind: candidate.kind(),
+            expire: candidate.expire(),
+            warnings: Vec::new(),
+            skew: candidate.skew(),
+            serial: candidate.zone().serial(),
+            from: candidate.from(),
+            tally: candidate.tally(),
+            primary,
+            key,
+            took,
+        }
+    }
+
+    /// `transfer.finished`, whatever becomes of the version.
+    pub(super) fn finished<'e>(&'e self, zone: &'e Name) -> Event<'e> {
+        Event {
+            zone: Some(zone),
+            serial: Some(self.serial),
+            from_serial: self.from,
+            primary: Some(self.primary),
+            key: self.key.as_ref(),
+            transport: Some("tcp"),
+            kind: Some(self.kind.as_str()),
+            bytes: Some(self.tally.bytes),
+            records: Some(self.tally.records),
+            ms: Some(millis(self.took)),
+            ..Event::new("transfer.finished", "transfer finished")
+        }
+    }
+
+    /// `zone.rejected`: it came whole and is not fit to serve. Faults of other classes are told as those of the transfer.
+    fn say_rejected(&self, zone: &Name, fault: &Fault) {
+        if fault.reason.class() != Class::Rejected {
+            return;
+        }
+        self.finished(zone).info();
+        Event {
+            zone: Some(zone),
+            serial: Some(self.serial),
+            primary: Some(self.primary),
+            kind: Some(self.kind.as_str()),
+            reason: Some(fault.reason),
+            detail: Some(&fault.detail),
+            ..Event::new("zone.rejected", "version is not fit to serve: the one before stays")
+        }
+        .warn();
+    }
 }
 
 /// Fetches, checks and commits; the store's answer is the end of a job that brought a version.
@@ -56,25 +111,17 @@ pub(super) async fn fetch(
         Err(fault) => return ending.tell(Message::Fetched(ticket, Err(fault))),
     };
     let policy = Policy { forced: job.accept == Accept::Any, ..Policy::default() };
-    let arrived = (candidate.kind(), candidate.zone().serial(), candidate.tally());
+    let mut report = Report::of(&candidate, job.way.address, key, took);
     let checked = tokio::task::block_in_place(|| check(*candidate, job.current.as_ref(), &policy));
     let checked = match checked {
         Ok(checked) => checked,
         Err(fault) => {
-            say_rejected(&job, arrived, took, &fault);
+            report.say_rejected(&job.way.zone, &fault);
             return ending.tell(Message::Fetched(ticket, Err(fault)));
         }
     };
-    let report = Report {
-        kind: checked.kind(),
-        from: checked.from(),
-        expire: checked.expire(),
-        tally: checked.tally(),
-        warnings: checked.warnings().iter().map(ToString::to_string).collect(),
-        key,
-        took,
-        skew: checked.skew(),
-    };
+    // The check may have added some.
+    report.warnings = checked.warnings().iter().map(ToString::to_string).collect();
     let (soa, expire) = (checked.zone().soa(), checked.expire());
     let confirmation = to_record(Vouched::of_transfer(soa, expire, took, &settings, clock.now()));
     // Jobs do not hold the store, so that it ends with the daemon, not with a slow primary.
@@ -86,37 +133,4 @@ pub(super) async fn fetch(
     store.commit(checked, confirmation, move |committed| {
         ending.tell(Message::Committed(Box::new(Arrival { ticket, committed, confirmation, report })));
     });
-}
-
-/// A version came whole and is not fit to serve. Faults of other classes are told as those of the transfer.
-fn say_rejected(job: &TransferJob, arrived: (Kind, Serial, Tally), took: Duration, fault: &Fault) {
-    if fault.reason.class() != Class::Rejected {
-        return;
-    }
-    let (kind, serial, tally) = arrived;
-    let (zone, primary) = (Some(&job.way.zone), Some(job.way.address));
-    let event =
-        Event { zone, primary, serial: Some(serial), kind: Some(kind_word(kind)), ..Event::default() };
-    Event {
-        name: "transfer.finished",
-        phrase: "transfer finished",
-        transport: Some("tcp"),
-        bytes: Some(tally.bytes),
-        records: Some(tally.records),
-        ms: Some(crate::clock::millis(took)),
-        ..event
-    }
-    .info();
-    let (reason, detail) = (Some(fault.reason), Some(fault.detail.as_str()));
-    let (name, phrase) = ("zone.rejected", "version is not fit to serve: the one before stays");
-    Event { name, phrase, reason, detail, ..event }.warn();
-}
-
-/// The word for it in the log.
-pub(super) fn kind_word(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Axfr => "axfr",
-        Kind::Ixfr => "ixfr",
-        Kind::AxfrStyle => "axfr-style",
-    }
 }

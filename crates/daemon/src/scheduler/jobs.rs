@@ -14,7 +14,7 @@ use secondo_wire::{Class, Reason, Soa};
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::actions::from_record;
-use super::fetch::{Arrival, fetch, kind_word};
+use super::fetch::{Arrival, fetch};
 use super::zones::{Failed, Source};
 use super::{Message, Scheduler, UpToDate};
 use crate::clock::millis;
@@ -240,20 +240,7 @@ impl Scheduler {
         let others = self.end(ticket, Ok(report.skew), now).unwrap_or_default();
         let Some(zone) = self.zones.get_mut(&ticket.zone) else { return };
         let (soa, name) = (committed.zone().soa().clone(), zone.config.name.clone());
-        Event {
-            zone: Some(&name),
-            serial: Some(soa.serial),
-            from_serial: report.from,
-            primary: zone.facts.primary,
-            key: report.key.as_ref(),
-            transport: Some("tcp"),
-            kind: Some(kind_word(report.kind)),
-            bytes: Some(report.tally.bytes),
-            records: Some(report.tally.records),
-            ms: Some(millis(report.took)),
-            ..Event::new("transfer.finished", "transfer finished")
-        }
-        .info();
+        report.finished(&name).info();
         for warning in &report.warnings {
             let event = Event::new("transfer.finished", "tolerated in the transfer");
             Event { zone: Some(&name), serial: Some(soa.serial), detail: Some(warning), ..event }.warn();

@@ -29,7 +29,7 @@ impl Scheduler {
             Outcome::Published { target, serial, from, next_in, .. } => {
                 let (name, phrase) = ("zone.published", "new version is served");
                 let kind = match zone.facts.source {
-                    Some(Source::Transfer(kind)) => Some(super::fetch::kind_word(kind)),
+                    Some(Source::Transfer(kind)) => Some(kind.as_str()),
                     _ => None,
                 };
                 let next_in = Some(next_in);
