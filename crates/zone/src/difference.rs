@@ -11,6 +11,7 @@ use crate::rrset::Rrset;
 use crate::tree::Tree as PageTree;
 use crate::zone::{Entries, Zone};
 use secondo_wire::{NameBuf, RecordType, Serial, Soa, rdata};
+use std::borrow::Borrow;
 use std::cmp::Ordering;
 
 /// Version of the form of [`Difference::to_bytes`].
@@ -113,23 +114,43 @@ impl Difference {
         Ok(Difference { from, to, removed, added })
     }
 
+    /// The way back: what leads from the new version to the old one, octet for octet as well.
+    pub fn reversed(&self) -> Difference {
+        Difference { from: self.to, to: self.from, removed: self.added.clone(), added: self.removed.clone() }
+    }
+
     /// Makes the new version out of the old one.
     pub fn apply(&self, base: &Zone) -> Result<Zone, PatchError> {
-        if self.from != base.serial() {
-            return Err(PatchError::OtherBase { from: self.from, base: base.serial() });
-        }
+        Difference::apply_all(base, [self])
+    }
+
+    /// Makes the version at the end of a chain of differences, each of which begins where the one before it ends. They are one
+    /// change of `base`: time is in proportion to them, and each page that they touch is written once. Each is asked
+    /// for when the one before it has been taken in, so that a chain on a disk need not be in memory.
+    pub fn apply_all<D: Borrow<Difference>>(
+        base: &Zone,
+        steps: impl IntoIterator<Item = D>,
+    ) -> Result<Zone, PatchError> {
         // What was accepted once is not measured again.
         let unlimited = Limits { max_bytes: u64::MAX, max_records: u64::MAX, rrset_records: u32::MAX };
         let mut patch = Patch::new(base, unlimited);
-        for record in self.removed().skip(1) {
-            patch.delete(record.owner, record.rtype, record.rdata)?;
-        }
-        for record in self.added() {
-            if record.rtype == RecordType::SOA {
-                patch.replace_soa_of(record.owner, record.ttl, record.rdata)?;
-            } else {
-                patch.add(record.owner, record.rtype, record.ttl, record.rdata)?;
+        let mut reached = base.serial();
+        for step in steps {
+            let step = step.borrow();
+            if step.from != reached {
+                return Err(PatchError::OtherBase { from: step.from, base: reached });
             }
+            for record in step.removed().skip(1) {
+                patch.delete(record.owner, record.rtype, record.rdata)?;
+            }
+            for record in step.added() {
+                if record.rtype == RecordType::SOA {
+                    patch.replace_soa_of(record.owner, record.ttl, record.rdata)?;
+                } else {
+                    patch.add(record.owner, record.rtype, record.ttl, record.rdata)?;
+                }
+            }
+            reached = step.to;
         }
         Ok(patch.finish()?.zone)
     }

@@ -397,6 +397,40 @@ proptest! {
     }
 
     #[test]
+    fn a_chain_applied_at_once_equals_one_by_one_and_leads_back(
+        versions in prop::collection::vec((records(30), any::<u64>()), 1..7),
+        part in any::<prop::sample::Index>(),
+    ) {
+        let mut zones: Vec<Zone> = vec![];
+        let mut kept: Vec<Rr> = vec![];
+        for (serial, (new, chance)) in versions.into_iter().enumerate() {
+            // The same owners in other spellings and other TTLs, too.
+            kept = kept.into_iter().enumerate().filter(|(at, _)| chance >> (at % 64) & 1 == 1).map(|(_, rr)| rr).collect();
+            kept.extend(new);
+            zones.push(build(&[kept.clone(), vec![soa(serial as u32)]].concat()));
+        }
+        let there: Vec<Difference> = zones.windows(2).map(|pair| Difference::between(&pair[0], &pair[1])).collect();
+        let back: Vec<Difference> = there.iter().rev().map(Difference::reversed).collect();
+        let (first, last) = (&zones[0], &zones[zones.len() - 1]);
+        for (step, pair) in there.iter().zip(zones.windows(2)) {
+            assert_same(&step.apply(&pair[0]).unwrap(), &pair[1]);
+            assert_same(&step.reversed().apply(&pair[1]).unwrap(), &pair[0]);
+            prop_assert_eq!(&step.reversed().reversed(), step);
+        }
+        assert_same(&Difference::apply_all(first, &there).unwrap(), last);
+        assert_same(&Difference::apply_all(last, back.clone()).unwrap(), first);
+        assert_same(&Difference::apply_all(first, there.iter().chain(&back)).unwrap(), first);
+        let at = part.index(zones.len());
+        assert_same(&Difference::apply_all(&zones[at], &there[at..]).unwrap(), last);
+        assert_same(&Difference::apply_all(&zones[at], &back[zones.len() - 1 - at..]).unwrap(), first);
+        if there.len() > 1 {
+            let gap = Difference::apply_all(first, [&there[0], &there[0]]);
+            let refused = matches!(gap, Err(PatchError::OtherBase { from, base }) if from.0 == 0 && base.0 == 1);
+            prop_assert!(refused);
+        }
+    }
+
+    #[test]
     fn damaged_differences_never_panic(
         a in records(30),
         flips in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
