@@ -139,6 +139,7 @@ fn the_annotated_example_shows_every_option() {
         "expire-bounds",
         "max-size",
         "max-records",
+        "keep-versions",
         "purge-after",
         "allow-query",
         "allow-transfer",
@@ -181,7 +182,7 @@ fn the_defaults_are_those_of_the_manual() {
         assert_eq!((bounds.min.as_secs(), bounds.max.as_secs()), (min, max));
     }
     assert_eq!((zone.max_size, zone.max_records), (4 << 30, None));
-    assert_eq!(zone.purge_after, Duration::from_secs(7 * day));
+    assert_eq!((zone.keep_versions, zone.purge_after), (4, Duration::from_secs(7 * day)));
     for address in ["192.0.2.1", "2001:db8::1"] {
         assert!(zone.allow_query.admits(address.parse().unwrap(), None));
     }
@@ -227,6 +228,7 @@ zones:
     allow-notify: [{{ key: k2 }}]
     allow-transfer: [{{ address: \"::/0\", key: k2 }}, {{ address: 192.0.2.0/24 }}]
     also-notify: [{{ address: \"192.0.2.7:5300\", key: k2 }}, {{ address: 192.0.2.8 }}]
+    keep-versions: 1000
     purge-after: 1d
 "
     ));
@@ -248,7 +250,7 @@ zones:
     assert_eq!(p.source_towards("2001:db8::1".parse().unwrap()), Some("2001:db8::53".parse().unwrap()));
     assert_eq!(p.source_towards("192.0.2.1".parse().unwrap()), Some("192.0.2.53".parse().unwrap()));
     assert_eq!((p.transfer_timeout.as_secs(), p.idle_timeout.as_secs()), (1800, 500));
-    assert_eq!((zone.max_size, zone.max_records), (65_536, Some(7)));
+    assert_eq!((zone.max_size, zone.max_records, zone.keep_versions), (65_536, Some(7), 1000));
     assert!(zone.allow_query.rules().is_empty());
     let notify = &zone.allow_notify.rules()[0];
     assert_eq!((notify.prefix, notify.key.clone()), (None, Some("k2".parse().unwrap())));
@@ -267,12 +269,12 @@ fn a_zone_wins_over_its_template_and_that_over_the_defaults_and_lists_are_replac
     let config = load(
         "listen: [127.0.0.1]
 primaries: { p: { addresses: [192.0.2.1] }, q: { addresses: [192.0.2.2] } }
-zone-defaults: { primaries: [p], max-records: 1, retry-bounds: [1s, 2s], allow-transfer: [{ address: 192.0.2.1 }] }
-templates: { t: { primaries: [q], max-records: 2, allow-transfer: [{ address: 192.0.2.2 }] }, empty: }
+zone-defaults: { primaries: [p], max-records: 1, keep-versions: 0, retry-bounds: [1s, 2s], allow-transfer: [{ address: 192.0.2.1 }] }
+templates: { t: { primaries: [q], max-records: 2, keep-versions: 7, allow-transfer: [{ address: 192.0.2.2 }] }, empty: }
 zones:
   - { name: plain.example }
   - { name: t.example, template: t }
-  - { name: own.example, template: t, max-records: 3, allow-transfer: [], primaries: [p, q] }
+  - { name: own.example, template: t, max-records: 3, keep-versions: 9, allow-transfer: [], primaries: [p, q] }
   - { name: empty.example, template: empty }
 ",
     );
@@ -282,11 +284,11 @@ zones:
         let admitted: Vec<String> =
             zone.allow_transfer.rules().iter().map(|e| e.prefix.unwrap().to_string()).collect();
         assert_eq!(zone.retry_bounds.max, Duration::from_secs(2));
-        (primaries.join(" "), zone.max_records, admitted.join(" "))
+        (primaries.join(" "), zone.max_records, zone.keep_versions, admitted.join(" "))
     };
-    assert_eq!(of("plain.example"), ("p".into(), Some(1), "192.0.2.1/32".into()));
-    assert_eq!(of("t.example"), ("q".into(), Some(2), "192.0.2.2/32".into()));
-    assert_eq!(of("own.example"), ("p q".into(), Some(3), String::new()));
+    assert_eq!(of("plain.example"), ("p".into(), Some(1), 0, "192.0.2.1/32".into()));
+    assert_eq!(of("t.example"), ("q".into(), Some(2), 7, "192.0.2.2/32".into()));
+    assert_eq!(of("own.example"), ("p q".into(), Some(3), 9, String::new()));
     assert_eq!(of("empty.example"), of("plain.example"));
 }
 

@@ -19,25 +19,21 @@ const MINUTE: u64 = 60;
 const HOUR: u64 = 60 * MINUTE;
 const DAY: u64 = 24 * HOUR;
 
+/// Earlier versions kept when nothing is said.
+const KEPT: u32 = 4;
+/// A journal of more is read for too long at start.
+const MOST_VERSIONS: u32 = 100_000;
+
 /// Options of zones whose feature is not built.
-const LATER: &[&str] = &[
-    "serve-ixfr",
-    "guard",
-    "zonemd",
-    "dnssec",
-    "check",
-    "drift-check",
-    "keep-versions",
-    "catalog",
-    "max-removal",
-];
+const LATER: &[&str] =
+    &["serve-ixfr", "guard", "zonemd", "dnssec", "check", "drift-check", "catalog", "max-removal"];
 
 macro_rules! zone_words {
     ($($own:literal),*) => {
         &[
             $($own,)*
             "primaries", "refresh-bounds", "retry-bounds", "expire-bounds", "max-size", "max-records",
-            "allow-query", "allow-notify", "allow-transfer", "also-notify", "purge-after",
+            "allow-query", "allow-notify", "allow-transfer", "also-notify", "keep-versions", "purge-after",
         ]
     };
 }
@@ -100,6 +96,8 @@ pub struct ZoneSettings {
     pub allow_transfer: Arc<AccessList>,
     /// Who is told of new versions.
     pub also_notify: Arc<[NotifyTarget]>,
+    /// How many earlier versions are kept beside the one served.
+    pub keep_versions: u32,
     /// How long the state of a removed zone is kept.
     pub purge_after: Duration,
 }
@@ -118,6 +116,7 @@ pub(super) struct Layer {
     allow_notify: Option<Arc<AccessList>>,
     allow_transfer: Option<Arc<AccessList>>,
     also_notify: Option<Arc<[NotifyTarget]>>,
+    keep_versions: Option<u32>,
     purge_after: Option<Duration>,
 }
 
@@ -136,6 +135,9 @@ impl Layer {
             allow_notify: of("allow-notify").and_then(|node| access_list(node, keys, findings)),
             allow_transfer: of("allow-transfer").and_then(|node| access_list(node, keys, findings)),
             also_notify: of("also-notify").and_then(|node| notify_targets(node, keys, findings)),
+            keep_versions: of("keep-versions")
+                .and_then(|node| walk::number(node, 0, MOST_VERSIONS.into(), findings))
+                .and_then(|versions| u32::try_from(versions).ok()),
             purge_after: of("purge-after").and_then(|node| walk::duration(node, second, findings)),
         }
     }
@@ -153,6 +155,7 @@ impl Layer {
             allow_notify: self.allow_notify.or_else(|| below.allow_notify.clone()),
             allow_transfer: self.allow_transfer.or_else(|| below.allow_transfer.clone()),
             also_notify: self.also_notify.or_else(|| below.also_notify.clone()),
+            keep_versions: self.keep_versions.or(below.keep_versions),
             purge_after: self.purge_after.or(below.purge_after),
         }
     }
@@ -170,6 +173,7 @@ impl Layer {
             primaries,
             allow_transfer: self.allow_transfer.unwrap_or_default(),
             also_notify: self.also_notify.unwrap_or_default(),
+            keep_versions: self.keep_versions.unwrap_or(KEPT),
             purge_after: self.purge_after.unwrap_or(Duration::from_secs(7 * DAY)),
         }
     }

@@ -244,6 +244,16 @@ fn bad_durations_sizes_numbers_and_booleans_are_refused() {
         "max-records: many",
         &["c.yaml:11:18: bad value `many`, expected a whole number from 1 to 18446744073709551615"],
     );
+    let versions = "expected a whole number from 0 to 100000";
+    zone("keep-versions: all", &[&format!("c.yaml:11:20: bad value `all`, {versions}")]);
+    zone("keep-versions: 100001", &[&format!("c.yaml:11:20: 100001 is out of range, {versions}")]);
+    body(
+        "zone-defaults: { keep-versions: -1 }\ntemplates: { t: { keep-versions: 99999999999999999999 } }\n",
+        &[
+            &format!("c.yaml:8:33: bad value `-1`, {versions}"),
+            &format!("c.yaml:9:34: bad value `99999999999999999999`, {versions}"),
+        ],
+    );
     zone(
         "max-records: -1",
         &["c.yaml:11:18: bad value `-1`, expected a whole number from 1 to 18446744073709551615"],
@@ -360,7 +370,7 @@ fn options_of_later_features_are_refused_as_such() {
     }
     let expected: Vec<&str> = expected.iter().map(String::as_str).collect();
     whole(&text, &expected);
-    for word in ["serve-ixfr", "guard", "zonemd", "dnssec", "check", "drift-check", "keep-versions"] {
+    for word in ["serve-ixfr", "guard", "zonemd", "dnssec", "check", "drift-check"] {
         zone(&format!("{word}: off"), &[&format!("c.yaml:11:5: `{word}` is not supported yet")]);
     }
     body(
