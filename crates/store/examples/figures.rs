@@ -55,7 +55,9 @@ fn small_zones(folder: &Path) {
     let start = Instant::now();
     for version in versions {
         let (tell, confirmation) = (tell.clone(), confirmation(version.zone().serial(), 1));
-        store.commit(version, confirmation, move |committed| tell.send(committed).expect("it is waited for"));
+        store.commit(version, confirmation, 4, move |committed| {
+            tell.send(committed).expect("it is waited for")
+        });
     }
     for _ in 0..ZONES {
         let committed = told.recv().expect("each is answered");

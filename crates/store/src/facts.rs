@@ -2,6 +2,22 @@
 //! them together, so that no mixture of older and newer pieces passes for a version.
 
 use secondo_wire::{Name, Serial};
+use secondo_zone::Zone;
+
+/// A version, as the store knows it again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Version {
+    pub(crate) serial: Serial,
+    /// The beginning of its digest: no accident makes two versions with one serial pass for each other.
+    pub(crate) digest: [u8; 8],
+}
+
+impl Version {
+    pub(crate) fn of(zone: &Zone) -> Version {
+        let [a, b, c, d, e, f, g, h, ..] = zone.digest();
+        Version { serial: zone.serial(), digest: [a, b, c, d, e, f, g, h] }
+    }
+}
 
 /// Where an image is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -48,7 +48,7 @@ impl Ledger {
         batch: &[Op],
         marks: &mut BTreeMap<Name, Mark>,
     ) -> Result<Vec<Fate>, String> {
-        let reading = batch.iter().all(|op| matches!(op, Op::Restore(_)));
+        let reading = batch.iter().all(|op| matches!(op, Op::Restore(_) | Op::History(_)));
         if reading && marks.is_empty() {
             return Ok(batch.iter().map(|_| Fate::Written(None)).collect());
         }

@@ -8,6 +8,7 @@ use secondo_wire::{Name, Serial};
 use crate::committed::{Committed, Durability};
 use crate::confirmation::Confirmation;
 use crate::facts::Stamp;
+use crate::history::History;
 use crate::restore::{Damage, Restored};
 use crate::scribe::Filed;
 
@@ -47,7 +48,8 @@ pub(crate) enum Op {
     Confirm(Confirm),
     Retire(Vec<Name>, Option<u64>),
     Purge(u64),
-    Restore(Restore),
+    Restore(Ask<Restored>),
+    History(Ask<History>),
     /// From the scribe: a page file is written, or is not.
     Filed(Filed),
     /// The last word of the store.
@@ -60,7 +62,8 @@ impl Op {
         match self {
             Op::Commit(commit) => Some(commit.apex()),
             Op::Confirm(confirm) => Some(&confirm.apex),
-            Op::Restore(restore) => Some(&restore.apex),
+            Op::Restore(ask) => Some(&ask.apex),
+            Op::History(ask) => Some(&ask.apex),
             Op::Retire(..) | Op::Purge(_) | Op::Filed(_) | Op::End => None,
         }
     }
@@ -71,6 +74,8 @@ pub(crate) struct Commit {
     /// `None` only once it was given away.
     checked: Option<CheckedZone>,
     pub(crate) confirmation: Confirmation,
+    /// How many earlier versions are wanted beside it.
+    pub(crate) keep: u32,
     /// Its page file, once written.
     pub(crate) file: Option<(u64, Stamp)>,
     /// `None`: another try of what was answered before.
@@ -81,9 +86,10 @@ impl Commit {
     pub(crate) fn new(
         checked: CheckedZone,
         confirmation: Confirmation,
+        keep: u32,
         done: Option<Done<Committed>>,
     ) -> Commit {
-        Commit { checked: Some(checked), confirmation, file: None, done }
+        Commit { checked: Some(checked), confirmation, keep, file: None, done }
     }
 
     /// Whether it was volatile before.
@@ -154,24 +160,24 @@ impl Drop for Confirm {
     }
 }
 
-/// A zone wanted back.
-pub(crate) struct Restore {
+/// Something of a zone that is wanted.
+pub(crate) struct Ask<T> {
     pub(crate) apex: Name,
-    done: Option<Done<Option<Restored>>>,
+    done: Option<Done<Option<T>>>,
 }
 
-impl Restore {
-    pub(crate) fn new(apex: Name, done: Done<Option<Restored>>) -> Restore {
-        Restore { apex, done: Some(done) }
+impl<T> Ask<T> {
+    pub(crate) fn new(apex: Name, done: Done<Option<T>>) -> Ask<T> {
+        Ask { apex, done: Some(done) }
     }
 
     /// Answers.
-    pub(crate) fn finish(mut self, found: Option<Restored>) {
+    pub(crate) fn finish(mut self, found: Option<T>) {
         call(self.done.take(), found);
     }
 }
 
-impl Drop for Restore {
+impl<T> Drop for Ask<T> {
     fn drop(&mut self) {
         call(self.done.take(), None);
     }

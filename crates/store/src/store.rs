@@ -13,8 +13,9 @@ use crate::confirmation::Confirmation;
 use crate::database::Database;
 use crate::disk::{Disk, Folder};
 use crate::facts::{Place, page_file_name, page_file_number};
+use crate::history::History;
 use crate::ledger::{Ledger, next_file};
-use crate::op::{Commit, Confirm, Notice, Op, Restore};
+use crate::op::{Ask, Commit, Confirm, Notice, Op};
 use crate::restore::{Damage, Inventory, Restored};
 use crate::state_dir::{Refusal, StateDir};
 use crate::verdict::is_damage;
@@ -126,15 +127,16 @@ impl Store {
         Ok((Store { writer: WriterHandle::spawn(ledger, Box::new(notice)) }, opened))
     }
 
-    /// Writes a version with its confirmation; `done` is called exactly once, from the writer's thread. Many calls at
-    /// once share one sync.
+    /// Writes a version with its confirmation, and keeps from now on up to `keep` versions of the zone before it; `done`
+    /// is called exactly once, from the writer's thread. Many calls at once share one sync.
     pub fn commit(
         &self,
         checked: CheckedZone,
         confirmation: Confirmation,
+        keep: u32,
         done: impl FnOnce(Committed) + Send + 'static,
     ) {
-        self.writer.send(Op::Commit(Commit::new(checked, confirmation, Some(Box::new(done)))));
+        self.writer.send(Op::Commit(Commit::new(checked, confirmation, keep, Some(Box::new(done)))));
     }
 
     /// Writes that a primary vouched again for the version we have; `done` is called exactly once, from the writer's
@@ -167,7 +169,13 @@ impl Store {
     /// Reads one zone back, for a zone that is configured again; `done` is called exactly once, from the writer's
     /// thread.
     pub fn restore(&self, apex: &Name, done: impl FnOnce(Option<Restored>) + Send + 'static) {
-        self.writer.send(Op::Restore(Restore::new(apex.clone(), Box::new(done))));
+        self.writer.send(Op::Restore(Ask::new(apex.clone(), Box::new(done))));
+    }
+
+    /// Reads what leads back from the newest version of a zone on disk; `done` is called exactly once, from the writer's
+    /// thread, and gets `None` when the disk does not have the zone or cannot give it.
+    pub fn history(&self, apex: &Name, done: impl FnOnce(Option<History>) + Send + 'static) {
+        self.writer.send(Op::History(Ask::new(apex.clone(), Box::new(done))));
     }
 }
 

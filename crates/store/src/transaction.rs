@@ -109,7 +109,9 @@ impl<'t> Transaction<'t> {
                 }
                 Purpose::Commit(_) => Ok(Fate::Written(None)),
             },
-            Op::Filed(_) | Op::Restore(_) | Op::Retire(..) | Op::End => Ok(Fate::Written(None)),
+            Op::Filed(_) | Op::Restore(_) | Op::History(_) | Op::Retire(..) | Op::End => {
+                Ok(Fate::Written(None))
+            }
         }
     }
 

@@ -87,6 +87,8 @@ struct Pending {
     /// The version; `None` when the disk has it and only the confirmation is missing.
     version: Option<CheckedZone>,
     confirmation: Confirmation,
+    /// How many versions before it are wanted.
+    keep: u32,
     /// What the disk said.
     why: String,
 }
@@ -249,10 +251,11 @@ impl Writer {
                 }
                 confirm.finish(if let Fate::Refused(why) = fate { Err(why) } else { Ok(()) });
             }
-            (Op::Restore(restore), _) => {
-                let found = self.restore(&restore.apex);
-                restore.finish(found);
+            (Op::Restore(ask), _) => {
+                let found = self.restore(&ask.apex);
+                ask.finish(found);
             }
+            (Op::History(ask), _) => ask.finish(None),
             (Op::Filed(Filed { job, .. }), _) => self.rebased(&job),
             (Op::Purge(_) | Op::Retire(..) | Op::End, _) => {}
         }
@@ -262,9 +265,9 @@ impl Writer {
     fn refuse(&mut self, op: Op, why: &str) {
         match op {
             Op::Commit(commit) => {
-                let apex = commit.apex().clone();
+                let (apex, keep) = (commit.apex().clone(), commit.keep);
                 let (version, confirmation) = commit.finish(Durability::Volatile(why.into()));
-                self.wait(apex, Pending { version: Some(version), confirmation, why: why.into() });
+                self.wait(apex, Pending { version: Some(version), confirmation, keep, why: why.into() });
             }
             Op::Confirm(confirm) => {
                 let confirmation = confirm.confirmation;
@@ -275,16 +278,17 @@ impl Writer {
                     // It vouches for another version than the one that waits.
                     Some(_) => {}
                     None => {
-                        let pending = Pending { version: None, confirmation, why: why.into() };
+                        let pending = Pending { version: None, confirmation, keep: 0, why: why.into() };
                         self.wait(confirm.apex.clone(), pending);
                     }
                 }
                 confirm.finish(Err(why.into()));
             }
-            Op::Restore(restore) => {
-                let found = self.restore(&restore.apex);
-                restore.finish(found);
+            Op::Restore(ask) => {
+                let found = self.restore(&ask.apex);
+                ask.finish(found);
             }
+            Op::History(ask) => ask.finish(None),
             Op::Filed(Filed { job, .. }) => self.rebased(&job),
             Op::Purge(_) | Op::Retire(..) | Op::End => {}
         }
@@ -325,9 +329,11 @@ impl Writer {
         waiting.truncate(small + 1);
         let mut batch = Vec::with_capacity(waiting.len());
         for (_, apex) in waiting {
-            let Some(Pending { version, confirmation, .. }) = self.pending.remove(&apex) else { continue };
+            let Some(Pending { version, confirmation, keep, .. }) = self.pending.remove(&apex) else {
+                continue;
+            };
             batch.push(match version {
-                Some(version) => Op::Commit(Commit::new(version, confirmation, None)),
+                Some(version) => Op::Commit(Commit::new(version, confirmation, keep, None)),
                 None => Op::Confirm(Confirm::new(apex, confirmation, None)),
             });
         }
@@ -343,7 +349,7 @@ impl Writer {
     /// A zone as it is here: in memory if the disk does not have it.
     fn restore(&mut self, apex: &Name) -> Option<Restored> {
         let pending = self.pending.get(apex);
-        if let Some(Pending { version: Some(version), confirmation, why }) = pending {
+        if let Some(Pending { version: Some(version), confirmation, why, .. }) = pending {
             let committed = Committed::from_checked(version, Durability::Volatile(why.clone()));
             let confirmation = Some(*confirmation).filter(|c| c.serial == version.zone().serial());
             return Some(Restored { committed, confirmation });

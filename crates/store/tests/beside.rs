@@ -73,7 +73,7 @@ fn other_zones_go_on_while_a_large_one_is_written_and_its_own_things_wait_in_ord
     for serial in 1..4 {
         let tell = tell.clone();
         let version = full(&large("large.example.", serial));
-        store.commit(version, confirmation(Serial(serial), 1), move |c| {
+        store.commit(version, confirmation(Serial(serial), 1), 4, move |c| {
             tell.send(c.zone().serial().0).unwrap()
         });
     }

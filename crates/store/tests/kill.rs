@@ -39,7 +39,7 @@ fn toil(folder: &Path) {
                 Some(old) if round % 7 != 0 => incremental(old, &next),
                 _ => full(&next),
             };
-            store.commit(checked, confirmation(Serial(serial), 0), move |committed| {
+            store.commit(checked, confirmation(Serial(serial), 0), 4, move |committed| {
                 assert_eq!(*committed.durability(), Durability::Durable);
                 println!("\ndurable {index} {serial} 0");
                 std::io::stdout().flush().unwrap();

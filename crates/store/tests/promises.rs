@@ -229,7 +229,7 @@ fn each_asker_is_answered_exactly_once_even_when_others_panic() {
     };
     {
         let (store, _) = open(folder.path());
-        store.commit(full(&small("panic.example.", 1)), confirmation(Serial(1), 1), |_| {
+        store.commit(full(&small("panic.example.", 1)), confirmation(Serial(1), 1), 4, |_| {
             panic!("an asker's own")
         });
         store.confirm(&name("panic.example."), confirmation(Serial(1), 1), |_| panic!("an asker's own"));
@@ -237,7 +237,7 @@ fn each_asker_is_answered_exactly_once_even_when_others_panic() {
         for serial in 1..30 {
             let zone = if serial % 5 == 0 { large("example.", serial) } else { small("example.", serial) };
             let call = count(format!("commit {serial}"));
-            store.commit(full(&zone), confirmation(Serial(serial), 1), move |_| call());
+            store.commit(full(&zone), confirmation(Serial(serial), 1), 4, move |_| call());
             let call = count(format!("confirm {serial}"));
             store.confirm(&name("example."), confirmation(Serial(serial), 2), move |result| {
                 result.unwrap();

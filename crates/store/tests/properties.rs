@@ -145,7 +145,7 @@ fn live(steps: Vec<Step>) -> Result<(), TestCaseError> {
                 model.confirmations.push(confirmation);
                 let counts = (model.versions.len(), model.confirmations.len());
                 let durable = Arc::clone(&model.durable);
-                store.commit(checked, confirmation, move |committed| {
+                store.commit(checked, confirmation, 4, move |committed| {
                     assert_eq!(*committed.durability(), Durability::Durable);
                     *durable.lock().unwrap() = counts;
                 });

@@ -130,7 +130,7 @@ pub(super) async fn fetch(
     if cancelled.load(Ordering::Acquire) {
         return ending.tell(Message::Fetched(ticket, Err(Fault::new(Reason::Cancelled, "no longer wanted"))));
     }
-    store.commit(checked, confirmation, move |committed| {
+    store.commit(checked, confirmation, 4, move |committed| {
         ending.tell(Message::Committed(Box::new(Arrival { ticket, committed, confirmation, report })));
     });
 }

@@ -168,7 +168,7 @@ pub(crate) fn open(folder: &Path) -> (Store, Opened) {
 pub(crate) fn commit(store: &Store, checked: CheckedZone, wall: u64) -> Committed {
     let (tell, told) = channel();
     let confirmation = confirmation(checked.zone().serial(), wall);
-    store.commit(checked, confirmation, move |committed| tell.send(committed).unwrap());
+    store.commit(checked, confirmation, 4, move |committed| tell.send(committed).unwrap());
     told.recv().unwrap()
 }
 
