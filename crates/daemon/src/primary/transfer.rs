@@ -21,6 +21,8 @@ use crate::clock;
 const RATE_FROM_MINUTE: u64 = 6;
 /// Octets of records in no order that are kept in memory, at the least; beyond them a file takes them.
 const KEPT: usize = 4 << 20;
+/// A transfer of up to so many octets is decoded where it is read: to move other tasks away would take longer.
+const AT_ONCE: usize = 16 << 10;
 const MINUTE: Duration = Duration::from_secs(60);
 
 /// A transfer to be made.
@@ -124,6 +126,7 @@ async fn receive(
     let end = began + limits.transfer_timeout;
     let mut frames = Frames::default();
     let mut rate = Rate { minute: 0, bytes: 0 };
+    let mut received = 0;
     loop {
         let idle = Instant::now() + limits.idle_timeout;
         let read = match timeout_at(idle.min(end), frames.fill(stream)).await {
@@ -144,20 +147,28 @@ async fn receive(
         if !rate.holds(began.elapsed(), read as u64, limits.minimum_rate) {
             return Err(too_slow(format!("less than {} octets in a minute", limits.minimum_rate)));
         }
-        // Decoding is work: other tasks of this thread go on elsewhere meanwhile.
-        let step = tokio::task::block_in_place(|| {
-            while let Some(message) = frames.next() {
-                match session.receive(message, clock::unix())? {
-                    Step::More => {}
-                    done => return Ok(done),
-                }
-            }
-            Ok::<Step, Fault>(Step::More)
-        })?;
+        received += read;
+        let step = if received > AT_ONCE {
+            // Decoding is work: other tasks of this thread go on elsewhere meanwhile.
+            tokio::task::block_in_place(|| decode(&mut session, &mut frames))?
+        } else {
+            decode(&mut session, &mut frames)?
+        };
         if let Step::Done(arrived) = step {
             return Ok(arrived);
         }
     }
+}
+
+/// Takes all messages that are there.
+fn decode(session: &mut Session, frames: &mut Frames) -> Result<Step, Fault> {
+    while let Some(message) = frames.next() {
+        match session.receive(message, clock::unix())? {
+            Step::More => {}
+            done => return Ok(done),
+        }
+    }
+    Ok(Step::More)
 }
 
 fn too_slow(detail: String) -> Fault {
