@@ -3,9 +3,10 @@
 //! **Job**: names, serials, record types and messages as they stand on the wire, read and written without surprise.
 //! **In**: octets from anybody, presentation text from the configuration.
 //! **Out**: typed words ([`Name`], [`Key`](KeyBuf), [`Serial`], [`Soa`], [`RecordType`], [`Reason`]), a walk over a
-//! message that allocates nothing ([`Message`]), RDATA expanded or compressed by the layout of its type ([`rdata`]).
+//! message that allocates nothing ([`Message`]), RDATA expanded or compressed by the layout of its type ([`rdata`]),
+//! records in presentation format ([`text`]).
 //! **Never**: opens a socket, asks the clock, panics on foreign octets, loops without a bound.
-//! **Source**: RFC 1035 §3-4, RFC 1982, RFC 3597, RFC 4034 §6, RFC 4343, RFC 6891, RFC 7314, RFC 8914.
+//! **Source**: RFC 1035 §3-5, RFC 1982, RFC 3597, RFC 4034 §6, RFC 4343, RFC 6891, RFC 7314, RFC 8914.
 
 pub mod control;
 pub mod edns;
@@ -17,6 +18,7 @@ mod reason;
 mod rtype;
 mod serial;
 mod soa;
+pub mod text;
 mod writer;
 
 pub use key::{KeyBuf, key_common_labels, key_labels, key_parent, name_of_key};

@@ -40,13 +40,19 @@ impl RecordType {
     pub fn is_meta(self) -> bool {
         matches!(self.0, 0 | 41 | 128 | 249..=255)
     }
+
+    /// The name that the registry gives it, `None` where that is not known here.
+    pub fn mnemonic(self) -> Option<&'static str> {
+        let at = MNEMONICS.binary_search_by_key(&self.0, |m| m.0).ok()?;
+        Some(MNEMONICS[at].1)
+    }
 }
 
 impl fmt::Display for RecordType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match MNEMONICS.binary_search_by_key(&self.0, |m| m.0) {
-            Ok(i) => f.write_str(MNEMONICS[i].1),
-            Err(_) => write!(f, "TYPE{}", self.0),
+        match self.mnemonic() {
+            Some(mnemonic) => f.write_str(mnemonic),
+            None => write!(f, "TYPE{}", self.0),
         }
     }
 }

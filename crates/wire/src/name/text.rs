@@ -62,27 +62,40 @@ impl NameBuf {
     }
 }
 
-impl fmt::Display for NameRef<'_> {
-    /// Presentation format, absolute, with the last dot.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        use fmt::Write;
+impl NameRef<'_> {
+    /// Appends it in presentation format, absolute, with the last dot: printable ASCII.
+    ///
+    /// Letters, digits, hyphens, underscores, slashes and asterisks stand for themselves; what means something in a
+    /// master file has a backslash before it; everything else is written by its number, printable or not, because not
+    /// every reader of master files takes it otherwise.
+    pub fn put_text(self, out: &mut Vec<u8>) {
         if self.is_root() {
-            return f.write_char('.');
+            out.push(b'.');
         }
         for label in self.labels() {
             for &octet in label {
                 match octet {
+                    b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'/' | b'*' => out.push(octet),
                     b'.' | b'\\' | b'"' | b'(' | b')' | b';' | b'@' | b'$' => {
-                        f.write_char('\\')?;
-                        f.write_char(octet as char)?;
+                        out.extend_from_slice(&[b'\\', octet]);
                     }
-                    0x21..=0x7E => f.write_char(octet as char)?,
-                    _ => write!(f, "\\{octet:03}")?,
+                    _ => {
+                        let digit = |unit| b'0' + octet / unit % 10;
+                        out.extend_from_slice(&[b'\\', digit(100), digit(10), digit(1)]);
+                    }
                 }
             }
-            f.write_char('.')?;
+            out.push(b'.');
         }
-        Ok(())
+    }
+}
+
+impl fmt::Display for NameRef<'_> {
+    /// Presentation format, absolute, with the last dot.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut text = Vec::with_capacity(self.as_wire().len());
+        self.put_text(&mut text);
+        f.write_str(std::str::from_utf8(&text).expect("presentation format is ASCII"))
     }
 }
 
