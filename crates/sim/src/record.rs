@@ -2,10 +2,7 @@
 
 use std::fmt;
 
-use domain::base::iana::Rtype;
-use domain::base::{ParseRecordData, ParsedName};
-use domain::dep::octseq::Parser;
-use domain::rdata::ZoneRecordData;
+use secondo_wire::text::RecordText;
 use secondo_wire::{CLASS_IN, Name, NameBuf, RecordType, Soa};
 use secondo_zone::{Difference, Zone};
 
@@ -48,22 +45,11 @@ impl Rr {
 }
 
 impl fmt::Display for Rr {
-    /// Owner, TTL, type and data as in a master file; data that does not fit its type in the form of RFC 3597 §5.
+    /// A line of a master file; the class is told behind it when it is not IN.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {} {} ", self.owner, self.ttl, self.rtype)?;
-        let mut parser = Parser::from_ref(&self.rdata[..]);
-        let parsed: Option<ZoneRecordData<&[u8], ParsedName<&[u8]>>> =
-            ZoneRecordData::parse_rdata(Rtype::from_int(self.rtype.0), &mut parser).ok().flatten();
-        match parsed.filter(|_| parser.remaining() == 0) {
-            Some(data) => write!(f, "{data}"),
-            None => {
-                write!(f, "\\# {}", self.rdata.len())?;
-                self.rdata
-                    .iter()
-                    .enumerate()
-                    .try_for_each(|(at, octet)| write!(f, "{}{octet:02x}", if at == 0 { " " } else { "" }))
-            }
-        }
+        let Rr { ref owner, rtype, class, ttl, ref rdata } = *self;
+        RecordText { owner: owner.as_ref(), ttl, rtype, rdata }.fmt(f)?;
+        if class == CLASS_IN { Ok(()) } else { write!(f, " ; class {class}") }
     }
 }
 
@@ -94,13 +80,8 @@ mod tests {
 
     #[test]
     fn records_are_shown_as_a_master_file_has_them() {
-        let rr =
-            |rtype, rdata: &[u8]| Rr::new(Name::parse("A.example.").unwrap(), rtype, 60, rdata).to_string();
-        assert_eq!(rr(RecordType::A, &[192, 0, 2, 1]), "A.example. 60 A 192.0.2.1");
-        assert_eq!(rr(RecordType::TXT, b"\x03a b"), "A.example. 60 TXT \"a b\"");
-        assert_eq!(rr(RecordType::MX, b"\0\x0a\x01m\0"), "A.example. 60 MX 10 m.");
-        assert_eq!(rr(RecordType(65_280), &[1, 171]), "A.example. 60 TYPE65280 \\# 2 01 ab");
-        // Data that does not fit its type.
-        assert_eq!(rr(RecordType::A, &[1]), "A.example. 60 A \\# 1 01");
+        let rr = Rr::new(Name::parse("A.example.").unwrap(), RecordType::A, 60, &[192, 0, 2, 1]);
+        assert_eq!(rr.to_string(), "A.example. 60 IN A 192.0.2.1");
+        assert_eq!(Rr { class: 3, ..rr }.to_string(), "A.example. 60 IN A 192.0.2.1 ; class 3");
     }
 }

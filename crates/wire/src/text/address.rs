@@ -18,8 +18,8 @@ pub(super) fn put_v4(out: &mut Vec<u8>, octets: [u8; 4]) {
 }
 
 /// RFC 5952.
-pub(super) fn put_v6(out: &mut Vec<u8>, octets: [u8; 16]) -> Option<()> {
-    write!(out, "{}", Ipv6Addr::from(octets)).ok()
+pub(super) fn put_v6(out: &mut Vec<u8>, octets: [u8; 16]) {
+    write!(out, "{}", Ipv6Addr::from(octets)).expect("memory takes what is written");
 }
 
 /// RFC 3123 §5: `[!]FAMILY:ADDRESS/PREFIX`, a space before each. `None` for what is not in the form of §4, which forbids
@@ -35,7 +35,7 @@ pub(super) fn put_prefixes(out: &mut Vec<u8>, mut items: &[u8]) -> Option<()> {
         out.extend_from_slice(&[b'0' + family, b':']);
         match family {
             1 if prefix <= 32 => put_v4(out, filled(address)?),
-            2 if prefix <= 128 => put_v6(out, filled(address)?)?,
+            2 if prefix <= 128 => put_v6(out, filled(address)?),
             _ => return None,
         }
         out.push(b'/');
@@ -61,7 +61,7 @@ pub(super) fn put_gateway(out: &mut Vec<u8>, octets: &mut &[u8]) -> Option<()> {
     match kind {
         0 => out.push(b'.'),
         1 => put_v4(out, take(octets)?),
-        2 => put_v6(out, take(octets)?)?,
+        2 => put_v6(out, take(octets)?),
         3 => {
             let (name, rest) = NameRef::split_from(octets)?;
             name.put_text(out);

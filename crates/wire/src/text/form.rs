@@ -119,7 +119,7 @@ impl Form {
                 rtype => types::put_type(out, rtype),
             },
             V4 => address::put_v4(out, take(octets)?),
-            V6 => address::put_v6(out, take(octets)?)?,
+            V6 => address::put_v6(out, take(octets)?),
             Form::String => strings::put_quoted(out, string(octets)?),
             Tag => strings::put_tag(out, string(octets)?)?,
             Salt => match string(octets)? {

@@ -17,10 +17,10 @@ pub(super) fn put_location(out: &mut Vec<u8>, octets: [u8; 16]) -> Option<()> {
     put_angle(out, u32::from_be_bytes([e, f, g, h]), 180, b"EW")?;
     let altitude = i64::from(u32::from_be_bytes([i, j, k, l])) - DEEPEST;
     let sign = if altitude < 0 { "-" } else { "" };
-    put_metres(out, sign, altitude.unsigned_abs())?;
+    put_metres(out, sign, altitude.unsigned_abs());
     for size in sizes {
         out.push(b' ');
-        put_metres(out, "", length(size)?)?;
+        put_metres(out, "", length(size)?);
     }
     Some(())
 }
@@ -34,11 +34,14 @@ fn put_angle(out: &mut Vec<u8>, angle: u32, most: u32, hemispheres: &[u8; 2]) ->
     let (degrees, minutes) = (distance / DEGREE, distance / 60_000 % 60);
     let (seconds, thousandths) = (distance / 1000 % 60, distance % 1000);
     let hemisphere = char::from(hemispheres[usize::from(angle < MIDDLE)]);
-    write!(out, "{degrees} {minutes} {seconds}.{thousandths:03} {hemisphere} ").ok()
+    write!(out, "{degrees} {minutes} {seconds}.{thousandths:03} {hemisphere} ")
+        .expect("memory takes what is written");
+    Some(())
 }
 
-fn put_metres(out: &mut Vec<u8>, sign: &str, centimetres: u64) -> Option<()> {
-    write!(out, "{sign}{}.{:02}m", centimetres / 100, centimetres % 100).ok()
+fn put_metres(out: &mut Vec<u8>, sign: &str, centimetres: u64) {
+    write!(out, "{sign}{}.{:02}m", centimetres / 100, centimetres % 100)
+        .expect("memory takes what is written");
 }
 
 /// RFC 1876 §2: a digit and the power of ten it is multiplied with, in centimetres. Zero is written one way only.

@@ -67,7 +67,7 @@ fn put_value(out: &mut Vec<u8>, key: u16, value: &[u8], parameters: &[u8]) -> Op
         MANDATORY => put_mandatory(out, value, parameters)?,
         ALPN => put_alpn(out, value)?,
         PORT => put_decimal(out, u32::from(u16::from_be_bytes(value.try_into().ok()?))),
-        IPV4HINT => put_list(out, value, |out, address| Some(put_v4(out, address)))?,
+        IPV4HINT => put_list(out, value, put_v4)?,
         ECH => put_base64(out, value),
         IPV6HINT => put_list(out, value, put_v6)?,
         _ => put_quoted(out, value),
@@ -79,10 +79,10 @@ fn put_value(out: &mut Vec<u8>, key: u16, value: &[u8], parameters: &[u8]) -> Op
 fn put_list<const N: usize>(
     out: &mut Vec<u8>,
     mut value: &[u8],
-    put: impl Fn(&mut Vec<u8>, [u8; N]) -> Option<()>,
+    put: impl Fn(&mut Vec<u8>, [u8; N]),
 ) -> Option<()> {
     loop {
-        put(out, take(&mut value)?)?;
+        put(out, take(&mut value)?);
         if value.is_empty() {
             return Some(());
         }
@@ -93,7 +93,7 @@ fn put_list<const N: usize>(
 /// RFC 9460 §8: keys in ascending order, each of them there, itself not among them.
 fn put_mandatory(out: &mut Vec<u8>, value: &[u8], parameters: &[u8]) -> Option<()> {
     let (mut others, mut before) = (parameters, MANDATORY);
-    put_list(out, value, |out, key| Some(put_key(out, u16::from_be_bytes(key))))?;
+    put_list(out, value, |out, key| put_key(out, u16::from_be_bytes(key)))?;
     for key in value.as_chunks::<2>().0 {
         let key = u16::from_be_bytes(*key);
         if key <= before {
