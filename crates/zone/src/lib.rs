@@ -88,6 +88,8 @@ mod border;
 mod branch;
 mod builder;
 mod check;
+mod compare;
+mod dense;
 mod difference;
 mod digest;
 mod edit;

@@ -1,7 +1,8 @@
 //! Changes a version: all changes are collected by owner first, each checked as it comes, then each page that is touched is
 //! written once. Time and memory are in proportion to the changes and to the owners they touch.
 
-use crate::difference::{Difference, Writer};
+use crate::compare::Writer;
+use crate::difference::Difference;
 use crate::digest::Reckoner;
 use crate::edit::Edit;
 use crate::limits::{BuildError, Limits, Notes, admit};

@@ -364,8 +364,8 @@ proptest! {
             let fresh = build(&pair[1]);
             assert_same(&patched.zone, &fresh);
             prop_assert_eq!(
-                changes(&patched.difference),
-                changes(&Difference::between(&zone, &fresh)),
+                &patched.difference,
+                &Difference::between(&zone, &fresh),
                 "the patch knows its difference"
             );
             assert_same(&patched.difference.apply(&zone).unwrap(), &fresh);
@@ -391,6 +391,9 @@ proptest! {
         prop_assert_eq!((back.removed().count(), back.added().count()), (back.removed_count(), back.added_count()));
         let refused = matches!(difference.apply(&two), Err(PatchError::OtherBase { .. }));
         prop_assert!(refused);
+        for part in [difference.removed(), difference.added()] {
+            prop_assert!(part.map(|r| key_of(&r.owner.to_owned())).is_sorted(), "owners are in canonical order");
+        }
         let (removed, added): (BTreeSet<_>, BTreeSet<_>) = changes(&difference);
         prop_assert!(removed.is_disjoint(&added), "nothing is removed and added as it was");
         prop_assert_eq!(Difference::between(&two, &two).removed_count(), 1);
@@ -445,10 +448,23 @@ proptest! {
         if let Some(cut) = cut {
             bytes.truncate(cut.index(bytes.len()));
         }
-        if let Ok(difference) = Difference::from_bytes(&bytes)
-            && let Ok(zone) = difference.apply(&one)
-        {
-            assert_same(&load(pages(&zone)).unwrap(), &zone);
+        if let Ok(difference) = Difference::from_bytes(&bytes) {
+            prop_assert_eq!(difference.to_bytes(), bytes, "there is one way to write it");
+            if let Ok(zone) = difference.apply(&one) {
+                assert_same(&load(pages(&zone)).unwrap(), &zone);
+            }
+        }
+    }
+
+    #[test]
+    fn any_octets_are_a_difference_in_one_way_or_none(
+        octets in prop::collection::vec(prop_oneof![3 => 0u8..8, 2 => prop::sample::select(&[0x10u8, 0x50, 0x1A, 0x5A, b'a', b'B'][..]), 1 => any::<u8>()], 0..60),
+        behind_soas in any::<bool>(),
+    ) {
+        let mut bytes = if behind_soas { Difference::between(&build(&[soa(1)]), &build(&[soa(2)])).to_bytes() } else { vec![2] };
+        bytes.extend(octets);
+        if let Ok(difference) = Difference::from_bytes(&bytes) {
+            prop_assert_eq!(difference.to_bytes(), bytes);
         }
     }
 }
