@@ -16,13 +16,13 @@ use crate::verdict::{foreign, is_writable_format};
 /// Stands in the file's header, so that `file` and operators know whose it is: "sec2".
 const APPLICATION_ID: i32 = 0x7365_6332;
 /// Raised when the schema changes.
-const FORMAT: i32 = 1;
+const FORMAT: i32 = 2;
 
 const SCHEMA: &str = "
 CREATE TABLE meta(key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE zone(apex BLOB PRIMARY KEY, facts BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE image(id INTEGER PRIMARY KEY, octets BLOB NOT NULL);
-CREATE TABLE journal(apex BLOB, step INTEGER, difference BLOB NOT NULL, PRIMARY KEY(apex, step)) WITHOUT ROWID;
+CREATE TABLE journal(id INTEGER PRIMARY KEY, step BLOB NOT NULL);
 CREATE TABLE confirmation(apex BLOB PRIMARY KEY, fact BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE retired(apex BLOB PRIMARY KEY, due BLOB NOT NULL) WITHOUT ROWID;
 ";
@@ -109,7 +109,7 @@ impl Database {
 
     /// Stores the secret of page borders.
     pub(crate) fn set_border_secret(&self, secret: &BorderSecret) -> rusqlite::Result<()> {
-        let sealed = row::seal(Kind::Meta, b"border-secret", secret.octets());
+        let sealed = row::seal(Kind::Meta, b"border-secret", *secret.octets());
         let sql = "INSERT OR REPLACE INTO meta(key, value) VALUES('border-secret', ?)";
         self.connection.execute(sql, [sealed]).map(drop)
     }
@@ -154,7 +154,7 @@ impl Database {
 
     /// Sets the facts of one zone.
     pub(crate) fn set_facts(&self, key: &[u8], facts: &Facts) -> rusqlite::Result<()> {
-        let sealed = row::seal(Kind::Zone, key, &facts.to_bytes());
+        let sealed = row::seal(Kind::Zone, key, facts.to_bytes());
         self.connection
             .prepare_cached("INSERT OR REPLACE INTO zone(apex, facts) VALUES(?, ?)")?
             .execute(params![key, sealed])
@@ -194,40 +194,6 @@ impl Database {
         ids.into_iter().filter(|id| !known.contains(id)).try_for_each(|id| self.remove_image(id))
     }
 
-    /// Appends a step to a zone's journal; returns its checksum, which covers the one of the step before.
-    pub(crate) fn append(
-        &self,
-        key: &[u8],
-        step: u64,
-        before: u32,
-        difference: &[u8],
-    ) -> rusqlite::Result<u32> {
-        let sealed = row::seal(Kind::Journal, &step_key(key, step, before), difference);
-        self.connection
-            .prepare_cached("INSERT OR REPLACE INTO journal(apex, step, difference) VALUES(?, ?, ?)")?
-            .execute(params![key, to_sql(step), sealed])?;
-        Ok(row::sum_of(&sealed))
-    }
-
-    /// A step of a zone's journal that follows the one with the checksum `before`, with its own.
-    pub(crate) fn step(&self, key: &[u8], step: u64, before: u32) -> rusqlite::Result<Found<(Vec<u8>, u32)>> {
-        let mut statement =
-            self.connection.prepare_cached("SELECT difference FROM journal WHERE apex=? AND step=?")?;
-        let sealed = statement.query_row(params![key, to_sql(step)], |row| blob(row, 0)).optional()?;
-        Ok(found(sealed, |sealed| {
-            let difference = row::open(Kind::Journal, &step_key(key, step, before), sealed)?;
-            Some((difference.to_vec(), row::sum_of(sealed)))
-        }))
-    }
-
-    /// Removes the steps of a zone's journal before `step`.
-    pub(crate) fn drop_steps(&self, key: &[u8], step: u64) -> rusqlite::Result<()> {
-        self.connection
-            .prepare_cached("DELETE FROM journal WHERE apex=? AND step<?")?
-            .execute(params![key, to_sql(step)])
-            .map(drop)
-    }
-
     /// When a primary last vouched for the zone.
     pub(crate) fn confirmation(&self, key: &[u8]) -> rusqlite::Result<Found<Confirmation>> {
         let mut statement = self.connection.prepare_cached("SELECT fact FROM confirmation WHERE apex=?")?;
@@ -237,7 +203,7 @@ impl Database {
 
     /// Sets when a primary last vouched for the zone.
     pub(crate) fn set_confirmation(&self, key: &[u8], confirmation: Confirmation) -> rusqlite::Result<()> {
-        let sealed = row::seal(Kind::Confirmation, key, &confirmation.to_bytes());
+        let sealed = row::seal(Kind::Confirmation, key, confirmation.to_bytes());
         self.connection
             .prepare_cached("INSERT OR REPLACE INTO confirmation(apex, fact) VALUES(?, ?)")?
             .execute(params![key, sealed])
@@ -315,7 +281,7 @@ impl Database {
         };
         // A zone that is retired already keeps its first date.
         if self.retired(key)?.is_none() {
-            let sealed = row::seal(Kind::Retired, key, &due.to_be_bytes());
+            let sealed = row::seal(Kind::Retired, key, due.to_be_bytes());
             self.connection
                 .prepare_cached("INSERT OR REPLACE INTO retired(apex, due) VALUES(?, ?)")?
                 .execute(params![key, sealed])?;
@@ -344,15 +310,15 @@ impl Database {
         Ok(found)
     }
 
-    /// Removes all rows of a zone, its image apart.
+    /// Removes the rows of a zone, its image and its steps apart.
     pub(crate) fn remove(&self, key: &[u8]) -> rusqlite::Result<()> {
-        for table in ["zone", "confirmation", "journal", "retired"] {
+        for table in ["zone", "confirmation", "retired"] {
             self.connection.execute(&format!("DELETE FROM {table} WHERE apex=?"), [key])?;
         }
         Ok(())
     }
 
-    /// The connection, to copy rows as they are.
+    /// The connection, for statements over the journal, and to copy rows as they are.
     pub(crate) fn connection(&self) -> &Connection {
         &self.connection
     }
@@ -362,28 +328,17 @@ fn due(key: &[u8], sealed: &[u8]) -> Option<u64> {
     Some(u64::from_be_bytes(row::open(Kind::Retired, key, sealed)?.try_into().ok()?))
 }
 
-/// SQLite's integers have a sign.
-fn to_sql(number: u64) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
-}
-
-fn step_key(key: &[u8], step: u64, before: u32) -> Vec<u8> {
-    let mut out = key.to_vec();
-    out.extend_from_slice(&step.to_be_bytes());
-    out.extend_from_slice(&before.to_be_bytes());
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::facts::Stamp;
+    use crate::facts::{Stamp, Version};
     use crate::verdict::is_damage;
     use secondo_wire::Serial;
     use std::fs;
 
     fn facts(serial: u32) -> Facts {
-        Facts::base(Serial(serial), Place::File(serial.into()), Stamp { size: 1, sum: 2 })
+        let version = Version { serial: Serial(serial), digest: [9; 8] };
+        Facts::new(1, version, Place::File(serial.into()), Stamp { size: 1, sum: 2 })
     }
 
     fn names(folder: &Path) -> Vec<String> {
@@ -439,18 +394,6 @@ mod tests {
         Connection::open(&path).unwrap().execute_batch("ALTER TABLE zone RENAME TO zones").unwrap();
         assert!(is_damage(&Database::open(&path).unwrap_err()));
         assert!(!is_damage(&Database::open(&folder.path().join("no/such/folder")).unwrap_err()));
-    }
-
-    #[test]
-    fn a_step_counts_only_behind_the_one_it_was_written_after() {
-        let folder = tempfile::tempdir().unwrap();
-        let db = Database::open(&folder.path().join("secondo.db")).unwrap();
-        let first = db.append(b"\0", 0, 77, b"one").unwrap();
-        db.append(b"\0", 1, first, b"two").unwrap();
-        assert_eq!(db.step(b"\0", 0, 77).unwrap().whole(), Some((b"one".to_vec(), first)));
-        assert!(db.step(b"\0", 1, first).unwrap().whole().is_some());
-        assert!(matches!(db.step(b"\0", 1, 77).unwrap(), Found::Damaged));
-        assert!(matches!(db.step(b"\0", 2, first).unwrap(), Found::Missing));
     }
 
     #[test]

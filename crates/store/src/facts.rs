@@ -1,8 +1,10 @@
-//! What the row of a zone says: where its base version is, which journal leads on from it, and the checksums that tie
-//! them together, so that no mixture of older and newer pieces passes for a version.
+//! What the row of a zone says: where its image is, which chain of steps leads back and on from it, and what ties them
+//! together, so that no mixture of older and newer pieces passes for a version.
 
 use secondo_wire::{Name, Serial};
 use secondo_zone::Zone;
+
+use crate::chain::Chain;
 
 /// A version, as the store knows it again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,48 +39,41 @@ pub(crate) struct Stamp {
     pub(crate) sum: u32,
 }
 
-/// The steps that lead from the base to the newest version. The checksum of each covers that of the one before.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Journal {
-    /// Number of the first step kept.
-    pub(crate) first: u64,
-    /// Number that the next step gets; equal to `first`: none.
-    pub(crate) next: u64,
-    /// Checksum that the first step covers: of the image, or of a step that a newer base has made superfluous.
-    pub(crate) before: u32,
-    /// Checksum of the last step; `before` if there is none.
-    pub(crate) last: u32,
-    /// Octets of all steps.
-    pub(crate) octets: u64,
-}
-
-impl Journal {
-    /// Number of steps.
-    pub(crate) fn steps(&self) -> u64 {
-        self.next.saturating_sub(self.first)
-    }
-}
-
 /// A zone's row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Facts {
-    /// Serial of the base.
-    pub(crate) base: Serial,
-    /// Serial after all steps.
-    pub(crate) last: Serial,
+    /// The zone's number: half of that of its steps.
+    pub(crate) zone: u32,
+    /// The version that the image has.
+    pub(crate) base: Version,
+    /// The newest version: the one after all steps.
+    pub(crate) last: Version,
     pub(crate) place: Place,
     pub(crate) stamp: Stamp,
-    pub(crate) journal: Journal,
+    pub(crate) chain: Chain,
+}
+
+/// What is kept for a zone beside its row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Held {
+    /// The number of its steps.
+    pub(crate) zone: u32,
+    /// Its image.
+    pub(crate) place: Place,
 }
 
 /// Octets of encoded facts.
-const SIZE: usize = 61;
+const SIZE: usize = 4 + 2 * 12 + 9 + 12 + 36;
 
 impl Facts {
     /// A version without steps.
-    pub(crate) fn base(serial: Serial, place: Place, stamp: Stamp) -> Facts {
-        let journal = Journal { first: 0, next: 0, before: stamp.sum, last: stamp.sum, octets: 0 };
-        Facts { base: serial, last: serial, place, stamp, journal }
+    pub(crate) fn new(zone: u32, version: Version, place: Place, stamp: Stamp) -> Facts {
+        Facts { zone, base: version, last: version, place, stamp, chain: Chain::new(stamp.sum) }
+    }
+
+    /// What is kept beside it.
+    pub(crate) fn held(&self) -> Held {
+        Held { zone: self.zone, place: self.place }
     }
 
     /// The page file, if it has one.
@@ -91,9 +86,12 @@ impl Facts {
 
     /// Fixed-size big-endian form.
     pub(crate) fn to_bytes(self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(SIZE);
-        out.extend_from_slice(&self.base.0.to_be_bytes());
-        out.extend_from_slice(&self.last.0.to_be_bytes());
+        let mut out = Vec::with_capacity(SIZE + 4);
+        out.extend_from_slice(&self.zone.to_be_bytes());
+        for version in [self.base, self.last] {
+            out.extend_from_slice(&version.serial.0.to_be_bytes());
+            out.extend_from_slice(&version.digest);
+        }
         let (tag, number) = match self.place {
             Place::Row(id) => (0, id.to_be_bytes()),
             Place::File(number) => (1, number.to_be_bytes()),
@@ -102,42 +100,48 @@ impl Facts {
         out.extend_from_slice(&number);
         out.extend_from_slice(&self.stamp.size.to_be_bytes());
         out.extend_from_slice(&self.stamp.sum.to_be_bytes());
-        out.extend_from_slice(&self.journal.first.to_be_bytes());
-        out.extend_from_slice(&self.journal.next.to_be_bytes());
-        out.extend_from_slice(&self.journal.before.to_be_bytes());
-        out.extend_from_slice(&self.journal.last.to_be_bytes());
-        out.extend_from_slice(&self.journal.octets.to_be_bytes());
+        let Chain { first, image, next, image_sum, last_sum, back, on } = self.chain;
+        for number in [first, image, next, image_sum, last_sum] {
+            out.extend_from_slice(&number.to_be_bytes());
+        }
+        out.extend_from_slice(&back.to_be_bytes());
+        out.extend_from_slice(&on.to_be_bytes());
         out
     }
 
     /// `None` for octets of another form.
-    pub(crate) fn from_bytes(octets: &[u8]) -> Option<Facts> {
-        let (base, rest) = octets.split_first_chunk()?;
-        let (last, rest) = rest.split_first_chunk()?;
-        let (&tag, rest) = rest.split_first()?;
-        let (number, rest) = rest.split_first_chunk()?;
-        let (size, rest) = rest.split_first_chunk()?;
-        let (sum, rest) = rest.split_first_chunk()?;
-        let (first, rest) = rest.split_first_chunk()?;
-        let (next, rest) = rest.split_first_chunk()?;
-        let (before, rest) = rest.split_first_chunk()?;
-        let (last_sum, rest) = rest.split_first_chunk()?;
+    pub(crate) fn from_bytes(mut octets: &[u8]) -> Option<Facts> {
+        let from = &mut octets;
+        let zone = u32::from_be_bytes(take(from)?);
+        let (base, last) = (take_version(from)?, take_version(from)?);
+        let [tag] = take(from)?;
         let place = match tag {
-            0 => Place::Row(i64::from_be_bytes(*number)),
-            1 => Place::File(u64::from_be_bytes(*number)),
+            0 => Place::Row(i64::from_be_bytes(take(from)?)),
+            1 => Place::File(u64::from_be_bytes(take(from)?)),
             _ => return None,
         };
-        let [base, last] = [base, last].map(|serial| Serial(u32::from_be_bytes(*serial)));
-        let stamp = Stamp { size: u64::from_be_bytes(*size), sum: u32::from_be_bytes(*sum) };
-        let journal = Journal {
-            first: u64::from_be_bytes(*first),
-            next: u64::from_be_bytes(*next),
-            before: u32::from_be_bytes(*before),
-            last: u32::from_be_bytes(*last_sum),
-            octets: u64::from_be_bytes(rest.try_into().ok()?),
+        let stamp = Stamp { size: u64::from_be_bytes(take(from)?), sum: u32::from_be_bytes(take(from)?) };
+        let chain = Chain {
+            first: u32::from_be_bytes(take(from)?),
+            image: u32::from_be_bytes(take(from)?),
+            next: u32::from_be_bytes(take(from)?),
+            image_sum: u32::from_be_bytes(take(from)?),
+            last_sum: u32::from_be_bytes(take(from)?),
+            back: u64::from_be_bytes(take(from)?),
+            on: u64::from_be_bytes(take(from)?),
         };
-        Some(Facts { base, last, place, stamp, journal })
+        (octets.is_empty() && chain.is_sound()).then_some(Facts { zone, base, last, place, stamp, chain })
     }
+}
+
+fn take<const N: usize>(from: &mut &[u8]) -> Option<[u8; N]> {
+    let (taken, rest) = from.split_first_chunk()?;
+    *from = rest;
+    Some(*taken)
+}
+
+fn take_version(from: &mut &[u8]) -> Option<Version> {
+    Some(Version { serial: Serial(u32::from_be_bytes(take(from)?)), digest: take(from)? })
 }
 
 /// The key of a zone's rows: lower-case wire form.
@@ -162,14 +166,20 @@ mod tests {
 
     #[test]
     fn facts_survive_a_round_trip() {
-        let journal = Journal { first: 3, next: 9, before: 4, last: 5, octets: 1 << 33 };
+        let chain =
+            Chain { first: 3, image: 5, next: 9, image_sum: 4, last_sum: 6, back: 1 << 33, on: 1 << 34 };
         let stamp = Stamp { size: 1 << 40, sum: 0xDEAD_BEEF };
         for place in [Place::Row(i64::MIN), Place::File(u64::MAX)] {
-            let facts = Facts { last: Serial(2), journal, ..Facts::base(Serial(1), place, stamp) };
+            let [base, last] =
+                [1, 2].map(|serial| Version { serial: Serial(serial), digest: [serial as u8; 8] });
+            let facts = Facts { last, chain, ..Facts::new(9, base, place, stamp) };
             let octets = facts.to_bytes();
             assert_eq!(octets.len(), SIZE);
             assert_eq!(Facts::from_bytes(&octets), Some(facts));
             assert_eq!(Facts::from_bytes(&octets[1..]), None);
+            assert_eq!(Facts::from_bytes(&[&octets[..], &[0]].concat()), None);
+            let unsound = Facts { chain: Chain { first: 6, ..chain }, ..facts };
+            assert_eq!(Facts::from_bytes(&unsound.to_bytes()), None);
         }
     }
 

@@ -3,7 +3,11 @@
 use secondo_wire::Serial;
 use secondo_zone::{BadDifference, Difference, PatchError, Zone};
 
-use crate::facts::Version;
+use crate::chain::Chain;
+use crate::database::Database;
+use crate::facts::{Facts, Version};
+use crate::journal::Step;
+use crate::row::Found;
 
 /// Why an earlier version cannot be made again.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -25,28 +29,15 @@ pub enum HistoryError {
     Different(Serial),
 }
 
-/// One step of a chain.
-#[derive(Clone, Debug)]
-pub(crate) struct Kept {
-    /// The version that it leads on from.
-    pub(crate) from: Version,
-    /// The difference to the next one, encoded.
-    pub(crate) difference: Vec<u8>,
-}
-
 /// What leads from the oldest kept version of a zone to the newest on disk, checksums verified.
 #[derive(Clone, Debug)]
 pub struct History {
     /// Oldest first.
-    steps: Vec<Kept>,
+    steps: Vec<Step>,
     last: Version,
 }
 
 impl History {
-    pub(crate) fn new(steps: Vec<Kept>, last: Version) -> History {
-        History { steps, last }
-    }
-
     /// The kept versions' serials, oldest first; the last is that of the newest version on disk.
     pub fn serials(&self) -> impl Iterator<Item = Serial> + '_ {
         self.versions().map(|version| version.serial)
@@ -67,7 +58,7 @@ impl History {
         let end = end.ok_or(HistoryError::NotKept(serial))?;
         // Each step is decoded when it is its turn: a long history is small, its records are not.
         let mut unreadable = None;
-        let mut read = |step: &Kept| {
+        let mut read = |step: &Step| {
             Difference::from_bytes(&step.difference).map_err(|error| unreadable = Some(error)).ok()
         };
         let made = if end < start {
@@ -89,6 +80,51 @@ impl History {
     }
 }
 
+/// What was found of a chain.
+pub(crate) struct LedBack {
+    pub(crate) history: History,
+    /// Where it ends before its beginning.
+    pub(crate) cut: Option<Cut>,
+}
+
+/// Where a history ends, and why.
+pub(crate) struct Cut {
+    /// For the log.
+    pub(crate) what: String,
+    /// What is left of the chain; `None` when the damage is behind the image, so that the zone itself cannot do without
+    /// what is damaged.
+    pub(crate) chain: Option<Chain>,
+}
+
+/// Reads a chain from its end, which the facts vouch for, back to its beginning or to the first step that is not the
+/// one it was.
+pub(crate) fn lead_back(db: &Database, facts: &Facts) -> LedBack {
+    let chain = facts.chain;
+    let (mut steps, mut cut) = (Vec::new(), None);
+    let (mut sum, mut back) = (chain.last_sum, 0);
+    for number in (chain.first..chain.next).rev() {
+        let what = match db.step(facts.zone, number) {
+            Ok(Found::Whole((step, own))) if own == sum => {
+                sum = step.before;
+                back += if number < chain.image { step.octets() } else { 0 };
+                steps.push(step);
+                continue;
+            }
+            Ok(Found::Whole(_)) => "is of another history".into(),
+            Ok(Found::Damaged) => "fails the checksum".into(),
+            Ok(Found::Missing) => "is missing".into(),
+            Err(error) => format!("cannot be read: {error}"),
+        };
+        cut = Some(Cut {
+            what: format!("step {number} of its journal {what}"),
+            chain: (number < chain.image).then(|| chain.cut(number + 1, back)),
+        });
+        break;
+    }
+    steps.reverse();
+    LedBack { history: History { steps, last: facts.last }, cut }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -106,11 +142,12 @@ mod tests {
     }
 
     fn history(versions: &[Zone]) -> History {
-        let steps = versions.windows(2).map(|pair| Kept {
+        let steps = versions.windows(2).map(|pair| Step {
+            before: 0,
             from: Version::of(&pair[0]),
             difference: Difference::between(&pair[0], &pair[1]).to_bytes(),
         });
-        History::new(steps.collect(), Version::of(versions.last().unwrap()))
+        History { steps: steps.collect(), last: Version::of(versions.last().unwrap()) }
     }
 
     #[test]

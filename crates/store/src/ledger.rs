@@ -1,6 +1,7 @@
 //! The ledger: database and page files together, with transactions that leave both in order whatever happens.
 
 use std::collections::BTreeMap;
+use std::ops::Deref;
 use std::sync::Arc;
 
 use secondo_wire::Name;
@@ -8,7 +9,8 @@ use secondo_zone::BorderSecret;
 
 use crate::database::Database;
 use crate::disk::Disk;
-use crate::facts::{Place, key, page_file_name, page_file_number};
+use crate::facts::{Facts, Held, Place, key, page_file_name, page_file_number};
+use crate::history::{History, lead_back};
 use crate::op::Op;
 use crate::restore::{Broken, Damage, Restored, restore_zone};
 use crate::state_dir::{StateDir, Unavailable};
@@ -22,8 +24,7 @@ pub(crate) struct Ledger {
     /// `None` while the disk refuses to have it opened.
     database: Option<Database>,
     pub(crate) disk: Arc<dyn Disk>,
-    /// The number of the next page file.
-    pub(crate) next_file: u64,
+    pub(crate) numbers: Numbers,
     /// Damage that came to light and was not told yet.
     pub(crate) damages: Vec<Damage>,
     /// Page files of a transaction whose COMMIT failed in such a way that it may be on disk all the same.
@@ -36,9 +37,9 @@ impl Ledger {
         secret: BorderSecret,
         database: Option<Database>,
         disk: Arc<dyn Disk>,
-        next_file: u64,
+        numbers: Numbers,
     ) -> Ledger {
-        Ledger { dir, secret, database, disk, next_file, damages: Vec::new(), doubtful: Vec::new() }
+        Ledger { dir, secret, database, disk, numbers, damages: Vec::new(), doubtful: Vec::new() }
     }
 
     /// Writes `batch`, and the retirements in `marks`, in one transaction; the error is what the disk said, for the log. A database that turns out to be
@@ -82,7 +83,7 @@ impl Ledger {
         batch: &[Op],
         marks: &BTreeMap<Name, Mark>,
     ) -> rusqlite::Result<Vec<Fate>> {
-        let begun = Transaction::begin(db, marks, !self.doubtful.is_empty());
+        let begun = Transaction::begin(db, marks, !self.doubtful.is_empty(), &mut self.numbers.zone);
         let mut created = Vec::new();
         let put = begun.and_then(|mut transaction| {
             let fates = batch.iter().map(|op| transaction.put(op)).collect::<rusqlite::Result<Vec<Fate>>>();
@@ -125,25 +126,18 @@ impl Ledger {
         if db.border_secret()?.is_none() {
             db.set_border_secret(&self.secret)?;
         }
-        let mut places = Vec::new();
-        db.walk(|_, facts| places.extend(facts.map(|facts| facts.place)))?;
-        self.next_file = self.next_file.max(next_file(&places, &*self.disk));
+        let mut held = Vec::new();
+        db.walk(|_, facts| held.extend(facts.map(|facts| facts.held())))?;
+        self.numbers = self.numbers.max(Numbers::behind(&held, Some(&db), &*self.disk));
         Ok(db)
     }
 
     /// A zone as the disk has it.
     pub(crate) fn restore(&mut self, apex: &Name) -> Option<Restored> {
-        let opened;
-        let db = match &self.database {
-            Some(db) => db,
-            None => {
-                opened = Database::open_read_only(&self.dir.database()).ok()?;
-                &opened
-            }
-        };
+        let db = Reading::of(&self.database, &self.dir)?;
         let key = key(apex);
         let facts = db.facts_of(apex).ok()??;
-        let broken = match restore_zone(db, &*self.disk, &key, &facts) {
+        let broken = match restore_zone(&db, &*self.disk, &key, &facts) {
             Ok((restored, _)) => return Some(restored),
             Err(broken) => broken,
         };
@@ -154,15 +148,88 @@ impl Ledger {
         self.damages.push(Damage { zone: Some(apex.clone()), what: broken.to_string() });
         None
     }
+
+    /// What leads back from the newest version of a zone on disk. A history that is damaged ends behind the damage, on
+    /// disk too.
+    pub(crate) fn history(&mut self, apex: &Name) -> Option<History> {
+        let db = Reading::of(&self.database, &self.dir)?;
+        let facts = db.facts_of(apex).ok()??;
+        let found = lead_back(&db, &facts);
+        if let Some(cut) = found.cut {
+            self.damages.push(Damage { zone: Some(apex.clone()), what: cut.what });
+            if let Some(chain) = cut.chain {
+                // What cannot be written is found damaged again.
+                let _ = shorten(&db, &key(apex), &Facts { chain, ..facts });
+            }
+        }
+        Some(found.history)
+    }
 }
 
-/// A number that no page file has had, as far as anybody remembers.
-pub(crate) fn next_file(places: &[Place], disk: &dyn Disk) -> u64 {
-    let known = places.iter().filter_map(|place| match place {
-        Place::File(number) => Some(*number),
-        Place::Row(_) => None,
-    });
-    let names = disk.list().unwrap_or_default();
-    let found = names.iter().filter_map(|name| page_file_number(name));
-    known.chain(found).max().map_or(1, |highest| highest.saturating_add(1))
+/// Leaves of a history what these facts say.
+fn shorten(db: &Database, key: &[u8], facts: &Facts) -> rusqlite::Result<()> {
+    db.begin()?;
+    let shortened = db
+        .drop_steps(facts.zone, facts.chain.first)
+        .and_then(|()| db.set_facts(key, facts))
+        .and_then(|()| db.commit());
+    db.rollback();
+    shortened
+}
+
+/// The database, or what can be read of it while the disk refuses to have it written to.
+enum Reading<'l> {
+    Open(&'l Database),
+    Aside(Database),
+}
+
+impl Reading<'_> {
+    fn of<'l>(database: &'l Option<Database>, dir: &StateDir) -> Option<Reading<'l>> {
+        match database {
+            Some(db) => Some(Reading::Open(db)),
+            None => Database::open_read_only(&dir.database()).ok().map(Reading::Aside),
+        }
+    }
+}
+
+impl Deref for Reading<'_> {
+    type Target = Database;
+
+    fn deref(&self) -> &Database {
+        match self {
+            Reading::Open(db) => db,
+            Reading::Aside(db) => db,
+        }
+    }
+}
+
+/// Numbers that nothing has had, as far as anybody remembers.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Numbers {
+    /// Of the next page file.
+    pub(crate) file: u64,
+    /// Of the next zone.
+    pub(crate) zone: u32,
+}
+
+impl Numbers {
+    /// Those behind all that is held and all that lies about.
+    pub(crate) fn behind(held: &[Held], db: Option<&Database>, disk: &dyn Disk) -> Numbers {
+        let names = disk.list().unwrap_or_default();
+        let files = held.iter().filter_map(|held| match held.place {
+            Place::File(number) => Some(number),
+            Place::Row(_) => None,
+        });
+        let file = files.chain(names.iter().filter_map(|name| page_file_number(name))).max();
+        let steps = db.and_then(|db| db.last_journal().ok().flatten());
+        let zone = held.iter().map(|held| held.zone).chain(steps).max();
+        Numbers {
+            file: file.map_or(1, |highest| highest.saturating_add(1)),
+            zone: zone.map_or(1, |highest| highest.saturating_add(1)),
+        }
+    }
+
+    fn max(self, other: Numbers) -> Numbers {
+        Numbers { file: self.file.max(other.file), zone: self.zone.max(other.zone) }
+    }
 }

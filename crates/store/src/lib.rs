@@ -30,6 +30,7 @@
 //! file, and the old one is set aside. What no checksum can tell is a log cut short: it reads like one that was never
 //! longer, and gives an earlier version with the confirmation of that time.
 
+mod chain;
 mod committed;
 mod confirmation;
 mod database;
@@ -37,6 +38,7 @@ mod disk;
 mod facts;
 mod history;
 mod image;
+mod journal;
 mod ledger;
 mod op;
 mod restore;

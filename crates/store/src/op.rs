@@ -4,6 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use secondo_transfer::CheckedZone;
 use secondo_wire::{Name, Serial};
+use secondo_zone::Zone;
 
 use crate::committed::{Committed, Durability};
 use crate::confirmation::Confirmation;
@@ -11,6 +12,7 @@ use crate::facts::Stamp;
 use crate::history::History;
 use crate::restore::{Damage, Restored};
 use crate::scribe::Filed;
+use crate::transaction::{LARGEST_DIFFERENCE, is_large};
 
 /// What the store tells unasked, from the writer's thread.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,13 +71,46 @@ impl Op {
     }
 }
 
+/// A version on its way to the disk.
+pub(crate) struct Incoming {
+    pub(crate) checked: CheckedZone,
+    /// Where its difference leads on from, and the difference, encoded: for the journal.
+    pub(crate) step: Option<(Serial, Vec<u8>)>,
+    /// How many versions before it are wanted.
+    pub(crate) keep: u32,
+}
+
+impl Incoming {
+    /// The difference is encoded here, by the asker: the writer has others to serve.
+    pub(crate) fn new(checked: CheckedZone, keep: u32) -> Incoming {
+        let wanted = |zone: &Zone| keep > 0 || is_large(zone);
+        let difference = checked.difference().filter(|difference| {
+            wanted(checked.zone())
+                && difference.to == checked.zone().serial()
+                && difference.wire_bytes() as u64 <= LARGEST_DIFFERENCE
+        });
+        let step = difference.map(|difference| (difference.from, difference.to_bytes()));
+        Incoming { checked, step, keep }
+    }
+
+    pub(crate) fn zone(&self) -> &Zone {
+        self.checked.zone()
+    }
+
+    /// Forgets what leads to it: that begins at a version that the disk did not get.
+    pub(crate) fn detach(&mut self) {
+        self.step = None;
+    }
+}
+
+/// Why a commit has its version.
+const GIVEN: &str = "it is given away only by finish, which takes self";
+
 /// A version with its confirmation.
 pub(crate) struct Commit {
     /// `None` only once it was given away.
-    checked: Option<CheckedZone>,
+    incoming: Option<Incoming>,
     pub(crate) confirmation: Confirmation,
-    /// How many earlier versions are wanted beside it.
-    pub(crate) keep: u32,
     /// Its page file, once written.
     pub(crate) file: Option<(u64, Stamp)>,
     /// `None`: another try of what was answered before.
@@ -84,12 +119,11 @@ pub(crate) struct Commit {
 
 impl Commit {
     pub(crate) fn new(
-        checked: CheckedZone,
+        incoming: Incoming,
         confirmation: Confirmation,
-        keep: u32,
         done: Option<Done<Committed>>,
     ) -> Commit {
-        Commit { checked: Some(checked), confirmation, keep, file: None, done }
+        Commit { incoming: Some(incoming), confirmation, file: None, done }
     }
 
     /// Whether it was volatile before.
@@ -97,31 +131,35 @@ impl Commit {
         self.done.is_none()
     }
 
-    pub(crate) fn checked(&self) -> &CheckedZone {
-        self.checked.as_ref().expect("it is given away only by finish, which takes self")
+    pub(crate) fn incoming(&self) -> &Incoming {
+        self.incoming.as_ref().expect(GIVEN)
+    }
+
+    pub(crate) fn incoming_mut(&mut self) -> &mut Incoming {
+        self.incoming.as_mut().expect(GIVEN)
+    }
+
+    pub(crate) fn zone(&self) -> &Zone {
+        self.incoming().zone()
     }
 
     pub(crate) fn apex(&self) -> &Name {
-        self.checked().zone().apex()
-    }
-
-    /// Octets of all pages.
-    pub(crate) fn octets(&self) -> u64 {
-        self.checked().zone().pages().map(|(_, page)| page.len() as u64).sum()
+        self.zone().apex()
     }
 
     /// Answers, and gives the version back.
-    pub(crate) fn finish(mut self, durability: Durability) -> (CheckedZone, Confirmation) {
-        let checked = self.checked.take().expect("it is given away only here");
-        call(self.done.take(), Committed::from_checked(&checked, durability));
-        (checked, self.confirmation)
+    pub(crate) fn finish(mut self, durability: Durability) -> Incoming {
+        let incoming = self.incoming.take().expect(GIVEN);
+        call(self.done.take(), Committed::from_checked(&incoming.checked, durability));
+        incoming
     }
 }
 
 impl Drop for Commit {
     fn drop(&mut self) {
-        if let Some(checked) = &self.checked {
-            call(self.done.take(), Committed::from_checked(checked, Durability::Volatile(ENDED.into())));
+        if let Some(incoming) = &self.incoming {
+            let durability = Durability::Volatile(ENDED.into());
+            call(self.done.take(), Committed::from_checked(&incoming.checked, durability));
         }
     }
 }

@@ -5,11 +5,12 @@ use std::io;
 use secondo_wire::{Name, NameRef};
 use secondo_zone::{Difference, Zone};
 
+use crate::chain::Chain;
 use crate::committed::Committed;
 use crate::confirmation::Confirmation;
 use crate::database::Database;
 use crate::disk::Disk;
-use crate::facts::{Facts, Place, page_file_name};
+use crate::facts::{Facts, Held, Place, Version, page_file_name};
 use crate::image::{self, BadImage};
 use crate::row::Found;
 use crate::verdict::is_damage;
@@ -62,26 +63,13 @@ pub(crate) fn restore_zone(
     facts: &Facts,
 ) -> Result<(Restored, Option<&'static str>), Broken> {
     let mut zone = base(db, disk, facts)?;
-    if zone.apex().as_wire().to_ascii_lowercase() != key || zone.serial() != facts.base {
+    if zone.apex().as_wire().to_ascii_lowercase() != key || Version::of(&zone) != facts.base {
         return Err(Broken::Zone("its image is of another version".into()));
     }
-    let mut sum = facts.journal.before;
-    for number in facts.journal.first..facts.journal.next {
-        let broken = |what: &str| Broken::Zone(format!("step {number} of its journal {what}"));
-        let (octets, own) = match db.step(key, number, sum)? {
-            Found::Whole(step) => step,
-            Found::Missing => return Err(broken("is missing")),
-            Found::Damaged => return Err(broken("fails the checksum")),
-        };
-        let difference =
-            Difference::from_bytes(&octets).map_err(|error| broken(&format!("cannot be read: {error}")))?;
-        if difference.from != zone.serial() {
-            return Err(broken("leads on from another version"));
-        }
-        zone = difference.apply(&zone).map_err(|error| broken(&format!("does not apply: {error}")))?;
-        sum = own;
+    if facts.chain.steps_on() > 0 {
+        zone = lead_on(db, facts, &zone)?;
     }
-    if sum != facts.journal.last || zone.serial() != facts.last {
+    if Version::of(&zone) != facts.last {
         return Err(Broken::Zone("its journal is of another version".into()));
     }
     // A version and its first confirmation share a transaction: without one, or with that of another version, which says
@@ -93,6 +81,35 @@ pub(crate) fn restore_zone(
         Found::Missing => (None, Some("its confirmation is missing")),
     };
     Ok((Restored { committed: Committed::from_disk(zone), confirmation }, lost))
+}
+
+/// The newest version, made from the image by the steps behind it: one change, however many they are.
+fn lead_on(db: &Database, facts: &Facts, image: &Zone) -> Result<Zone, Broken> {
+    let Chain { image: first, next, image_sum, last_sum, .. } = facts.chain;
+    let (mut sum, mut broken) = (image_sum, None);
+    let steps = (first..next).map_while(|number| {
+        let mut read = || -> Result<Difference, Broken> {
+            let broken = |what: &str| Broken::Zone(format!("step {number} of its journal {what}"));
+            let (step, own) = match db.step(facts.zone, number)? {
+                Found::Whole(found) => found,
+                Found::Missing => return Err(broken("is missing")),
+                Found::Damaged => return Err(broken("fails the checksum")),
+            };
+            if step.before != std::mem::replace(&mut sum, own) {
+                return Err(broken("does not follow the one before it"));
+            }
+            Difference::from_bytes(&step.difference)
+                .map_err(|error| broken(&format!("cannot be read: {error}")))
+        };
+        read().map_err(|error| broken = Some(error)).ok()
+    });
+    let made = Difference::apply_all(image, steps);
+    match (broken, made) {
+        (Some(broken), _) => Err(broken),
+        (None, Ok(zone)) if sum == last_sum => Ok(zone),
+        (None, Ok(_)) => Err(Broken::Zone("its journal does not end as it should".into())),
+        (None, Err(error)) => Err(Broken::Zone(format!("its journal does not apply: {error}"))),
+    }
 }
 
 fn base(db: &Database, disk: &dyn Disk, facts: &Facts) -> Result<Zone, Broken> {
@@ -134,8 +151,8 @@ pub(crate) struct Inventory {
     pub(crate) restored: Vec<Restored>,
     /// Names of zones that are there and not wanted.
     pub(crate) others: Vec<Name>,
-    /// Page files and images that rows refer to.
-    pub(crate) places: Vec<Place>,
+    /// Images and journals that rows refer to.
+    pub(crate) held: Vec<Held>,
     pub(crate) damages: Vec<Damage>,
     /// Keys whose rows are of no use.
     pub(crate) unusable: Vec<Vec<u8>>,
@@ -161,7 +178,7 @@ impl Inventory {
                 return;
             };
             if !wanted(apex) {
-                found.places.push(facts.place);
+                found.held.push(facts.held());
                 found.others.push(apex.clone());
                 return;
             }
@@ -170,16 +187,16 @@ impl Inventory {
                     if let Some(lost) = lost {
                         found.damages.push(damage(&format!("{lost}: expired until a primary vouches")));
                     }
-                    found.places.push(facts.place);
+                    found.held.push(facts.held());
                     found.restored.push(restored);
                 }
                 Err(broken) => {
                     found.damages.push(damage(&broken.to_string()));
                     match broken {
                         Broken::Zone(_) => found.unusable.push(key),
-                        Broken::Disk(_) => found.places.push(facts.place),
+                        Broken::Disk(_) => found.held.push(facts.held()),
                         Broken::Database(error) => {
-                            found.places.push(facts.place);
+                            found.held.push(facts.held());
                             if is_damage(&error) {
                                 failed.get_or_insert(error);
                             }
@@ -238,7 +255,8 @@ mod tests {
         let disk = Folder::new(folder.path().join("zones"), folder.path().join("damaged"));
         let key = crate::facts::key(zone(1).apex());
         let (octets, stamp) = image(&zone(7));
-        let facts = Facts::base(Serial(7), db.set_image(&octets, None).unwrap(), stamp);
+        let version = |serial| Version::of(&zone(serial));
+        let facts = Facts::new(3, version(7), db.set_image(&octets, None).unwrap(), stamp);
         let confirm = |serial: u32| {
             let serial = Serial(serial);
             let confirmation = Confirmation { serial, wall: 1, boot_ms: 2, boot_id: [3; 16], expire_in: 4 };
@@ -259,18 +277,24 @@ mod tests {
         db.set_image(&octets, Some(facts.place)).unwrap();
         // Steps written on another base.
         let difference = Difference::between(&zone(7), &zone(8)).to_bytes();
-        let sum = db.append(&key, 0, facts.journal.last, &difference).unwrap();
-        let journal = crate::facts::Journal { next: 1, last: sum, ..facts.journal };
-        let stepped = Facts { last: Serial(8), journal, ..facts };
+        let append = |before: u32| db.append(3, 0, before, version(7), &difference).unwrap();
+        let sum = append(stamp.sum);
+        let chain = facts.chain.appended(sum, 1);
+        let stepped = Facts { last: version(8), chain, ..facts };
         let (restored, _) = restore_zone(&db, &disk, &key, &stepped).unwrap();
         assert_eq!(restored.committed.zone().serial(), Serial(8));
         assert!(restored.confirmation.is_none());
-        db.append(&key, 0, !facts.journal.last, &difference).unwrap();
+        append(!stamp.sum);
         assert!(matches!(restore_zone(&db, &disk, &key, &stepped), Err(Broken::Zone(_))));
-        // Fewer steps than there should be, and the zone of another name.
-        let longer = Facts { journal: crate::facts::Journal { next: 2, ..journal }, ..stepped };
-        db.append(&key, 0, facts.journal.last, &difference).unwrap();
-        assert!(matches!(restore_zone(&db, &disk, &key, &longer), Err(Broken::Zone(_))));
+        // Fewer steps than there should be, more, another version at the end, and the zone of another name.
+        append(stamp.sum);
+        for chain in [chain.appended(sum, 1), facts.chain, Chain { last_sum: !sum, ..chain }] {
+            let other = Facts { chain, ..stepped };
+            assert!(matches!(restore_zone(&db, &disk, &key, &other), Err(Broken::Zone(_))));
+        }
+        let other = Facts { last: Version { digest: [0; 8], ..stepped.last }, ..stepped };
+        assert!(matches!(restore_zone(&db, &disk, &key, &other), Err(Broken::Zone(_))));
+        assert!(restore_zone(&db, &disk, &key, &stepped).is_ok());
         assert!(matches!(restore_zone(&db, &disk, b"\x05other\0", &facts), Err(Broken::Zone(_))));
     }
 }

@@ -24,10 +24,10 @@ fn sum(kind: Kind, key: &[u8], content: &[u8]) -> u32 {
 }
 
 /// `content` followed by its checksum.
-pub(crate) fn seal(kind: Kind, key: &[u8], content: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(content.len() + 4);
-    out.extend_from_slice(content);
-    out.extend_from_slice(&sum(kind, key, content).to_be_bytes());
+pub(crate) fn seal(kind: Kind, key: &[u8], content: impl Into<Vec<u8>>) -> Vec<u8> {
+    let mut out = content.into();
+    let sum = sum(kind, key, &out);
+    out.extend_from_slice(&sum.to_be_bytes());
     out
 }
 

@@ -18,16 +18,25 @@ use crate::op::{Commit, Op};
 pub(crate) enum Purpose {
     /// A version that cannot be durable before.
     Commit(Commit),
-    /// A new base for a zone whose journal has outgrown the old one: these facts, without their journal. Can be given
-    /// up at any time.
-    Rebase(Zone, Facts),
+    /// A new image for a zone whose journal has outgrown the old one. Can be given up at any time.
+    Rebase(Rebase),
+}
+
+/// What a new image is for.
+pub(crate) struct Rebase {
+    /// The version that it has.
+    pub(crate) zone: Zone,
+    /// The zone's row when that was the newest version.
+    pub(crate) facts: Facts,
+    /// How many versions before the newest are wanted.
+    pub(crate) keep: u32,
 }
 
 impl Purpose {
     fn zone(&self) -> &Zone {
         match self {
-            Purpose::Commit(commit) => commit.checked().zone(),
-            Purpose::Rebase(zone, _) => zone,
+            Purpose::Commit(commit) => commit.zone(),
+            Purpose::Rebase(rebase) => &rebase.zone,
         }
     }
 }

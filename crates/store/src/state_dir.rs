@@ -169,7 +169,7 @@ fn copy(old: &Database, new: &Database) -> rusqlite::Result<usize> {
     copy_table(old, connection, "meta", &["key", "value"])?;
     let zones = copy_table(old, connection, "zone", &["apex", "facts"])?;
     copy_table(old, connection, "image", &["id", "octets"])?;
-    copy_table(old, connection, "journal", &["apex", "step", "difference"])?;
+    copy_table(old, connection, "journal", &["id", "step"])?;
     copy_table(old, connection, "confirmation", &["apex", "fact"])?;
     copy_table(old, connection, "retired", &["apex", "due"])?;
     new.commit()?;

@@ -14,8 +14,8 @@ use crate::database::Database;
 use crate::disk::{Disk, Folder};
 use crate::facts::{Place, page_file_name, page_file_number};
 use crate::history::History;
-use crate::ledger::{Ledger, next_file};
-use crate::op::{Ask, Commit, Confirm, Notice, Op};
+use crate::ledger::{Ledger, Numbers};
+use crate::op::{Ask, Commit, Confirm, Incoming, Notice, Op};
 use crate::restore::{Damage, Inventory, Restored};
 use crate::state_dir::{Refusal, StateDir};
 use crate::verdict::is_damage;
@@ -121,8 +121,8 @@ impl Store {
                 tidy(db, &*disk, &found);
             }
         }
-        let next_file = next_file(&found.places, &*disk);
-        let ledger = Ledger::new(dir, secret.clone(), database, disk, next_file);
+        let numbers = Numbers::behind(&found.held, database.as_ref(), &*disk);
+        let ledger = Ledger::new(dir, secret.clone(), database, disk, numbers);
         let opened = Opened { secret, restored: found.restored, others: found.others, damages, refused };
         Ok((Store { writer: WriterHandle::spawn(ledger, Box::new(notice)) }, opened))
     }
@@ -136,7 +136,11 @@ impl Store {
         keep: u32,
         done: impl FnOnce(Committed) + Send + 'static,
     ) {
-        self.writer.send(Op::Commit(Commit::new(checked, confirmation, keep, Some(Box::new(done)))));
+        self.writer.send(Op::Commit(Commit::new(
+            Incoming::new(checked, keep),
+            confirmation,
+            Some(Box::new(done)),
+        )));
     }
 
     /// Writes that a primary vouched again for the version we have; `done` is called exactly once, from the writer's
@@ -186,17 +190,18 @@ fn tidy(db: &Database, disk: &dyn Disk, found: &Inventory) {
         let _ = db.remove(key);
     }
     if !found.unusable.is_empty() {
-        let known = found.places.iter().filter_map(|place| match place {
-            Place::Row(id) => Some(*id),
+        let rows = found.held.iter().filter_map(|held| match held.place {
+            Place::Row(id) => Some(id),
             Place::File(_) => None,
         });
-        let _ = db.keep_images(&known.collect());
+        let _ = db.keep_images(&rows.collect());
+        let _ = db.keep_journals(&found.held.iter().map(|held| held.zone).collect());
     }
     let known: BTreeSet<String> = found
-        .places
+        .held
         .iter()
-        .filter_map(|place| match place {
-            Place::File(number) => Some(page_file_name(*number)),
+        .filter_map(|held| match held.place {
+            Place::File(number) => Some(page_file_name(number)),
             Place::Row(_) => None,
         })
         .collect();

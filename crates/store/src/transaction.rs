@@ -3,22 +3,48 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use secondo_wire::Name;
+use secondo_zone::Zone;
 
 use crate::database::Database;
-use crate::facts::{Facts, Journal, Place, key};
+use crate::facts::{Facts, Place, Stamp, Version, key};
 use crate::image;
+use crate::journal::row_octets;
 use crate::op::{Commit, Confirm, Op};
 use crate::restore::name_of;
-use crate::scribe::{Filed, Purpose};
+use crate::scribe::{Filed, Purpose, Rebase};
 
-/// Zones up to this many octets of pages live in the database; larger ones have a file and a journal.
+/// Zones up to this size live in the database; larger ones have a file and a journal.
 pub(crate) const ROW_LIMIT: u64 = 64 * 1024;
-/// The journal may grow to this part of its base (1/n) before the base is written anew...
+/// The steps behind the image may grow to this part of it (1/n) before it is written anew...
 const JOURNAL_SHARE: u64 = 2;
-/// ...or to this many steps, so that a restart stays quick.
-const JOURNAL_STEPS: u64 = 4096;
-/// A difference larger than this is worth a new base at once, and SQLite would not take much more.
-const LARGEST_STEP: u64 = 64 << 20;
+/// ...or to this many, so that a restart stays quick.
+const JOURNAL_STEPS: u32 = 4096;
+/// A difference of more octets is no step: SQLite would not take much more.
+pub(crate) const LARGEST_DIFFERENCE: u64 = 256 << 20;
+/// All steps of a zone may take so many times as much as its image...
+const HISTORY_SHARE: u64 = 2;
+/// ...or this many octets.
+const HISTORY_OCTETS: u64 = 16 << 20;
+
+/// Octets of a version, about: those of its pages.
+pub(crate) fn size(zone: &Zone) -> u64 {
+    zone.counts().memory_bytes
+}
+
+/// Whether a version is to have a page file.
+pub(crate) fn is_large(zone: &Zone) -> bool {
+    size(zone) > ROW_LIMIT
+}
+
+/// Octets that all steps of a zone may have.
+fn history_limit(image: Stamp) -> u64 {
+    image.size.saturating_mul(HISTORY_SHARE).max(HISTORY_OCTETS)
+}
+
+/// Octets that one step may have: while it is written it is on disk twice, beside two images and the steps before it.
+fn step_limit(image: Stamp) -> u64 {
+    history_limit(image) / 4 * 3
+}
 
 /// What became of one thing asked for, should the transaction be committed.
 pub(crate) enum Fate {
@@ -73,6 +99,8 @@ pub(crate) struct Transaction<'t> {
     pub(crate) files: Files,
     /// Zones that a page file is written for, in this batch.
     waiting: BTreeSet<Name>,
+    /// The number of the next zone.
+    next_zone: &'t mut u32,
 }
 
 impl<'t> Transaction<'t> {
@@ -81,9 +109,10 @@ impl<'t> Transaction<'t> {
         db: &'t Database,
         marks: &BTreeMap<Name, Mark>,
         settle: bool,
+        next_zone: &'t mut u32,
     ) -> rusqlite::Result<Transaction<'t>> {
         db.begin()?;
-        let begun = Transaction { db, files: Files::default(), waiting: BTreeSet::new() };
+        let begun = Transaction { db, files: Files::default(), waiting: BTreeSet::new(), next_zone };
         if settle {
             db.settle()?;
         }
@@ -103,10 +132,7 @@ impl<'t> Transaction<'t> {
             Op::Confirm(confirm) => self.confirm(confirm),
             Op::Purge(wall) => self.purge(*wall),
             Op::Filed(Filed { job, result: Ok(stamp) }) => match &job.purpose {
-                Purpose::Rebase(zone, facts) => {
-                    let rebased = Facts::base(zone.serial(), Place::File(job.number), *stamp);
-                    self.rebase(zone.apex(), facts, rebased, job.number)
-                }
+                Purpose::Rebase(rebase) => self.rebase(rebase, job.number, *stamp),
                 Purpose::Commit(_) => Ok(Fate::Written(None)),
             },
             Op::Filed(_) | Op::Restore(_) | Op::History(_) | Op::Retire(..) | Op::End => {
@@ -115,97 +141,144 @@ impl<'t> Transaction<'t> {
         }
     }
 
-    /// A small zone goes into its row; of a large one the difference into the journal, or all into a new file.
+    /// Of a large zone the difference goes into the journal, if that is worth it; else there is a new image: a small
+    /// zone's in its row, a large one's in a file. The difference is a step of the chain in any case, if it leads on
+    /// from what the disk has.
     fn commit(&mut self, commit: &Commit) -> rusqlite::Result<Fate> {
-        let checked = commit.checked();
-        let (zone, apex) = (checked.zone(), checked.zone().apex());
-        let key = key(apex);
-        let stored = self.db.facts_of(apex)?;
-        let mut outgrown = None;
-        let facts = if let Some((number, stamp)) = commit.file {
-            self.files.created.push(number);
-            Facts::base(zone.serial(), Place::File(number), stamp)
-        } else if commit.octets() > ROW_LIMIT {
-            let difference = checked.difference().zip(stored).filter(|(difference, facts)| {
-                facts.file().is_some() && facts.last == difference.from && difference.to == zone.serial()
-            });
-            let octets = difference.map(|(difference, _)| difference.to_bytes());
-            let Some((octets, facts)) =
-                octets.zip(stored).filter(|(octets, _)| octets.len() as u64 <= LARGEST_STEP)
-            else {
-                self.waiting.insert(apex.clone());
-                return Ok(Fate::NeedsFile);
-            };
-            let facts = self.append(&key, facts, &octets)?;
-            let facts = Facts { last: zone.serial(), ..facts };
-            let journal = &facts.journal;
-            if journal.octets > facts.stamp.size / JOURNAL_SHARE || journal.steps() > JOURNAL_STEPS {
-                outgrown = Some(facts);
+        let (zone, key) = (commit.zone(), key(commit.apex()));
+        let stored = self.db.facts_of(commit.apex())?;
+        let step = commit.incoming().step.as_ref().zip(stored);
+        let step = step.filter(|((from, _), stored)| *from == stored.last.serial && stored.chain.has_room());
+        let step = step.map(|((_, difference), stored)| (stored, difference.as_slice()));
+        let last = Version::of(zone);
+        let facts = match step.filter(|(stored, difference)| {
+            let share = stored.stamp.size / JOURNAL_SHARE;
+            let worth = stored.file().is_some() && is_large(zone) && commit.file.is_none();
+            worth && row_octets(difference.len()) <= share
+        }) {
+            Some((stored, difference)) => self.append(stored, difference)?,
+            None => {
+                let Some((place, stamp)) = self.image(commit, stored)? else {
+                    self.waiting.insert(commit.apex().clone());
+                    return Ok(Fate::NeedsFile);
+                };
+                let kept = step.filter(|(_, difference)| {
+                    commit.incoming().keep > 0 && row_octets(difference.len()) <= step_limit(stamp)
+                });
+                match kept {
+                    Some((stored, difference)) => {
+                        let facts = self.append(stored, difference)?;
+                        Facts { base: last, place, stamp, chain: facts.chain.rebased(&facts.chain), ..facts }
+                    }
+                    None => self.begin_anew(stored, last, place, stamp)?,
+                }
             }
-            facts
-        } else {
-            let mut octets = Vec::with_capacity(commit.octets() as usize + 256);
-            let stamp = image::encode(zone, &mut octets).expect("a vector takes all octets");
-            let place = self.db.set_image(&octets, stored.map(|stored| stored.place))?;
-            Facts::base(zone.serial(), place, stamp)
         };
+        let facts = self.trim(Facts { last, ..facts }, commit.incoming().keep)?;
         self.replace(&key, stored, &facts)?;
         self.db.set_confirmation(&key, commit.confirmation)?;
-        Ok(Fate::Written(outgrown))
+        let chain = &facts.chain;
+        let outgrown = chain.on > facts.stamp.size / JOURNAL_SHARE || chain.steps_on() > JOURNAL_STEPS;
+        Ok(Fate::Written(outgrown.then_some(facts)))
     }
 
-    fn append(&self, key: &[u8], facts: Facts, octets: &[u8]) -> rusqlite::Result<Facts> {
-        let journal = facts.journal;
-        let last = self.db.append(key, journal.next, journal.last, octets)?;
-        let octets = journal.octets.saturating_add(octets.len() as u64);
-        Ok(Facts { journal: Journal { next: journal.next + 1, last, octets, ..journal }, ..facts })
+    /// A new image; `None`: it must be written into a file first.
+    fn image(&mut self, commit: &Commit, stored: Option<Facts>) -> rusqlite::Result<Option<(Place, Stamp)>> {
+        if let Some((number, stamp)) = commit.file {
+            self.files.created.push(number);
+            return Ok(Some((Place::File(number), stamp)));
+        }
+        let zone = commit.zone();
+        if is_large(zone) {
+            return Ok(None);
+        }
+        let mut octets = Vec::with_capacity(size(zone) as usize + 512);
+        let stamp = image::encode(zone, &mut octets).expect("a vector takes all octets");
+        let place = self.db.set_image(&octets, stored.map(|stored| stored.place))?;
+        Ok(Some((place, stamp)))
     }
 
-    /// Sets the facts of a zone, and removes what they no longer refer to.
+    /// Facts with one more step, which leads on from the newest version.
+    fn append(&self, facts: Facts, difference: &[u8]) -> rusqlite::Result<Facts> {
+        let Facts { zone, last, chain, .. } = facts;
+        let sum = self.db.append(zone, chain.next, chain.last_sum, last, difference)?;
+        Ok(Facts { chain: chain.appended(sum, row_octets(difference.len())), ..facts })
+    }
+
+    /// Facts of a zone whose new version has nothing to do with what the disk has.
+    fn begin_anew(
+        &mut self,
+        stored: Option<Facts>,
+        last: Version,
+        place: Place,
+        stamp: Stamp,
+    ) -> rusqlite::Result<Facts> {
+        let zone = match stored {
+            Some(stored) if stored.chain.steps() == 0 => stored.zone,
+            Some(stored) => {
+                self.db.drop_steps(stored.zone, u32::MAX)?;
+                stored.zone
+            }
+            None => {
+                let zone = *self.next_zone;
+                *self.next_zone = zone.saturating_add(1);
+                zone
+            }
+        };
+        Ok(Facts::new(zone, last, place, stamp))
+    }
+
+    /// Removes the oldest steps that are not wanted, or too many in octets. Those behind the image are needed.
+    fn trim(&self, facts: Facts, keep: u32) -> rusqlite::Result<Facts> {
+        let (mut chain, limit) = (facts.chain, history_limit(facts.stamp));
+        while chain.first < chain.image && (chain.steps() > keep || chain.octets() > limit) {
+            chain = chain.shortened(self.db.drop_step(facts.zone, chain.first)?);
+        }
+        Ok(Facts { chain, ..facts })
+    }
+
+    /// Sets the facts of a zone, and removes the image that they no longer refer to.
     fn replace(&mut self, key: &[u8], stored: Option<Facts>, facts: &Facts) -> rusqlite::Result<()> {
         match stored.map(|stored| stored.place).filter(|place| *place != facts.place) {
             Some(Place::File(number)) => self.files.replaced.push(number),
             Some(Place::Row(id)) => self.db.remove_image(id)?,
             None => {}
         }
-        if stored
-            .is_none_or(|stored| stored.journal.first != facts.journal.first || facts.journal.steps() == 0)
-        {
-            let first = if facts.journal.steps() == 0 { u64::MAX } else { facts.journal.first };
-            self.db.drop_steps(key, first)?;
-        }
         self.db.set_facts(key, facts)
     }
 
-    /// Puts a new base in the place of one that its journal has outgrown; steps added in the meantime stay.
-    fn rebase(&mut self, apex: &Name, from: &Facts, new: Facts, number: u64) -> rusqlite::Result<Fate> {
+    /// Puts a new image in the place of one that the journal has outgrown; steps added in the meantime stay behind it.
+    fn rebase(&mut self, rebase: &Rebase, number: u64, stamp: Stamp) -> rusqlite::Result<Fate> {
         self.files.created.push(number);
-        let Some(stored) = self.db.facts_of(apex)?.filter(|stored| {
-            (stored.place, stored.stamp, stored.journal.first) == (from.place, from.stamp, from.journal.first)
-                && stored.journal.next >= from.journal.next
+        let then = &rebase.facts;
+        let Some(stored) = self.db.facts_of(rebase.zone.apex())?.filter(|stored| {
+            (stored.held(), stored.stamp, stored.chain.image) == (then.held(), then.stamp, then.chain.image)
+                && stored.chain.next >= then.chain.next
         }) else {
             self.files.replaced.push(number);
-            return Ok(Fate::Refused("the base has been replaced already".into()));
+            return Ok(Fate::Refused("the image has been replaced already".into()));
         };
-        let journal = Journal {
-            first: from.journal.next,
-            before: from.journal.last,
-            octets: stored.journal.octets.saturating_sub(from.journal.octets),
-            ..stored.journal
+        let facts = Facts {
+            base: then.last,
+            place: Place::File(number),
+            stamp,
+            chain: stored.chain.rebased(&then.chain),
+            ..stored
         };
-        self.replace(&key(apex), Some(stored), &Facts { last: stored.last, journal, ..new })?;
+        let facts = self.trim(facts, rebase.keep)?;
+        self.replace(&key(rebase.zone.apex()), Some(stored), &facts)?;
         Ok(Fate::Written(None))
     }
 
     fn confirm(&mut self, confirm: &Confirm) -> rusqlite::Result<Fate> {
         let serial = confirm.confirmation.serial;
         match self.db.facts_of(&confirm.apex)? {
-            Some(facts) if facts.last == serial => {
+            Some(facts) if facts.last.serial == serial => {
                 self.db.set_confirmation(&key(&confirm.apex), confirm.confirmation)?;
                 Ok(Fate::Written(None))
             }
             Some(facts) => {
-                Ok(Fate::Refused(format!("the disk has serial {}, not {}", facts.last.0, serial.0)))
+                Ok(Fate::Refused(format!("the disk has serial {}, not {}", facts.last.serial.0, serial.0)))
             }
             None => Ok(Fate::Refused("the disk does not have the zone".into())),
         }
@@ -218,6 +291,7 @@ impl<'t> Transaction<'t> {
                     Place::File(number) => self.files.replaced.push(number),
                     Place::Row(id) => self.db.remove_image(id)?,
                 }
+                self.db.drop_steps(facts.zone, u32::MAX)?;
             }
             self.db.remove(&key)?;
         }

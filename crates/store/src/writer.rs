@@ -14,16 +14,15 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use secondo_transfer::CheckedZone;
 use secondo_wire::Name;
 
 use crate::committed::{Committed, Durability};
 use crate::confirmation::Confirmation;
 use crate::ledger::Ledger;
-use crate::op::{Commit, Confirm, Notice, Op, Recovered};
+use crate::op::{Commit, Confirm, Incoming, Notice, Op, Recovered};
 use crate::restore::Restored;
-use crate::scribe::{Filed, Job, Purpose, Scribe};
-use crate::transaction::{Fate, Mark, ROW_LIMIT};
+use crate::scribe::{Filed, Job, Purpose, Rebase, Scribe};
+use crate::transaction::{Fate, Mark, ROW_LIMIT, size};
 
 /// Most operations that share a transaction...
 const BATCH: usize = 4096;
@@ -85,10 +84,8 @@ impl fmt::Debug for WriterHandle {
 /// What the disk refused and what is tried again.
 struct Pending {
     /// The version; `None` when the disk has it and only the confirmation is missing.
-    version: Option<CheckedZone>,
+    version: Option<Incoming>,
     confirmation: Confirmation,
-    /// How many versions before it are wanted.
-    keep: u32,
     /// What the disk said.
     why: String,
 }
@@ -170,7 +167,7 @@ impl Writer {
                     },
                     op => match op.apex().and_then(|apex| self.parked.get_mut(apex)) {
                         Some(queue) => queue.push_back(op),
-                        None => ready.push(op),
+                        None => ready.push(self.detached(op)),
                     },
                 }
             }
@@ -183,6 +180,17 @@ impl Writer {
                 return;
             }
         }
+    }
+
+    /// A version that comes while an earlier one waits for the disk leads on from what the disk does not have, even if
+    /// that has the serial of what it has.
+    fn detached(&self, mut op: Op) -> Op {
+        if let Op::Commit(commit) = &mut op
+            && self.pending.get(commit.apex()).is_some_and(|pending| pending.version.is_some())
+        {
+            commit.incoming_mut().detach();
+        }
+        op
     }
 
     /// One transaction for all of `batch`; each is told how it went.
@@ -222,12 +230,12 @@ impl Writer {
             (Op::Commit(commit), Fate::Written(outgrown)) => {
                 self.pending.remove(commit.apex());
                 let retry = commit.is_retry();
-                let (version, _) = commit.finish(Durability::Durable);
-                let (apex, serial) = (version.zone().apex().clone(), version.zone().serial());
+                let incoming = commit.finish(Durability::Durable);
+                let (zone, keep) = (incoming.zone().clone(), incoming.keep);
+                let (apex, serial) = (zone.apex().clone(), zone.serial());
                 if let Some(facts) = outgrown.filter(|_| self.rebasing.insert(apex.clone())) {
                     let number = self.file_number();
-                    self.scribe
-                        .write(Job { number, purpose: Purpose::Rebase(version.zone().clone(), facts) });
+                    self.scribe.write(Job { number, purpose: Purpose::Rebase(Rebase { zone, facts, keep }) });
                 }
                 if retry {
                     self.allowed();
@@ -255,7 +263,11 @@ impl Writer {
                 let found = self.restore(&ask.apex);
                 ask.finish(found);
             }
-            (Op::History(ask), _) => ask.finish(None),
+            (Op::History(ask), _) => {
+                let found = self.ledger.history(&ask.apex);
+                self.say_damages();
+                ask.finish(found);
+            }
             (Op::Filed(Filed { job, .. }), _) => self.rebased(&job),
             (Op::Purge(_) | Op::Retire(..) | Op::End, _) => {}
         }
@@ -265,9 +277,9 @@ impl Writer {
     fn refuse(&mut self, op: Op, why: &str) {
         match op {
             Op::Commit(commit) => {
-                let (apex, keep) = (commit.apex().clone(), commit.keep);
-                let (version, confirmation) = commit.finish(Durability::Volatile(why.into()));
-                self.wait(apex, Pending { version: Some(version), confirmation, keep, why: why.into() });
+                let (apex, confirmation) = (commit.apex().clone(), commit.confirmation);
+                let version = commit.finish(Durability::Volatile(why.into()));
+                self.wait(apex, Pending { version: Some(version), confirmation, why: why.into() });
             }
             Op::Confirm(confirm) => {
                 let confirmation = confirm.confirmation;
@@ -278,7 +290,7 @@ impl Writer {
                     // It vouches for another version than the one that waits.
                     Some(_) => {}
                     None => {
-                        let pending = Pending { version: None, confirmation, keep: 0, why: why.into() };
+                        let pending = Pending { version: None, confirmation, why: why.into() };
                         self.wait(confirm.apex.clone(), pending);
                     }
                 }
@@ -288,22 +300,30 @@ impl Writer {
                 let found = self.restore(&ask.apex);
                 ask.finish(found);
             }
-            Op::History(ask) => ask.finish(None),
+            Op::History(ask) => {
+                let found = self.ledger.history(&ask.apex);
+                self.say_damages();
+                ask.finish(found);
+            }
             Op::Filed(Filed { job, .. }) => self.rebased(&job),
             Op::Purge(_) | Op::Retire(..) | Op::End => {}
         }
     }
 
-    fn wait(&mut self, apex: Name, pending: Pending) {
+    fn wait(&mut self, apex: Name, mut pending: Pending) {
         if self.pending.is_empty() {
             self.retry_at = Instant::now() + self.retry_in;
+        }
+        let before = self.pending.get(&apex).is_some_and(|before| before.version.is_some());
+        if let Some(version) = pending.version.as_mut().filter(|_| before) {
+            version.detach();
         }
         self.pending.insert(apex, pending);
     }
 
     fn rebased(&mut self, job: &Job) {
-        if let Purpose::Rebase(zone, _) = &job.purpose {
-            self.rebasing.remove(zone.apex());
+        if let Purpose::Rebase(rebase) = &job.purpose {
+            self.rebasing.remove(rebase.zone.apex());
         }
     }
 
@@ -317,10 +337,7 @@ impl Writer {
     fn retry(&mut self) {
         self.retry_at = Instant::now() + self.retry_in;
         self.retry_in = (self.retry_in * 2).min(RETRY.1);
-        let octets = |pending: &Pending| {
-            let pages = pending.version.as_ref().map(|version| version.zone().pages());
-            pages.map_or(0, |pages| pages.map(|(_, page)| page.len() as u64).sum::<u64>())
-        };
+        let octets = |pending: &Pending| pending.version.as_ref().map_or(0, |version| size(version.zone()));
         let sizes = self.pending.iter().map(|(apex, pending)| (octets(pending), apex.clone()));
         let mut waiting: Vec<(u64, Name)> =
             sizes.filter(|(_, apex)| !self.parked.contains_key(apex)).collect();
@@ -329,11 +346,11 @@ impl Writer {
         waiting.truncate(small + 1);
         let mut batch = Vec::with_capacity(waiting.len());
         for (_, apex) in waiting {
-            let Some(Pending { version, confirmation, keep, .. }) = self.pending.remove(&apex) else {
+            let Some(Pending { version, confirmation, .. }) = self.pending.remove(&apex) else {
                 continue;
             };
             batch.push(match version {
-                Some(version) => Op::Commit(Commit::new(version, confirmation, keep, None)),
+                Some(version) => Op::Commit(Commit::new(version, confirmation, None)),
                 None => Op::Confirm(Confirm::new(apex, confirmation, None)),
             });
         }
@@ -341,8 +358,8 @@ impl Writer {
     }
 
     fn file_number(&mut self) -> u64 {
-        let number = self.ledger.next_file;
-        self.ledger.next_file += 1;
+        let number = self.ledger.numbers.file;
+        self.ledger.numbers.file += 1;
         number
     }
 
@@ -350,7 +367,7 @@ impl Writer {
     fn restore(&mut self, apex: &Name) -> Option<Restored> {
         let pending = self.pending.get(apex);
         if let Some(Pending { version: Some(version), confirmation, why, .. }) = pending {
-            let committed = Committed::from_checked(version, Durability::Volatile(why.clone()));
+            let committed = Committed::from_checked(&version.checked, Durability::Volatile(why.clone()));
             let confirmation = Some(*confirmation).filter(|c| c.serial == version.zone().serial());
             return Some(Restored { committed, confirmation });
         }
@@ -387,7 +404,7 @@ fn collect(first: Op, inbox: &Receiver<Op>) -> (Vec<Op>, bool) {
         match op {
             Op::End => last = true,
             Op::Commit(commit) => {
-                octets += commit.octets();
+                octets += size(commit.zone());
                 batch.push(Op::Commit(commit));
             }
             op => batch.push(op),
