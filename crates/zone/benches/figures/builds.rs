@@ -1,14 +1,13 @@
-//! Zones from records and from pages, and the memory that they take.
+//! Zones from records and from pages.
 
 use crate::Row;
-use crate::changes;
-use crate::clock::{self, best, best_by_the_wall};
-use crate::hosting::{self, Order, Pool, build};
+use crate::clock::{best, best_by_the_wall};
+use crate::hosting::{self, Order, Pool, build, build_version};
 use secondo_zone::{Tree, Zone};
 use std::hint::black_box;
 use std::sync::Arc;
 
-pub fn rows(names: usize, memory: &[f64; 4]) -> (Zone, Vec<Row>) {
+pub fn rows(names: usize, peaks: &[String]) -> (Zone, Vec<Row>) {
     let mut records = 0u64;
     let sum = |order| {
         let (sum, time) = best(3, || {
@@ -40,13 +39,15 @@ pub fn rows(names: usize, memory: &[f64; 4]) -> (Zone, Vec<Row>) {
     assert_eq!(shared(&zone, &again), zone.counts().pages);
     let any_over = per_record(any_over, Order::Any);
     drop(again);
-    let pages: Vec<(Tree, Vec<u8>)> = zone.pages().map(|(tree, page)| (tree, page.to_vec())).collect();
-    let octets: usize = pages.iter().map(|(_, page)| page.len()).sum();
-    let given = || pages.iter().map(|(tree, page)| (*tree, Arc::from(&page[..])));
-    let (back, loaded) = best_by_the_wall(3, || {
-        Zone::from_pages::<Arc<[u8]>>(hosting::apex(), zone.secret(), given()).unwrap()
-    });
-    assert_eq!(back.digest(), zone.digest());
+    let (other, changed) = best(3, || build_version(2, names, Order::Canonical, Some(&zone), None));
+    assert!(shared(&zone, &other) <= 1);
+    let changed = per_record(changed, Order::Canonical);
+    drop(other);
+    let octets: usize = zone.pages().map(|(_, page)| page.len()).sum();
+    let loaded = loaded(&zone);
+    let hashed = hosting::hashed(names);
+    let of_hashed = self::loaded(&hashed).as_nanos() as f64 / hashed.counts().records as f64;
+    drop(hashed);
     let rows = vec![
         ("records", format!("{records}")),
         ("memory, octets a record", format!("{:.1}", zone.counts().memory_bytes as f64 / records as f64)),
@@ -55,13 +56,28 @@ pub fn rows(names: usize, memory: &[f64; 4]) -> (Zone, Vec<Row>) {
         ("build, any order", ratio(any, canonical)),
         ("build over the same zone, canonical order", ratio(over, canonical)),
         ("build over the same zone, any order, runs in a file", ratio(any_over, canonical)),
-        ("peak memory of that in sizes of the zone, canonical order", format!("{:.2}", memory[0])),
-        ("peak memory of that in sizes of the zone, any order, runs in a file", format!("{:.2}", memory[1])),
-        ("peak memory of that in sizes of the zone, any order, runs in memory", format!("{:.2}", memory[2])),
+        ("peak memory of that in sizes of the zone, canonical order", peaks[0].clone()),
+        ("peak memory of that in sizes of the zone, any order, runs in a file", peaks[1].clone()),
+        ("peak memory of that in sizes of the zone, any order, runs in memory", peaks[2].clone()),
+        ("build over a zone of which every record changed, canonical order", ratio(changed, canonical)),
+        ("peak memory of that in sizes of the zone, canonical order", peaks[3].clone()),
+        ("peak memory of that in sizes of the zone, any order, runs in a file", peaks[4].clone()),
         ("from pages, ms on the wall", format!("{:.1}", loaded.as_secs_f64() * 1e3)),
         ("from pages, ns a record", format!("{:.0}", loaded.as_nanos() as f64 / records as f64)),
+        ("the same of a zone with NSEC3 and signatures for all names", format!("{of_hashed:.0}")),
     ];
     (zone, rows)
+}
+
+/// What it takes to make a zone of its pages.
+fn loaded(zone: &Zone) -> std::time::Duration {
+    let pages: Vec<(Tree, Vec<u8>)> = zone.pages().map(|(tree, page)| (tree, page.to_vec())).collect();
+    let given = || pages.iter().map(|(tree, page)| (*tree, Arc::from(&page[..])));
+    let (back, loaded) = best_by_the_wall(3, || {
+        Zone::from_pages::<Arc<[u8]>>(hosting::apex(), zone.secret(), given()).unwrap()
+    });
+    assert_eq!(back.digest(), zone.digest());
+    loaded
 }
 
 fn ratio(figure: f64, base: f64) -> String {
@@ -71,39 +87,4 @@ fn ratio(figure: f64, base: f64) -> String {
 fn shared(old: &Zone, new: &Zone) -> u64 {
     let places: std::collections::HashSet<_> = old.pages().map(|(_, page)| page.as_ptr()).collect();
     new.pages().filter(|(_, page)| places.contains(&page.as_ptr())).count() as u64
-}
-
-/// Peaks of three ways to build a zone over the same one, in sizes of the zone, and KiB of a kept version; each measured where
-/// nothing else was ever in memory.
-pub fn in_its_own_process(names: usize) -> [f64; 4] {
-    let program = std::env::current_exe().unwrap();
-    let figures = ["--peaks-of", "--versions-of"].map(|mode| {
-        let run = std::process::Command::new(&program).args([mode, &names.to_string()]).output().unwrap();
-        String::from_utf8_lossy(&run.stdout).into_owned()
-    });
-    let figures = figures.concat();
-    let mut figures = figures.split_whitespace().map(|figure| figure.parse().unwrap());
-    std::array::from_fn(|_| figures.next().expect("four figures"))
-}
-
-/// Prints those peaks.
-pub fn peaks(names: usize) {
-    let before = clock::resident();
-    let zone = build(names, Order::Canonical, None, None);
-    let settled = clock::resident() - before;
-    for (order, spilled) in [(Order::Canonical, false), (Order::Any, true), (Order::Any, false)] {
-        clock::forget_peak();
-        let again = build(names, order, Some(&zone), spilled.then(Pool::new));
-        println!("{}", (clock::peak() - before) / settled);
-        drop(again);
-    }
-}
-
-/// Prints that of the versions.
-pub fn versions(names: usize) {
-    let zone = build(names, Order::Canonical, None, None);
-    let before = clock::resident();
-    let versions = changes::kept(&zone, names);
-    println!("{}", (clock::resident() - before) / 1024.0 / f64::from(changes::KEPT));
-    drop(versions);
 }

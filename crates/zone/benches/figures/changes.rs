@@ -5,6 +5,7 @@ use crate::clock::{best, best_by_the_wall};
 use crate::hosting::{apex, mixed, owner, soa};
 use secondo_wire::{KeyBuf, Name, RecordType};
 use secondo_zone::{BorderSecret, Builder, Difference, Limits, Patch, Zone};
+use std::time::Duration;
 
 /// The version after a change of the addresses of 20 random names.
 fn changed(base: &Zone, round: u32, names: usize) -> Zone {
@@ -37,15 +38,20 @@ pub fn kept(zone: &Zone, names: usize) -> Vec<Zone> {
     versions
 }
 
-pub fn rows(zone: &Zone, names: usize, memory: &[f64; 4]) -> Vec<Row> {
-    let (versions, time) = best(1, || kept(zone, names));
+/// The same, and the time that it took.
+pub fn kept_in_time(zone: &Zone, names: usize) -> (Vec<Zone>, Duration) {
+    best(1, || kept(zone, names))
+}
+
+pub fn rows(zone: &Zone, (versions, time): &(Vec<Zone>, Duration), memory: &[String]) -> Vec<Row> {
     let last = &versions[KEPT as usize];
     let (difference, between) = best_by_the_wall(5, || Difference::between(zone, last));
     let count = difference.removed_count() + difference.added_count();
     let chains = [1000, 2000].map(|steps| best_by_the_wall(5, || chain(zone, steps)).1.as_secs_f64() * 1e3);
     vec![
         ("change of 20 random names, µs", format!("{:.0}", time.as_micros() as f64 / f64::from(KEPT))),
-        ("1,000 versions kept, 20 changes each, KiB a version", format!("{:.0}", memory[3])),
+        ("1,000 versions kept, 20 changes each, KiB a version", memory[0].clone()),
+        ("MiB of the process before them, with them, without them again", memory[1].clone()),
         ("difference over those 1,000, ms", format!("{:.1}", between.as_secs_f64() * 1e3)),
         (
             "the same, ns a record of the difference",

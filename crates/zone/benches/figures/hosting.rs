@@ -42,10 +42,20 @@ pub enum Order {
 }
 
 /// All records of a zone with so many names below the apex.
-pub fn records(names: usize, order: Order, mut take: impl FnMut(NameRef<'_>, u16, u32, &[u8])) {
+pub fn records(names: usize, order: Order, take: impl FnMut(NameRef<'_>, u16, u32, &[u8])) {
+    records_of(1, names, order, take);
+}
+
+/// All records of a version of the zone; each differs from that of any other version.
+pub fn records_of(
+    version: u8,
+    names: usize,
+    order: Order,
+    mut take: impl FnMut(NameRef<'_>, u16, u32, &[u8]),
+) {
     let apex = apex();
-    take(apex.as_ref(), 6, 3600, &soa(1));
-    take(apex.as_ref(), 2, 3600, b"\x02ns\x05bench\x07example\0");
+    take(apex.as_ref(), 6, 3600, &soa(u32::from(version)));
+    take(apex.as_ref(), 2, 3600, &[b"\x03ns", &[b'0' + version][..], b"\x05bench\x07example\0"].concat());
     let mut wire = *b"\x09h00000000\x05bench\x07example\0";
     for n in 0..names {
         let i = if order == Order::Canonical { n } else { (n as u64 * 1_000_003 % names as u64) as usize };
@@ -56,24 +66,83 @@ pub fn records(names: usize, order: Order, mut take: impl FnMut(NameRef<'_>, u16
         }
         let Some((owner, _)) = NameRef::split_from(&wire) else { continue };
         let h = mixed(i as u64);
-        take(owner, 1, 300, &[10, (h >> 8) as u8, (h >> 16) as u8, (h >> 24) as u8]);
+        take(owner, 1, 300, &[9 + version, (h >> 8) as u8, (h >> 16) as u8, (h >> 24) as u8]);
         if h % 10 < 5 {
-            let mut six = [0x20, 1, 0x0D, 0xB8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+            let mut six = [0x20, version, 0x0D, 0xB8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
             six[4..12].copy_from_slice(&h.to_be_bytes());
             six[12..].copy_from_slice(&(i as u32).to_be_bytes());
             take(owner, 28, 300, &six);
         }
         if h % 10 == 7 || h % 10 == 8 {
-            take(owner, 16, 300, &[&b"\x1Bv=spf1 ip4:10.11.12.0/24 -al"[..28]].concat());
+            let mut text = *b"\x1Bv=spf1 ip4:10.11.12.0/24 -a";
+            text[27] = b'`' + version;
+            take(owner, 16, 300, &text);
         }
         if h % 10 == 9 {
-            take(owner, 15, 300, b"\x00\x0A\x04mail\x05bench\x07example\0");
+            let mut exchange = *b"\x00\x0A\x04mail\x05bench\x07example\0";
+            exchange[1] = 9 + version;
+            take(owner, 15, 300, &exchange);
         }
     }
 }
 
+/// A zone whose names, too, are hashed: an NSEC3 and its signature for each, beside the records of the hosting zone.
+pub fn hashed(names: usize) -> Zone {
+    let mut builder = Builder::new(apex(), &BorderSecret::new([42; 16]), Limits::default());
+    let mut put = |owner: NameRef<'_>, rtype: u16, rdata: &[u8]| {
+        builder.push(owner, RecordType(rtype), 300, rdata).expect("a record of the zone");
+    };
+    records(names, Order::Canonical, |owner, rtype, _, rdata| put(owner, rtype, rdata));
+    // Hashes ascend, and are else without any pattern.
+    let hash = |n: u64| {
+        let mut hash = [0; 20];
+        hash[..8].copy_from_slice(&((u128::from(n) << 64) / (names as u128 + 1)).to_be_bytes()[8..]);
+        hash[8..16].copy_from_slice(&mixed(n).to_be_bytes());
+        hash
+    };
+    let mut wire = *b"\x2000000000000000000000000000000000\x05bench\x07example\0";
+    // RFC 5155 §3.2: SHA-1, no flags, no iterations, no salt; A and RRSIG. RFC 4034 §3.1: ECDSA P-256.
+    let mut next = [&[1, 0, 0, 0, 0, 20][..], &[0; 20], &[0, 6, 0x40, 0, 0, 0, 0, 2]].concat();
+    let mut signature =
+        [&[0, 50, 13, 3, 0, 0, 1, 44, 102, 0, 0, 0, 101, 0, 0, 0, 48, 57][..], apex().as_wire(), &[0; 64]]
+            .concat();
+    for n in 0..names as u64 {
+        // RFC 4648 §7.
+        let bits = hash(n).iter().fold(Vec::new(), |mut bits, octet| {
+            bits.extend((0..8).rev().map(|bit| octet >> bit & 1));
+            bits
+        });
+        for (digit, bits) in wire[1..33].iter_mut().zip(bits.chunks(5)) {
+            let value = bits.iter().fold(0, |value, bit| value << 1 | bit);
+            *digit = b"0123456789abcdefghijklmnopqrstuv"[usize::from(value)];
+        }
+        next[6..26].copy_from_slice(&hash((n + 1) % names as u64));
+        signature
+            .iter_mut()
+            .rev()
+            .take(64)
+            .zip(0..)
+            .for_each(|(octet, at)| *octet = mixed(n << 6 | at) as u8);
+        let Some((owner, _)) = NameRef::split_from(&wire) else { continue };
+        put(owner, 50, &next);
+        put(owner, 46, &signature);
+    }
+    builder.finish().expect("a zone").zone
+}
+
 /// Builds the zone.
 pub fn build(names: usize, order: Order, previous: Option<&Zone>, spill: Option<Pool>) -> Zone {
+    build_version(1, names, order, previous, spill)
+}
+
+/// Builds a version of the zone.
+pub fn build_version(
+    version: u8,
+    names: usize,
+    order: Order,
+    previous: Option<&Zone>,
+    spill: Option<Pool>,
+) -> Zone {
     let mut builder = match previous {
         Some(previous) => Builder::reusing(previous, Limits::default()),
         None => Builder::new(apex(), &BorderSecret::new([42; 16]), Limits::default()),
@@ -82,7 +151,7 @@ pub fn build(names: usize, order: Order, previous: Option<&Zone>, spill: Option<
         let keep = previous.map_or(4 << 20, |zone| zone.counts().memory_bytes as usize / 4);
         builder.spill_to(Box::new(pool), keep);
     }
-    records(names, order, |owner, rtype, ttl, rdata| {
+    records_of(version, names, order, |owner, rtype, ttl, rdata| {
         builder.push(owner, RecordType(rtype), ttl, rdata).expect("a record of the zone");
     });
     builder.finish().expect("a zone").zone

@@ -10,7 +10,9 @@ mod builds;
 mod changes;
 mod clock;
 mod hosting;
+mod journal;
 mod lookups;
+mod memory;
 
 /// A row: what, and a figure for a zone.
 type Row = (&'static str, String);
@@ -18,8 +20,8 @@ type Row = (&'static str, String);
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match &arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        ["--peaks-of", names] => return builds::peaks(names.parse().unwrap()),
-        ["--versions-of", names] => return builds::versions(names.parse().unwrap()),
+        ["--peaks-of", names] => return memory::peaks(names.parse().unwrap()),
+        ["--versions-of", names] => return memory::versions(names.parse().unwrap()),
         _ => {}
     }
     let mut sizes: Vec<usize> = arguments.iter().filter_map(|argument| argument.parse().ok()).collect();
@@ -38,9 +40,10 @@ fn main() {
 }
 
 fn column(names: usize) -> Vec<Row> {
-    let memory = builds::in_its_own_process(names);
-    let (zone, mut rows) = builds::rows(names, &memory);
+    let (zone, mut rows) = builds::rows(names, &memory::in_its_own_process("--peaks-of", names));
     rows.extend(lookups::rows(&zone, names));
-    rows.extend(changes::rows(&zone, names, &memory));
+    let versions = changes::kept_in_time(&zone, names);
+    rows.extend(changes::rows(&zone, &versions, &memory::in_its_own_process("--versions-of", names)));
+    rows.extend(journal::rows(&versions.0));
     rows
 }
