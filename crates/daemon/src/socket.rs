@@ -34,6 +34,8 @@ pub(crate) fn udp_listener(address: SocketAddr) -> io::Result<UdpSocket> {
 pub(crate) fn tcp_listener(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = listener(address, Type::STREAM, Protocol::TCP)?;
     socket.set_nonblocking(true)?;
+    // What it accepts inherits this: an answer never waits for the acknowledgement of the one before.
+    socket.set_tcp_nodelay(true)?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     Ok(socket.into())

@@ -1,22 +1,22 @@
-//! One TCP connection: requests are answered as they come, transfers run beside them, all write through one queue.
+//! One TCP connection, one task: takes the requests that are there, answers them in one write; transfers run beside it and
+//! their messages go out between the answers.
 
+use std::cell::RefCell;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use secondo_answer::{Client, Outcome, Scratch, Transport};
-use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::sync::mpsc::{Receiver, Sender, channel};
-use tokio::time::timeout;
+use tokio::sync::mpsc::{Receiver, Sender, WeakSender, channel};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::listener::Shared;
 use super::sending;
 
-/// Messages that wait for the client to read; then we stop reading from it.
+/// Messages of transfers that wait for the client to read.
 const QUEUE: usize = 16;
 /// Transfers at once on one connection.
 const TRANSFERS: usize = 16;
@@ -24,152 +24,206 @@ const TRANSFERS: usize = 16;
 const WHOLE: Duration = Duration::from_secs(5);
 /// How long a write may make no progress.
 const STALL: Duration = Duration::from_secs(10);
-/// Octets read at once.
-const READ: usize = 4096;
+/// Octets read at once; all that an idle connection holds.
+const READ: usize = 2048;
+/// Answers that are collected for one write, octets.
+const WRITE: usize = 32 << 10;
 /// The least that is a header.
 const HEADER: usize = 12;
 
+thread_local! {
+    /// No connection keeps one: an answer is made without waiting.
+    static SCRATCH: RefCell<Scratch> = RefCell::new(Scratch::new());
+}
+
 /// Serves a connection to its end.
 pub(super) async fn serve(stream: TcpStream, peer: SocketAddr, shared: Arc<Shared>) {
-    // Only latency suffers where the option is not to be had.
-    let _ = stream.set_nodelay(true);
-    let (reading, writing) = stream.into_split();
     let (out, queue) = channel(QUEUE);
-    let mut writer = tokio::spawn(write(writing, queue));
-    let conversation = Conversation { peer, shared, out, busy: Arc::default() };
-    tokio::select! {
-        // Whatever ended it, what was asked before is still answered.
-        _ = conversation.read(BufReader::with_capacity(READ, reading)) => drop(writer.await),
-        // A client that does not take its answers has nothing more to ask.
-        _ = &mut writer => {}
-    }
+    let conversation = Conversation {
+        stream,
+        peer,
+        shared,
+        out: out.downgrade(),
+        kept: Some(out),
+        queue,
+        answers: Vec::new(),
+    };
+    // Why it ended is of no use to anybody.
+    let _ = conversation.hold().await;
 }
 
 struct Conversation {
+    stream: TcpStream,
     peer: SocketAddr,
     shared: Arc<Shared>,
-    out: Sender<Vec<u8>>,
-    /// Transfers running.
-    busy: Arc<AtomicUsize>,
+    /// Of transfers; given up at the end, so that the queue ends with the last of them.
+    kept: Option<Sender<Vec<u8>>>,
+    out: WeakSender<Vec<u8>>,
+    queue: Receiver<Vec<u8>>,
+    /// Answers on their way, framed.
+    answers: Vec<u8>,
+}
+
+/// What a look at the requests found.
+#[derive(PartialEq, Eq)]
+enum Found {
+    /// All that is whole was answered.
+    Nothing,
+    /// The framing is broken, or too much is asked: nothing more is taken.
+    End,
 }
 
 impl Conversation {
-    /// Takes requests until the client ends, falls silent or breaks the framing.
-    async fn read(self, mut stream: BufReader<OwnedReadHalf>) -> io::Result<()> {
-        let mut scratch = Scratch::new();
-        let mut request = Vec::new();
-        while let Some(length) = self.next_length(&mut stream).await? {
-            if length < HEADER {
-                return Ok(());
+    async fn hold(mut self) -> io::Result<()> {
+        let mut unread = Vec::new();
+        let mut buffer = [0; READ];
+        let mut deadline = Instant::now() + self.shared.limits.idle;
+        loop {
+            let read = tokio::select! {
+                read = timeout_at(deadline, self.stream.read(&mut buffer)) => read,
+                // It never ends while `kept` is there.
+                Some(message) = self.queue.recv() => {
+                    self.send(&message).await?;
+                    continue;
+                }
+            };
+            let read = match read {
+                Ok(read) => read?,
+                // RFC 7766 §6.2.3: idle is who has nothing under way.
+                Err(_) if unread.is_empty() && self.transfers() > 0 => {
+                    deadline = Instant::now() + self.shared.limits.idle;
+                    continue;
+                }
+                Err(_) => 0,
+            };
+            let fresh = buffer.get(..read).unwrap_or_default();
+            let began = unread.is_empty();
+            // Only a message that came in parts is copied.
+            let found = if began {
+                let (found, rest) = self.answer_all(fresh).await?;
+                unread.extend_from_slice(rest);
+                found
+            } else {
+                unread.extend_from_slice(fresh);
+                let (found, rest) = self.answer_all(&unread).await?;
+                let taken = unread.len() - rest.len();
+                unread.drain(..taken);
+                deadline = if taken > 0 { Instant::now() + WHOLE } else { deadline };
+                found
+            };
+            self.flush().await?;
+            if read == 0 || found == Found::End {
+                return self.end().await;
             }
-            // Grows with what arrives, not with what is announced.
-            request.clear();
-            let mut whole = (&mut stream).take(length as u64);
-            let read = timeout(WHOLE, whole.read_to_end(&mut request)).await??;
-            if read < length {
-                return Ok(());
-            }
-            if self.answer(&request, &mut scratch).await.is_err() {
-                return Ok(());
+            if unread.is_empty() {
+                unread = Vec::new();
+                deadline = Instant::now() + self.shared.limits.idle;
+            } else if began {
+                deadline = Instant::now() + WHOLE;
             }
         }
-        Ok(())
     }
 
-    /// The length of the next message; `None` when the client ends or falls silent with nothing under way.
-    async fn next_length(&self, stream: &mut BufReader<OwnedReadHalf>) -> io::Result<Option<usize>> {
-        let first = loop {
-            match timeout(self.shared.limits.idle, stream.read_u8()).await {
-                Ok(Ok(octet)) => break octet,
-                Ok(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
-                Ok(Err(error)) => return Err(error),
-                // RFC 7766 §6.2.3: idle is who has nothing under way.
-                Err(_) if self.busy.load(Ordering::Relaxed) > 0 => {}
-                Err(_) => return Ok(None),
+    /// Answers all messages in `octets` that are whole; what is left of them.
+    async fn answer_all<'o>(&mut self, mut octets: &'o [u8]) -> io::Result<(Found, &'o [u8])> {
+        while let Some((length, behind)) = octets.split_first_chunk::<2>() {
+            let length = usize::from(u16::from_be_bytes(*length));
+            if length < HEADER {
+                return Ok((Found::End, octets));
             }
-        };
-        let second = timeout(WHOLE, stream.read_u8()).await??;
-        Ok(Some(usize::from(u16::from_be_bytes([first, second]))))
+            let Some((request, rest)) = behind.split_at_checked(length) else { break };
+            if !self.answer(request) {
+                return Ok((Found::End, rest));
+            }
+            octets = rest;
+            if self.answers.len() >= WRITE {
+                self.flush().await?;
+            }
+        }
+        Ok((Found::Nothing, octets))
     }
 
-    /// Answers a request; an error when the client does not take answers any more.
-    async fn answer(&self, request: &[u8], scratch: &mut Scratch) -> Result<(), ()> {
+    /// Answers a request; false when it asks too much.
+    fn answer(&mut self, request: &[u8]) -> bool {
         let client = Client { addr: self.peer, transport: Transport::Tcp };
         let mut outcome = Outcome::Silence;
-        let message = {
-            // The table is let go before the task waits.
-            let batch = self.shared.respond.batch();
-            frame(|message| outcome = batch.any(request, client, scratch, message))
-        };
-        match outcome {
-            Outcome::Silence => Ok(()),
-            Outcome::Transfer(transfer) => {
-                if self.busy.load(Ordering::Relaxed) >= TRANSFERS {
-                    return Err(());
-                }
-                let (busy, out) = (Busy::with(&self.busy), self.out.clone());
-                let (peer, places) = (self.peer, Arc::clone(&self.shared.transfers));
-                tokio::spawn(async move {
-                    if sending::send(*transfer, peer, places, out.clone()).await.is_err() {
-                        // RFC 5936 §2.2.1: a transfer that cannot go on is ended by closing.
-                        let _ = out.send(Vec::new()).await;
-                    }
-                    drop(busy);
-                });
-                Ok(())
-            }
-            Outcome::Reply | Outcome::Notify { .. } => self.out.send(message).await.map_err(drop),
+        // Table and zone are let go before the task waits.
+        let batch = self.shared.respond.batch();
+        SCRATCH.with_borrow_mut(|scratch| {
+            frame_into(&mut self.answers, |out| outcome = batch.any(request, client, scratch, out));
+        });
+        let Outcome::Transfer(transfer) = outcome else { return true };
+        if self.transfers() >= TRANSFERS {
+            return false;
         }
+        if let Some(out) = self.kept.clone() {
+            let (peer, places) = (self.peer, Arc::clone(&self.shared.transfers));
+            tokio::spawn(async move {
+                if sending::send(*transfer, peer, places, &out).await.is_err() {
+                    // RFC 5936 §2.2.1: a transfer that cannot go on is ended by closing.
+                    let _ = out.send(Vec::new()).await;
+                }
+            });
+        }
+        true
+    }
+
+    /// Transfers under way.
+    fn transfers(&self) -> usize {
+        self.out.strong_count().saturating_sub(usize::from(self.kept.is_some()))
+    }
+
+    /// Nothing more is taken; what was asked before is still answered.
+    async fn end(mut self) -> io::Result<()> {
+        self.kept = None;
+        while let Some(message) = self.queue.recv().await {
+            self.send(&message).await?;
+        }
+        self.stream.shutdown().await
+    }
+
+    /// Writes the answers collected.
+    async fn flush(&mut self) -> io::Result<()> {
+        let answers = std::mem::take(&mut self.answers);
+        write_whole(&mut self.stream, &answers).await
+    }
+
+    /// Writes a message of a transfer; the empty one says that it cannot go on.
+    async fn send(&mut self, message: &[u8]) -> io::Result<()> {
+        if message.is_empty() {
+            return Err(io::ErrorKind::ConnectionAborted.into());
+        }
+        write_whole(&mut self.stream, message).await
     }
 }
 
-/// Something is under way, however it ends.
-struct Busy(Arc<AtomicUsize>);
-
-impl Busy {
-    fn with(count: &Arc<AtomicUsize>) -> Busy {
-        count.fetch_add(1, Ordering::Relaxed);
-        Busy(Arc::clone(count))
+/// Appends a message with its length before it (RFC 1035 §4.2.2), or nothing when nothing was written.
+fn frame_into(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
+    let from = out.len();
+    out.extend_from_slice(&[0, 0]);
+    write(out);
+    match u16::try_from(out.len() - from - 2) {
+        Ok(length) if length > 0 => out[from..from + 2].copy_from_slice(&length.to_be_bytes()),
+        _ => out.truncate(from),
     }
 }
 
-impl Drop for Busy {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-/// A message with its length before it (RFC 1035 §4.2.2); empty when nothing was written.
+/// A message with its length before it; empty when nothing was written.
 pub(super) fn frame(write: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
     let mut message = Vec::with_capacity(514);
-    message.extend_from_slice(&[0, 0]);
-    write(&mut message);
-    match u16::try_from(message.len() - 2) {
-        Ok(length) if length > 0 => message[..2].copy_from_slice(&length.to_be_bytes()),
-        _ => message.clear(),
-    }
+    frame_into(&mut message, write);
     message
 }
 
-/// Writes messages whole, in the order of the queue; an empty one, or a client that does not read, ends it.
-async fn write(mut stream: OwnedWriteHalf, mut queue: Receiver<Vec<u8>>) {
-    while let Some(message) = queue.recv().await {
-        if message.is_empty() || !write_whole(&mut stream, &message).await {
-            return;
-        }
-    }
-    // Nobody waits for the outcome of a polite end.
-    let _ = stream.shutdown().await;
-}
-
-async fn write_whole(stream: &mut OwnedWriteHalf, mut rest: &[u8]) -> bool {
+/// Writes all of it, unless the client does not read.
+async fn write_whole(stream: &mut TcpStream, mut rest: &[u8]) -> io::Result<()> {
     while !rest.is_empty() {
-        match timeout(STALL, stream.write(rest)).await {
-            Ok(Ok(written)) if written > 0 => rest = rest.get(written..).unwrap_or_default(),
-            _ => return false,
+        match timeout(STALL, stream.write(rest)).await?? {
+            0 => return Err(io::ErrorKind::WriteZero.into()),
+            written => rest = rest.get(written..).unwrap_or_default(),
         }
     }
-    true
+    Ok(())
 }
 
 #[cfg(test)]
@@ -180,5 +234,9 @@ mod tests {
     fn a_frame_has_its_length_before_it() {
         assert_eq!(frame(|message| message.extend_from_slice(b"abc")), b"\x00\x03abc");
         assert!(frame(|_| {}).is_empty());
+        let mut two = frame(|message| message.push(1));
+        frame_into(&mut two, |_| {});
+        frame_into(&mut two, |message| message.push(2));
+        assert_eq!(two, [0, 1, 1, 0, 1, 2]);
     }
 }

@@ -25,7 +25,7 @@ pub(super) async fn send(
     request: TransferRequest,
     peer: std::net::SocketAddr,
     places: Arc<Semaphore>,
-    out: Sender<Vec<u8>>,
+    out: &Sender<Vec<u8>>,
 ) -> Result<(), ()> {
     let Ok(Ok(_place)) = timeout(PLACE, places.acquire()).await else {
         let detail = format!("no place within {} s: `transfers-out` is reached", PLACE.as_secs());
@@ -45,7 +45,7 @@ pub(super) async fn send(
     let told = Told::of(&request);
     let mut outgoing = outgoing(request);
     let began = Instant::now();
-    let result = stream(&mut outgoing, began, &out).await;
+    let result = stream(&mut outgoing, began, out).await;
     told.say(peer, &outgoing, began, result.as_ref().err());
     result.map_err(drop)
 }
