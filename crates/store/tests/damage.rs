@@ -10,7 +10,7 @@ use std::io::{self, Read, Write};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use secondo_store::{Confirmation, Disk, Durability, Fill, Folder, Opened, Store};
+use secondo_store::{Confirmation, Disk, Durability, Fill, Folder, Notice, Opened, Store};
 use secondo_wire::Serial;
 use secondo_zone::Zone;
 use world::*;
@@ -53,6 +53,24 @@ impl Truth {
         }
         opened.restored.len()
     }
+
+    /// Whether all versions that are said to be kept are what they were; returns how many there are beside the newest.
+    fn check_histories(&self, store: &Store, opened: &Opened, what: &str) -> usize {
+        let mut kept = 0;
+        for restored in &opened.restored {
+            let zone = restored.committed.zone();
+            // A zone whose rows are lost altogether only now is none that is kept.
+            let Some(history) = history(store, &zone.apex().to_string()) else { continue };
+            for serial in history.serials() {
+                let made =
+                    history.version(zone, serial).unwrap_or_else(|error| panic!("{what}: {serial}: {error}"));
+                let known = self.versions.iter().any(|known| *known == made);
+                assert!(known, "{what}: an unknown version {serial}");
+            }
+            kept += history.serials().count() - 1;
+        }
+        kept
+    }
 }
 
 /// A state directory with small zones and a large one with a journal, as a kill leaves it: with all of it in the log,
@@ -67,13 +85,13 @@ fn scene() -> (Truth, Vec<Files>) {
     }
     truth.commit(&store, &large("large.example.", 1), None, 20);
     truth.commit(&store, &large("large.example.", 2), Some(&large("large.example.", 1)), 21);
-    truth.commit(&store, &small("a.example.", 2), None, 30);
+    truth.commit(&store, &small("a.example.", 2), Some(&small("a.example.", 1)), 30);
     truth.confirm(&store, "b.example.", 7, 40);
     scenes.push(snapshot(folder.path()));
     drop(store);
     // Now all is in the database; a little goes into a new log.
     let (store, _) = open(folder.path());
-    truth.commit(&store, &small("c.example.", 10), None, 50);
+    truth.commit(&store, &small("c.example.", 10), Some(&small("c.example.", 9)), 50);
     truth.commit(&store, &large("large.example.", 3), Some(&large("large.example.", 2)), 51);
     truth.confirm(&store, "a.example.", 2, 60);
     scenes.push(snapshot(folder.path()));
@@ -94,14 +112,16 @@ fn survive(truth: &Truth, files: &Files, what: &str) -> usize {
         let sound = found == 4 && opened.restored.iter().all(|restored| restored.confirmation.is_some());
         // A log that ends early cannot be told from one that was never longer.
         assert!(sound || !opened.damages.is_empty() || what.contains("-wal"), "{what}: nothing was said");
+        truth.check_histories(&store, &opened, what);
         let committed = commit(&store, full(&small("new.example.", 1)), 70);
         assert_eq!(*committed.durability(), Durability::Durable, "{what}");
         found
     };
-    let (_store, mut opened) = open(folder.path());
+    let (store, mut opened) = open(folder.path());
     assert_eq!(opened.refused, None, "{what}");
     let new = opened.restored.iter().position(|r| *r.committed.zone().apex() == name("new.example."));
     opened.restored.remove(new.unwrap_or_else(|| panic!("{what}: what was written since is gone")));
+    truth.check_histories(&store, &opened, what);
     assert!(
         truth.check(&opened, what) >= found,
         "{what}: more was lost at the second start: {:?}",
@@ -239,6 +259,68 @@ fn one_damaged_row_costs_its_own_zone_and_that_one_is_named() {
         assert_eq!(opened.damages[0].zone, Some(b));
     }
     assert!(gone >= 2 && unconfirmed >= 1, "facts, image and confirmation: {gone}, {unconfirmed}");
+}
+
+#[test]
+fn a_damaged_step_costs_the_versions_before_it_and_no_more() {
+    let folder = tempfile::tempdir().unwrap();
+    let (versions, mut truth) = ((1..6).map(|serial| small("a.example.", serial)), Truth::default());
+    truth.versions = versions.collect();
+    {
+        let (store, _) = open(folder.path());
+        commit(&store, full(&truth.versions[0]), 1);
+        for pair in truth.versions.windows(2) {
+            commit(&store, incremental(&pair[0], &pair[1]), 1);
+        }
+    }
+    let scene = files(folder.path());
+    let rows: Vec<(i64, Vec<u8>)> = {
+        let db = rusqlite::Connection::open(folder.path().join("secondo.db")).unwrap();
+        let mut statement = db.prepare("SELECT id, step FROM journal ORDER BY id").unwrap();
+        let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+        rows.map(Result::unwrap).collect()
+    };
+    assert_eq!(rows.len(), 4);
+    for (place, (id, step)) in rows.iter().enumerate() {
+        // `None`: the row is missing.
+        for at in offsets(step.len(), place, 11).map(Some).chain([None]) {
+            let what = format!("step {place}, octet {at:?}");
+            let folder = tempfile::tempdir().unwrap();
+            lay(folder.path(), &scene);
+            let db = rusqlite::Connection::open(folder.path().join("secondo.db")).unwrap();
+            let changed = if let Some(at) = at {
+                let mut step = step.clone();
+                step[at] ^= 1 << (at % 8);
+                db.execute("UPDATE journal SET step=? WHERE id=?", rusqlite::params![step, id])
+            } else {
+                db.execute("DELETE FROM journal WHERE id=?", [id])
+            };
+            assert_eq!(changed.unwrap(), 1);
+            drop(db);
+            let (tell, told) = std::sync::mpsc::channel();
+            let notice = move |notice| tell.send(notice).unwrap();
+            let (store, opened) = Store::open(folder.path(), [7; 16], |_| true, notice).unwrap();
+            assert!(opened.damages.is_empty(), "{what}");
+            let found = &opened.restored[0];
+            assert_eq!(content(found.committed.zone()), content(&truth.versions[4]), "{what}");
+            assert!(found.confirmation.is_some());
+            assert_eq!(truth.check_histories(&store, &opened, &what), 3 - place, "{what}");
+            let said = told.try_iter().filter(
+                |notice| matches!(notice, Notice::Damaged(damage) if damage.zone == Some(name("a.example."))),
+            );
+            assert_eq!(said.count(), 1, "{what}");
+            // It is said once: what is left is whole.
+            assert_eq!(truth.check_histories(&store, &opened, &what), 3 - place, "{what}");
+            drop(store);
+            assert_eq!(told.try_iter().count(), 0);
+            let (store, opened) = open(folder.path());
+            assert_eq!(truth.check_histories(&store, &opened, &what), 3 - place, "{what}");
+            // And goes on.
+            let next = small("a.example.", 6);
+            commit(&store, incremental(&truth.versions[4], &next), 1);
+            assert_eq!(serials(&store, "a.example.").len(), 5 - place, "{what}");
+        }
+    }
 }
 
 /// A disk that fails, or loses power, at the nth thing it is asked to do. Without power nothing reaches the folder any

@@ -18,12 +18,14 @@ const APEXES: [&str; 3] = ["example.", "Sub.example.", "other.test."];
 /// Something asked of the store, or done to it.
 #[derive(Clone, Debug)]
 enum Step {
-    /// A version of that zone: with so many large owners, by its difference if that can be.
+    /// A version of that zone: with so many large owners, of which some are other ones (from where, how many, value); by
+    /// its difference if that can be.
     Commit {
         zone: usize,
         size: u32,
-        changed: (u32, u8),
+        changed: (u32, u32, u8),
         incremental: bool,
+        keep: u32,
     },
     Confirm {
         zone: usize,
@@ -35,6 +37,10 @@ enum Step {
         zone: usize,
     },
     Purge,
+    /// Earlier versions of that zone are asked for.
+    History {
+        zone: usize,
+    },
     /// Ended cleanly and opened again.
     Reopen,
     /// Killed and opened again; what was asked was answered before, or not.
@@ -43,12 +49,20 @@ enum Step {
     },
 }
 
+fn keep() -> impl Strategy<Value = u32> {
+    prop_oneof![1 => Just(0), 4 => 1..8u32, 1 => Just(100_000)]
+}
+
 fn step() -> impl Strategy<Value = Step> {
     let zone = 0..APEXES.len();
     let size = prop_oneof![3 => 0..20u32, 2 => 300..320u32];
+    let changed = (0..40u32, prop_oneof![3 => Just(1), 1 => 1..160u32], any::<u8>());
     prop_oneof![
-        8 => (zone.clone(), size, (0..40u32, any::<u8>()), any::<bool>())
-            .prop_map(|(zone, size, changed, incremental)| Step::Commit { zone, size, changed, incremental }),
+        9 => (zone.clone(), size, changed, prop::bool::weighted(0.8), keep())
+            .prop_map(|(zone, size, changed, incremental, keep)| {
+                Step::Commit { zone, size, changed, incremental, keep }
+            }),
+        2 => zone.clone().prop_map(|zone| Step::History { zone }),
         3 => zone.clone().prop_map(|zone| Step::Confirm { zone }),
         1 => zone.clone().prop_map(|zone| Step::Retire { zone }),
         1 => zone.prop_map(|zone| Step::Unretire { zone }),
@@ -63,6 +77,8 @@ fn step() -> impl Strategy<Value = Step> {
 struct Model {
     /// All versions asked for, oldest first.
     versions: Vec<Zone>,
+    /// Of each, how many before it must be there beside it, and how many were wanted at most.
+    kept: Vec<(usize, u32)>,
     /// Confirmations asked for.
     confirmations: Vec<Confirmation>,
     /// How many versions and confirmations were answered as durable: nothing older may come back.
@@ -97,6 +113,34 @@ impl Model {
         Ok(())
     }
 
+    /// Whether the versions before the newest are what they were, and as many as should be.
+    fn check_history(&self, store: &Store, apex: &str, purged: bool) -> Result<(), TestCaseError> {
+        let (Some(current), Some(&(least, keep))) = (self.versions.last(), self.kept.last()) else {
+            return Ok(());
+        };
+        let Some(history) = history(store, apex) else {
+            prop_assert!(purged, "the history is gone");
+            return Ok(());
+        };
+        let serials: Vec<Serial> = history.serials().collect();
+        let versions = &self.versions[self.versions.len().saturating_sub(serials.len())..];
+        prop_assert!(serials.iter().eq(versions.iter().map(Zone::serial).collect::<Vec<_>>().iter()));
+        prop_assert!(
+            serials.len() > if purged { 0 } else { least },
+            "{} kept, not {least}",
+            serials.len() - 1
+        );
+        if current.counts().wire_bytes < 50_000 {
+            prop_assert!(serials.len() - 1 <= keep as usize, "{} kept, {keep} wanted", serials.len() - 1);
+        }
+        for version in versions {
+            let made = history.version(current, version.serial()).unwrap();
+            prop_assert!(made == *version, "another version comes back");
+            prop_assert_eq!(content(&made), content(version));
+        }
+        Ok(())
+    }
+
     /// The store took up what came back: older things are of no account now.
     fn resume(&mut self, restored: Option<&Restored>) {
         let Some(restored) = restored else {
@@ -106,6 +150,7 @@ impl Model {
         let serial = restored.committed.zone().serial();
         let known = self.versions.iter().position(|version| version.serial() == serial).unwrap();
         self.versions.truncate(known + 1);
+        self.kept.truncate(known + 1);
         let known =
             self.confirmations.iter().position(|asked| Some(*asked) == restored.confirmation).unwrap();
         self.confirmations.truncate(known + 1);
@@ -129,23 +174,27 @@ fn live(steps: Vec<Step>) -> Result<(), TestCaseError> {
     for step in steps {
         clock += 1;
         match step {
-            Step::Commit { zone: index, size, changed: (owner, value), incremental: asked } => {
+            Step::Commit { zone: index, size, changed: (owner, count, value), incremental: asked, keep } => {
                 serial = serial.wrapping_add(1);
                 let model = &mut models[index];
                 let mut owners: BTreeMap<u32, (u8, u8)> =
                     (0..size).map(|number| (number, (250, 1))).collect();
-                owners.insert(owner, (value, value));
+                owners.extend((owner..owner + count).map(|number| (number, (value, value))));
                 let new = zone(APEXES[index], serial, &owners);
-                let checked = match model.versions.last().filter(|_| asked) {
-                    Some(old) => incremental(old, &new),
-                    None => full(&new),
+                let (checked, before) = match model.versions.last().filter(|_| asked) {
+                    Some(old) => {
+                        let before = model.kept.last().filter(|_| !model.purged);
+                        (incremental(old, &new), before.map_or(0, |kept| kept.0 + 1))
+                    }
+                    None => (full(&new), 0),
                 };
+                model.kept.push((before.min(keep as usize), keep));
                 let confirmation = confirmation(Serial(serial), clock);
                 model.versions.push(new);
                 model.confirmations.push(confirmation);
                 let counts = (model.versions.len(), model.confirmations.len());
                 let durable = Arc::clone(&model.durable);
-                store.commit(checked, confirmation, 4, move |committed| {
+                store.commit(checked, confirmation, keep, move |committed| {
                     assert_eq!(*committed.durability(), Durability::Durable);
                     *durable.lock().unwrap() = counts;
                 });
@@ -172,7 +221,15 @@ fn live(steps: Vec<Step>) -> Result<(), TestCaseError> {
             }
             Step::Purge => {
                 store.purge(clock);
-                models.iter_mut().for_each(|model| model.purged |= model.retired);
+                for model in models.iter_mut().filter(|model| model.retired) {
+                    // From here on a difference may lead on from nothing, even one that still waits for a page file.
+                    model.purged = true;
+                    model.kept.iter_mut().for_each(|kept| kept.0 = 0);
+                }
+            }
+            Step::History { zone } => {
+                let model = &models[zone];
+                model.check_history(&store, APEXES[zone], model.purged)?;
             }
             Step::Reopen | Step::Kill { .. } => {
                 if let Step::Kill { answered } = step {
@@ -205,6 +262,7 @@ fn live(steps: Vec<Step>) -> Result<(), TestCaseError> {
                         opened.restored.iter().find(|restored| *restored.committed.zone().apex() == apex);
                     model.check(restored)?;
                     model.resume(restored);
+                    model.check_history(&store, &apex.to_string(), false)?;
                 }
                 store.unretire(APEXES.map(name).into());
             }

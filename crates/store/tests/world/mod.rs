@@ -7,7 +7,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::mpsc::channel;
 
-use secondo_store::{Committed, Confirmation, Opened, Restored, Store};
+use secondo_store::{Committed, Confirmation, History, Opened, Restored, Store};
 use secondo_transfer::{
     Arrived, Asked, Candidate, CheckedZone, Outgoing, Policy, Request, Session, Step, Want, check,
 };
@@ -164,12 +164,32 @@ pub(crate) fn open(folder: &Path) -> (Store, Opened) {
     Store::open(folder, [7; 16], |_| true, |_| {}).unwrap()
 }
 
+/// How many earlier versions are kept when a test does not say.
+pub(crate) const KEEP: u32 = 4;
+
 /// Commits and waits for the answer.
 pub(crate) fn commit(store: &Store, checked: CheckedZone, wall: u64) -> Committed {
+    commit_keeping(store, checked, wall, KEEP)
+}
+
+/// Commits with so many earlier versions and waits for the answer.
+pub(crate) fn commit_keeping(store: &Store, checked: CheckedZone, wall: u64, keep: u32) -> Committed {
     let (tell, told) = channel();
     let confirmation = confirmation(checked.zone().serial(), wall);
-    store.commit(checked, confirmation, 4, move |committed| tell.send(committed).unwrap());
+    store.commit(checked, confirmation, keep, move |committed| tell.send(committed).unwrap());
     told.recv().unwrap()
+}
+
+/// Asks for what leads back from a zone and waits for it.
+pub(crate) fn history(store: &Store, apex: &str) -> Option<History> {
+    let (tell, told) = channel();
+    store.history(&name(apex), move |found| tell.send(found).unwrap());
+    told.recv().unwrap()
+}
+
+/// The serials kept of a zone, oldest first.
+pub(crate) fn serials(store: &Store, apex: &str) -> Vec<u32> {
+    history(store, apex).map(|history| history.serials().map(|serial| serial.0).collect()).unwrap_or_default()
 }
 
 /// Confirms and waits for the answer.
