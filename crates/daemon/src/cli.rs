@@ -1,12 +1,13 @@
 //! The command line: definitions, and what each command does with the answer.
 
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
 use crate::config;
-use crate::control::{ClientError, Command, Request, Response, ask};
+use crate::control::{ClientError, Command, Request, Response, ask, read};
 use crate::table;
 
 /// A secondary DNS server: takes zones from a primary, keeps them true, answers from them until they expire.
@@ -41,6 +42,33 @@ enum Commands {
     Refresh(OnZones),
     /// Fetch whole zones now, whatever their serial; the current version is served meanwhile
     Retransfer(OnZones),
+    /// Write a zone as a master file to standard output
+    ///
+    /// It loads unchanged into BIND, NSD and Knot DNS: a comment with the serial and the number of records, the SOA, then
+    /// all records in canonical order, one a line, with absolute names.
+    Dump {
+        /// The zone
+        zone: String,
+        /// The kept version with this serial, not the one served
+        #[arg(long)]
+        serial: Option<u32>,
+        #[command(flatten)]
+        socket: Socket,
+    },
+    /// Show what changed between two kept versions of a zone
+    ///
+    /// The lines are those of a master file, behind `- ` what only FROM has, behind `+ ` what only TO has; the SOAs come
+    /// first, then the rest in canonical order of owners. How many earlier versions are kept, `keep-versions` says.
+    Diff {
+        /// The zone
+        zone: String,
+        /// The serial to begin with; when left out, the last one kept before that served
+        from: Option<u32>,
+        /// The serial to end with; when left out, the one served
+        to: Option<u32>,
+        #[command(flatten)]
+        socket: Socket,
+    },
     /// Read the configuration again: all or nothing
     Reload {
         /// Tell what would change, change nothing
@@ -114,6 +142,12 @@ pub fn main() -> ExitCode {
         }
         Commands::Refresh(on) => on.order(Command::Refresh),
         Commands::Retransfer(on) => on.order(Command::Retransfer),
+        Commands::Dump { zone, serial, socket } => {
+            listing(&socket, &Request { serial, ..Request::new(Command::Dump, vec![zone]) })
+        }
+        Commands::Diff { zone, from, to, socket } => {
+            listing(&socket, &Request { from, to, ..Request::new(Command::Diff, vec![zone]) })
+        }
         Commands::Reload { dry_run, socket } => {
             let request = Request { dry_run, ..Request::new(Command::Reload, Vec::new()) };
             order(&socket, &request, |response| reloaded(response, dry_run))
@@ -154,18 +188,43 @@ fn check(path: &Path) -> u8 {
 
 /// Sends `request`; `tell` prints a good answer and gives the exit code.
 fn order(socket: &Socket, request: &Request, tell: impl FnOnce(Response) -> u8) -> u8 {
-    let response = match ask(&socket.path, request) {
-        Ok(response) => response,
-        Err(error @ ClientError::Closed) if request.command == Command::Stop => {
-            // It stopped before it could say so.
-            let _ = error;
-            return exit::DONE;
+    match ask(&socket.path, request) {
+        Ok(response) => answered(response, tell),
+        // It stopped before it could say so.
+        Err(ClientError::Closed) if request.command == Command::Stop => exit::DONE,
+        Err(error) => {
+            eprintln!("secondo: {error}");
+            exit::UNREACHABLE
+        }
+    }
+}
+
+/// The same for an answer with a text ahead of it, which goes to standard output as it comes.
+fn listing(socket: &Socket, request: &Request) -> u8 {
+    let mut out = io::stdout().lock();
+    let answer = read(&socket.path, request, |piece| out.write_all(piece.as_bytes()));
+    match answer.and_then(|response| out.flush().map(|()| response).map_err(ClientError::Output)) {
+        Ok(response) => answered(response, |response| {
+            if let Some(note) = response.note {
+                eprintln!("secondo: {note}");
+            }
+            exit::DONE
+        }),
+        // A reader that has seen enough is no error.
+        Err(ClientError::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => exit::DONE,
+        Err(error @ ClientError::Output(_)) => {
+            eprintln!("secondo: {error}");
+            exit::NO
         }
         Err(error) => {
             eprintln!("secondo: {error}");
-            return exit::UNREACHABLE;
+            exit::UNREACHABLE
         }
-    };
+    }
+}
+
+/// What a whole answer comes to: what it refuses is printed, and `tell` prints a good one.
+fn answered(response: Response, tell: impl FnOnce(Response) -> u8) -> u8 {
     let Some(refusal) = &response.error else { return tell(response) };
     eprintln!("{}", refusal.message);
     match refusal.code.as_str() {
@@ -224,8 +283,7 @@ fn reloaded(response: Response, dry_run: bool) -> u8 {
 
 /// One line on standard output; a reader that went away is no error.
 fn say(line: &str) {
-    use std::io::Write;
-    let _ = writeln!(std::io::stdout(), "{line}");
+    let _ = writeln!(io::stdout(), "{line}");
 }
 
 #[cfg(test)]
@@ -239,5 +297,9 @@ mod tests {
         assert!(Cli::try_parse_from(["secondo", "refresh"]).is_err());
         assert!(Cli::try_parse_from(["secondo", "refresh", "--all"]).is_ok());
         assert!(Cli::try_parse_from(["secondo", "run"]).is_err());
+        assert!(Cli::try_parse_from(["secondo", "diff", "a.test", "1", "2"]).is_ok());
+        assert!(Cli::try_parse_from(["secondo", "diff", "a.test", "1", "2", "3"]).is_err());
+        assert!(Cli::try_parse_from(["secondo", "dump", "a.test", "--serial", "4294967296"]).is_err());
+        assert!(Cli::try_parse_from(["secondo", "dump"]).is_err());
     }
 }

@@ -14,6 +14,7 @@ pub mod config;
 pub mod control;
 mod downstream;
 mod event;
+mod listing;
 mod notices;
 mod primary;
 mod publish;

@@ -1,4 +1,4 @@
-//! The asking end: one request, one answer, without a runtime.
+//! The asking end: one request, one answer and perhaps a text ahead of it, without a runtime.
 
 use std::io::{self, BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
@@ -15,6 +15,9 @@ pub enum ClientError {
     /// It went away while we waited.
     #[error("the daemon closed the connection without an answer")]
     Closed,
+    /// What it said could not be passed on.
+    #[error("the answer cannot be written: {0}")]
+    Output(io::Error),
     /// The answer is none.
     #[error("the daemon's answer cannot be read: {0}")]
     Malformed(#[from] serde_json::Error),
@@ -22,16 +25,32 @@ pub enum ClientError {
 
 /// Sends `request` to the daemon at `socket` and waits for the answer.
 pub fn ask(socket: &Path, request: &Request) -> Result<Response, ClientError> {
+    read(socket, request, |_| Ok(()))
+}
+
+/// The same; `take` is given what comes ahead of the answer, piece by piece. An error of its own ends the conversation.
+pub fn read(
+    socket: &Path,
+    request: &Request,
+    mut take: impl FnMut(&str) -> io::Result<()>,
+) -> Result<Response, ClientError> {
     let unreachable = |error| ClientError::Unreachable(socket.into(), error);
     let mut stream = UnixStream::connect(socket).map_err(unreachable)?;
     let mut line = serde_json::to_vec(request)?;
     line.push(b'\n');
     // It may refuse a request before it has read all of it: what it says then is worth more than our error.
     let written = stream.write_all(&line);
-    let mut answer = Vec::new();
-    let read = BufReader::new(stream).read_until(b'\n', &mut answer);
-    match read {
-        Ok(n) if n > 0 => Ok(serde_json::from_slice(&answer)?),
-        _ => written.map_err(unreachable).and(Err(ClientError::Closed)),
+    let mut reading = BufReader::new(stream);
+    loop {
+        line.clear();
+        match reading.read_until(b'\n', &mut line) {
+            Ok(_) if line.ends_with(b"\n") => {}
+            _ => return written.map_err(unreachable).and(Err(ClientError::Closed)),
+        }
+        let response: Response = serde_json::from_slice(&line)?;
+        match &response.text {
+            Some(piece) => take(piece).map_err(ClientError::Output)?,
+            None => return Ok(response),
+        }
     }
 }

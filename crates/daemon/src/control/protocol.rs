@@ -1,4 +1,8 @@
 //! The objects on the line. Field names are a contract.
+//!
+//! Each request is answered by one line, and those of `dump` and `diff` before it by any number of lines
+//! `{"text":"…"}`: whole lines of text, some 32 KiB at once. The line without `text` is the last one; when it holds an
+//! `error`, what came before is not whole.
 
 use serde::{Deserialize, Serialize};
 
@@ -23,6 +27,15 @@ pub struct Request {
     /// `reload`: tell what would change, change nothing.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub dry_run: bool,
+    /// `dump`: the kept version with this serial; the one served when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub serial: Option<u32>,
+    /// `diff`: the kept version to begin with; the last one before `to` when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<u32>,
+    /// `diff`: the kept version to end with; the one served when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<u32>,
 }
 
 /// What a request wants done.
@@ -35,6 +48,10 @@ pub enum Command {
     Refresh,
     /// Fetch whole zones now.
     Retransfer,
+    /// One version of one zone as a master file.
+    Dump,
+    /// The difference between two versions of one zone.
+    Diff,
     /// Read the configuration again.
     Reload,
     /// End the daemon.
@@ -44,7 +61,17 @@ pub enum Command {
 impl Request {
     /// A request without options.
     pub fn new(command: Command, zones: Vec<String>) -> Request {
-        Request { command, zones, all: false, problems: false, no_wait: false, dry_run: false }
+        Request {
+            command,
+            zones,
+            all: false,
+            problems: false,
+            no_wait: false,
+            dry_run: false,
+            serial: None,
+            from: None,
+            to: None,
+        }
     }
 }
 
@@ -72,12 +99,27 @@ pub struct Response {
     /// `reload`: settings that hold only after a restart.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub after_restart: Vec<String>,
+    /// `dump`, `diff`: a piece of the text, in lines ahead of the last one, which has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+    /// `dump`, `diff`: the serial of the version, or of the later one of the two.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub serial: Option<u32>,
+    /// `diff`: the serial of the version that it leads from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from_serial: Option<u32>,
+    /// `dump`, `diff`: how many records the text has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub records: Option<u64>,
+    /// What a person should know about an answer that is good as such.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
 }
 
 /// Why a request could not be done.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refusal {
-    /// `bad-request`, `no-such-zone` or `bad-configuration`.
+    /// `bad-request`, `no-such-zone`, `bad-configuration`, `busy`, `stopping`, `never-loaded`, `not-kept` or `damaged`.
     pub code: String,
     /// For people; one line a problem.
     pub message: String,

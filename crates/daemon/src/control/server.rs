@@ -10,14 +10,15 @@ use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Interest};
 use tokio::net::unix::OwnedWriteHalf;
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::timeout;
 
-use super::{MAX_LINE, Request, Response};
+use super::{MAX_LINE, Request, Response, Text};
 
 /// Connections at once; more wait.
 const CLIENTS: usize = 32;
-/// How long a client may take to ask: those who forgot to end must not use up the places.
+/// How long a client may take to ask, and to read a piece of what it asked for: those who forgot to end must not use up
+/// the places.
 const IDLE: Duration = Duration::from_secs(600);
 /// How often it is looked whether one who waits is still there.
 const LOOK: Duration = Duration::from_secs(1);
@@ -27,6 +28,8 @@ const LOOK: Duration = Duration::from_secs(1);
 pub struct Ask {
     /// What is asked.
     pub request: Request,
+    /// What is said ahead of the answer, by those commands that have much to say.
+    pub text: Text,
     /// Where the answer goes; dropped unanswered when the daemon stops.
     pub answer: oneshot::Sender<Response>,
 }
@@ -78,6 +81,36 @@ async fn gone(writing: &OwnedWriteHalf) {
     }
 }
 
+/// Waits for an answer; the text ahead of it is passed on as it comes, and is made no faster than the client reads it.
+/// `None`: the client went away.
+async fn pass_on(
+    mut pieces: mpsc::Receiver<String>,
+    answered: oneshot::Receiver<Response>,
+    writing: &mut OwnedWriteHalf,
+) -> io::Result<Option<Response>> {
+    loop {
+        let piece = tokio::select! {
+            piece = pieces.recv() => piece,
+            () = gone(writing) => return Ok(None),
+        };
+        let Some(text) = piece else { break };
+        say(writing, &Response { text: Some(text), ..Response::default() }).await?;
+    }
+    tokio::select! {
+        answered = answered => {
+            Ok(Some(answered.unwrap_or_else(|_| Response::refused("stopping", "the daemon is stopping"))))
+        }
+        () = gone(writing) => Ok(None),
+    }
+}
+
+/// Writes one line.
+async fn say(writing: &mut OwnedWriteHalf, response: &Response) -> io::Result<()> {
+    let mut line = serde_json::to_vec(response)?;
+    line.push(b'\n');
+    timeout(IDLE, writing.write_all(&line)).await?
+}
+
 async fn converse(stream: UnixStream, forward: impl Fn(Ask)) -> io::Result<()> {
     let (reading, mut writing) = stream.into_split();
     let mut reading = BufReader::new(reading);
@@ -94,20 +127,18 @@ async fn converse(stream: UnixStream, forward: impl Fn(Ask)) -> io::Result<()> {
         } else {
             match serde_json::from_slice(&line) {
                 Ok(request) => {
+                    let (text, pieces) = Text::new();
                     let (answer, answered) = oneshot::channel();
-                    forward(Ask { request, answer });
-                    tokio::select! {
-                        answered = answered => answered
-                            .unwrap_or_else(|_| Response::refused("stopping", "the daemon is stopping")),
-                        () = gone(&writing) => return Ok(()),
+                    forward(Ask { request, text, answer });
+                    match pass_on(pieces, answered, &mut writing).await? {
+                        Some(response) => response,
+                        None => return Ok(()),
                     }
                 }
                 Err(error) => Response::refused("bad-request", error.to_string()),
             }
         };
-        let mut out = serde_json::to_vec(&response)?;
-        out.push(b'\n');
-        writing.write_all(&out).await?;
+        say(&mut writing, &response).await?;
         if n > MAX_LINE {
             return Ok(());
         }

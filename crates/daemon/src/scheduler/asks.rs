@@ -12,28 +12,32 @@ use crate::event::Event;
 impl Scheduler {
     /// Answers a request, now or when what it asks for is done.
     pub(super) fn asked(&mut self, ask: Ask, now: Now) {
-        let Ask { request, answer } = ask;
-        let response = match request.command {
-            Command::Reload => return self.reload(Some(answer), request.dry_run),
+        let response = match ask.request.command {
+            Command::Reload => return self.reload(Some(ask.answer), ask.request.dry_run),
+            Command::Dump | Command::Diff => return self.read_versions(ask, now),
             Command::Stop => {
                 self.stopping = true;
                 Response::default()
             }
-            Command::Status => match self.chosen(&request, true) {
-                Ok(chosen) => self.status(&chosen, request.problems, now),
+            Command::Status => match self.chosen(&ask.request, true) {
+                Ok(chosen) => self.status(&chosen, ask.request.problems, now),
                 Err(refused) => *refused,
             },
-            Command::Refresh | Command::Retransfer => match self.chosen(&request, false) {
-                Ok(chosen) => return self.ask_primaries(&request, &chosen, answer, now),
+            Command::Refresh | Command::Retransfer => match self.chosen(&ask.request, false) {
+                Ok(chosen) => return self.ask_primaries(&ask.request, &chosen, ask.answer, now),
                 Err(refused) => *refused,
             },
         };
         // One who went away needs no answer.
-        let _ = answer.send(response);
+        let _ = ask.answer.send(response);
     }
 
     /// The zones of a request, in the order of their names; `all_by_default`: none named means all.
-    fn chosen(&self, request: &Request, all_by_default: bool) -> Result<Vec<ZoneId>, Box<Response>> {
+    pub(super) fn chosen(
+        &self,
+        request: &Request,
+        all_by_default: bool,
+    ) -> Result<Vec<ZoneId>, Box<Response>> {
         let refused = |code: &str, message: String| Box::new(Response::refused(code, message));
         if request.zones.is_empty() {
             if !request.all && !all_by_default {

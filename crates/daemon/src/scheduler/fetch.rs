@@ -93,9 +93,11 @@ impl Report {
     }
 }
 
-/// Fetches, checks and commits; the store's answer is the end of a job that brought a version.
+/// Fetches, checks and commits, and has so many earlier versions kept; the store's answer is the end of a job that
+/// brought a version.
 pub(super) async fn fetch(
     job: TransferJob,
+    keep: u32,
     settings: Arc<secondo_lifecycle::Settings>,
     clock: Clock,
     store: Weak<Store>,
@@ -130,7 +132,7 @@ pub(super) async fn fetch(
     if cancelled.load(Ordering::Acquire) {
         return ending.tell(Message::Fetched(ticket, Err(Fault::new(Reason::Cancelled, "no longer wanted"))));
     }
-    store.commit(checked, confirmation, 4, move |committed| {
+    store.commit(checked, confirmation, keep, move |committed| {
         ending.tell(Message::Committed(Box::new(Arrival { ticket, committed, confirmation, report })));
     });
 }

@@ -106,7 +106,7 @@ impl Scheduler {
                 let store = Arc::downgrade(&self.parts.store);
                 let ending = Ending { sender, ticket, errand: Errand::Transfer, told: false };
                 let cancelled = Arc::clone(&errand.cancelled);
-                tokio::spawn(fetch(job, lifecycle, clock, store, cancelled, ending))
+                tokio::spawn(fetch(job, settings.keep_versions, lifecycle, clock, store, cancelled, ending))
             }
         };
         errand.job = Some(job.abort_handle());

@@ -12,6 +12,7 @@ mod asks;
 mod book;
 mod fetch;
 mod jobs;
+mod kept;
 mod reload;
 mod say;
 #[cfg(test)]
@@ -41,6 +42,7 @@ use crate::respond::Respond;
 
 use book::PrimaryBook;
 use fetch::Arrival;
+use kept::Readers;
 use zones::Zone;
 
 pub(crate) use reload::Prepared;
@@ -119,6 +121,7 @@ pub(crate) struct Scheduler {
     /// Addresses whose clock is known to be wrong.
     skewed: BTreeSet<SocketAddr>,
     heralds: Heralds,
+    readers: Readers,
     next_purge: Duration,
     /// A configuration is being read.
     reloading: bool,
@@ -147,6 +150,7 @@ impl Scheduler {
             health: Health::new(),
             skewed: BTreeSet::new(),
             heralds: Heralds::default(),
+            readers: Readers::new(),
             next_purge: Duration::ZERO,
             reloading: false,
             reload_again: false,

@@ -157,9 +157,14 @@ impl Daemon {
 
     /// Starts such a command.
     pub(crate) fn ordering(&self, arguments: &[&str]) -> Ordering {
+        self.ordering_into(arguments, Stdio::piped())
+    }
+
+    /// The same, with what it says going elsewhere.
+    pub(crate) fn ordering_into(&self, arguments: &[&str], out: Stdio) -> Ordering {
         let mut command = Command::new(BINARY);
         command.args(arguments).arg("--socket").arg(self.path("control.sock"));
-        Ordering(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap())
+        Ordering(command.stdout(out).stderr(Stdio::piped()).spawn().unwrap())
     }
 
     /// One zone's `status`.
@@ -211,6 +216,17 @@ impl Ordering {
     /// Its end, which must come.
     pub(crate) fn wait(mut self) -> Ended {
         let began = Instant::now();
+        // What it says may be more than a pipe holds.
+        let reader = |stream: Option<Box<dyn Read + Send>>| {
+            thread::spawn(move || {
+                let mut text = String::new();
+                // It may have been closed.
+                stream.map(|mut stream| stream.read_to_string(&mut text).unwrap());
+                text
+            })
+        };
+        let out = reader(self.0.stdout.take().map(|s| Box::new(s) as _));
+        let err = reader(self.0.stderr.take().map(|s| Box::new(s) as _));
         while self.0.try_wait().unwrap().is_none() {
             if began.elapsed() > PATIENCE {
                 let _ = self.0.kill();
@@ -218,14 +234,21 @@ impl Ordering {
             }
             thread::sleep(Duration::from_millis(5));
         }
-        let text = |stream: Option<&mut dyn Read>| {
-            let mut text = String::new();
-            stream.unwrap().read_to_string(&mut text).unwrap();
-            text
-        };
-        let out = text(self.0.stdout.as_mut().map(|s| s as &mut dyn Read));
-        let err = text(self.0.stderr.as_mut().map(|s| s as &mut dyn Read));
+        let (out, err) = (out.join().unwrap(), err.join().unwrap());
         Ended { code: self.0.wait().unwrap().code().unwrap(), out, err }
+    }
+
+    /// Reads so many octets of what it says, and no more.
+    pub(crate) fn read_only(&mut self, octets: usize) -> String {
+        let mut text = vec![0; octets];
+        self.0.stdout.as_mut().unwrap().read_exact(&mut text).unwrap();
+        String::from_utf8(text).unwrap()
+    }
+
+    /// Closes what it speaks into, as `head` does when it has seen enough, and waits for its end.
+    pub(crate) fn close(mut self) -> Ended {
+        drop(self.0.stdout.take());
+        self.wait()
     }
 
     /// As an operator's ^C does.

@@ -9,6 +9,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(crate) const NS: u16 = 2;
 pub(crate) const SOA: u16 = 6;
+pub(crate) const IXFR: u16 = 251;
 pub(crate) const AXFR: u16 = 252;
 
 /// A name in wire form.

@@ -11,3 +11,4 @@ mod reload;
 mod tcp;
 mod transfers;
 mod udp;
+mod versions;

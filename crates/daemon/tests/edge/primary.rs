@@ -10,7 +10,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use secondo_tsig::{Algorithm, Key, KeyRing, verify_request};
 
-use crate::dns::{self, AXFR, SOA};
+use crate::dns::{self, AXFR, IXFR, SOA};
 
 /// A primary on a loopback port. Its threads end with the process.
 #[derive(Clone)]
@@ -23,6 +23,8 @@ struct State {
     /// Whose requests are answered sealed; and by how many seconds its clock is ahead.
     seal: Option<(KeyRing, AtomicU64)>,
     serial: AtomicU32,
+    /// The serial before: IXFR is answered with the difference from there, once there is one.
+    before: AtomicU32,
     /// Records of 40 kB beside the SOA and the NS.
     bulk: usize,
     transfers: AtomicUsize,
@@ -64,6 +66,7 @@ impl Primary {
         let state = Arc::new(State {
             seal: keys.map(|keys| (keys, AtomicU64::new(0))),
             serial: AtomicU32::new(1),
+            before: AtomicU32::new(0),
             bulk,
             transfers: AtomicUsize::new(0),
             probes: AtomicUsize::new(0),
@@ -85,6 +88,11 @@ impl Primary {
     /// What the zones are at from now on.
     pub(crate) fn set_serial(&self, serial: u32) {
         self.state.serial.store(serial, SeqCst);
+    }
+
+    /// The same, with a difference that leads there from where they are.
+    pub(crate) fn change(&self, serial: u32) {
+        self.state.before.store(self.state.serial.swap(serial, SeqCst), SeqCst);
     }
 
     /// Whether transfers get beyond their first message.
@@ -135,8 +143,14 @@ impl Primary {
         while let Ok(Some(request)) = dns::read(&mut stream) {
             let (opening, zone, qtype) = question(&request);
             let mut messages = VecDeque::from([answer(&opening, &[self.soa(&zone)])]);
+            let before = self.state.before.load(SeqCst);
             if qtype == SOA {
                 self.state.probes.fetch_add(1, SeqCst);
+            } else if qtype == IXFR && before > 0 {
+                self.state.transfers.fetch_add(1, SeqCst);
+                // RFC 1995 §4: nothing but the serial changed.
+                let step = [soa(&zone, before), self.soa(&zone), self.soa(&zone)];
+                messages.push_back(answer(&opening, &step));
             } else {
                 self.state.transfers.fetch_add(1, SeqCst);
                 messages.push_back(answer(&opening, &[record(&zone, 2, &dns::name("ns.test."))]));
@@ -164,13 +178,17 @@ impl Primary {
     }
 
     fn soa(&self, zone: &[u8]) -> Vec<u8> {
-        let mut rdata = [dns::name("ns.test."), dns::name("mail.test.")].concat();
-        // REFRESH, RETRY, EXPIRE, MINIMUM.
-        for number in [self.state.serial.load(SeqCst), 3600, 600, 86_400, 60] {
-            rdata.extend(number.to_be_bytes());
-        }
-        record(zone, SOA, &rdata)
+        soa(zone, self.state.serial.load(SeqCst))
     }
+}
+
+fn soa(zone: &[u8], serial: u32) -> Vec<u8> {
+    let mut rdata = [dns::name("ns.test."), dns::name("mail.test.")].concat();
+    // REFRESH, RETRY, EXPIRE, MINIMUM.
+    for number in [serial, 3600, 600, 86_400, 60] {
+        rdata.extend(number.to_be_bytes());
+    }
+    record(zone, SOA, &rdata)
 }
 
 const ANYWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
@@ -192,7 +210,7 @@ fn question(request: &[u8]) -> (Vec<u8>, Vec<u8>, u16) {
     // AA; one question.
     let mut opening = [&request[..2], &[0x84, 0, 0, 1, 0, 0, 0, 0, 0, 0]].concat();
     opening.extend(&request[12..end + 4]);
-    assert!([SOA, AXFR, 251].contains(&qtype));
+    assert!([SOA, AXFR, IXFR].contains(&qtype));
     (opening, request[12..end].to_vec(), qtype)
 }
 

@@ -1,0 +1,241 @@
+//! Kept versions as an operator reads them: `dump` and `diff`. Each is a task of its own: the disk, the work and the
+//! client's patience are not the loop's.
+
+use std::sync::{Arc, Weak};
+
+use secondo_lifecycle::Now;
+use secondo_store::{History, HistoryError, Store};
+use secondo_wire::Serial;
+use secondo_zone::{Difference, Zone};
+use tokio::sync::{Semaphore, oneshot};
+
+use super::Scheduler;
+use crate::control::{Ask, Command, Gone, Health, Request, Response, Text};
+use crate::listing;
+
+/// Texts made at once. A client that reads slowly keeps a thread and a version for as long.
+const AT_ONCE: usize = 4;
+/// Texts under way or waiting for their turn; more are refused, so that the control socket has places left.
+const AT_MOST: usize = 16;
+/// Kept serials that are named where a wrong one was.
+const NAMED: usize = 8;
+
+/// The places for those who read versions.
+#[derive(Clone, Debug)]
+pub(super) struct Readers {
+    working: Arc<Semaphore>,
+    inside: Arc<Semaphore>,
+}
+
+/// Which versions a text is about.
+#[derive(Clone, Copy, Debug)]
+enum Wanted {
+    Dump(Option<Serial>),
+    Diff(Option<Serial>, Option<Serial>),
+}
+
+/// One text to be made.
+struct Listing {
+    wanted: Wanted,
+    /// The version served, or last served.
+    served: Zone,
+    store: Weak<Store>,
+    note: Option<String>,
+}
+
+/// Why there is none.
+enum Failed {
+    Refused(Response),
+    /// Nobody reads it any more.
+    Gone,
+}
+
+impl Readers {
+    pub(super) fn new() -> Readers {
+        Readers { working: Arc::new(Semaphore::new(AT_ONCE)), inside: Arc::new(Semaphore::new(AT_MOST)) }
+    }
+}
+
+impl Scheduler {
+    /// Starts the text that was asked for.
+    pub(super) fn read_versions(&self, ask: Ask, now: Now) {
+        let Ask { request, text, answer } = ask;
+        let prepared = self.listing(&request, now).and_then(|listing| {
+            let inside = Arc::clone(&self.readers.inside).try_acquire_owned();
+            let busy = |_| Response::refused("busy", format!("{AT_MOST} others read versions already"));
+            inside.map_err(busy).map(|inside| (listing, inside)).map_err(Box::new)
+        });
+        let working = Arc::clone(&self.readers.working);
+        // One who went away needs no answer.
+        match prepared {
+            Err(refused) => drop(answer.send(*refused)),
+            Ok((listing, inside)) => drop(tokio::spawn(async move {
+                tokio::select! {
+                    // It is never closed.
+                    Ok(place) = working.acquire() => {
+                        if let Some(response) = listing.make(text).await {
+                            let _ = answer.send(response);
+                        }
+                        drop(place);
+                    }
+                    () = text.unread() => {}
+                }
+                drop(inside);
+            })),
+        }
+    }
+
+    fn listing(&self, request: &Request, now: Now) -> Result<Listing, Box<Response>> {
+        let refused = |code: &str, message: String| Box::new(Response::refused(code, message));
+        let ids = self.chosen(request, false)?;
+        let [id] = ids[..] else {
+            return Err(refused("bad-request", "name one zone".into()));
+        };
+        let zone = self.zones.get(&id).ok_or_else(|| refused("no-such-zone", "no such zone".into()))?;
+        let name = &zone.config.name;
+        let served = zone.slot.published().ok_or_else(|| {
+            refused("never-loaded", format!("{name} was never loaded: there is no version to show"))
+        })?;
+        let wanted = match request.command {
+            Command::Diff => Wanted::Diff(request.from.map(Serial), request.to.map(Serial)),
+            _ => Wanted::Dump(request.serial.map(Serial)),
+        };
+        let expired = zone.status(now).state == Health::Expired;
+        let note = expired.then(|| {
+            format!(
+                "{name} has expired: the last version, serial {}, is not answered from",
+                served.serial().0
+            )
+        });
+        Ok(Listing { wanted, served: Zone::clone(&served), store: Arc::downgrade(&self.parts.store), note })
+    }
+}
+
+impl Listing {
+    /// Makes the text; what is said at its end, `None` when nobody reads it any more.
+    async fn make(self, text: Text) -> Option<Response> {
+        let history = match self.wanted {
+            Wanted::Dump(serial) if serial.is_none_or(|serial| serial == self.served.serial()) => None,
+            _ => self.history().await,
+        };
+        // What is made here may be large: it is dropped where it was made.
+        let made = tokio::task::spawn_blocking(move || self.write(history.as_ref(), text)).await;
+        match made {
+            Ok(Ok(response)) | Ok(Err(Failed::Refused(response))) => Some(response),
+            Ok(Err(Failed::Gone)) => None,
+            Err(_) => Some(Response::refused("internal", "an error of our own")),
+        }
+    }
+
+    /// What the disk has; `None` when it has nothing, or ends.
+    async fn history(&self) -> Option<History> {
+        let (tell, told) = oneshot::channel();
+        let apex = self.served.apex();
+        // The receiver may be gone with its task when the daemon stops.
+        self.store.upgrade()?.history(apex, move |history| drop(tell.send(history)));
+        told.await.ok().flatten()
+    }
+
+    fn write(self, history: Option<&History>, mut text: Text) -> Result<Response, Failed> {
+        let served = &self.served;
+        let (serial, from_serial, records) = match self.wanted {
+            Wanted::Dump(serial) => {
+                let version = self.version(history, serial.unwrap_or(served.serial()))?;
+                (version.serial(), None, listing::zone(&version, &mut text)?)
+            }
+            Wanted::Diff(from, to) => {
+                let to = to.unwrap_or(served.serial());
+                let from = from.map_or_else(|| self.before(history, to), Ok)?;
+                let (old, new) = (self.version(history, from)?, self.version(history, to)?);
+                let difference = Difference::between(&old, &new);
+                // They may be the last to hold what is only theirs.
+                drop((old, new));
+                (to, Some(from), listing::difference(&difference, served.apex(), &mut text)?)
+            }
+        };
+        text.finish()?;
+        Ok(Response {
+            serial: Some(serial.0),
+            from_serial: from_serial.map(|from| from.0),
+            records: Some(records),
+            note: self.note,
+            ..Response::default()
+        })
+    }
+
+    /// The kept version with this serial.
+    fn version(&self, history: Option<&History>, serial: Serial) -> Result<Zone, Failed> {
+        if serial == self.served.serial() {
+            return Ok(self.served.clone());
+        }
+        let Some(history) = history else { return Err(self.not_kept(None, serial)) };
+        history.version(&self.served, serial).map_err(|error| match error {
+            HistoryError::NotKept(_) => self.not_kept(Some(history), serial),
+            HistoryError::Unrelated(_) => self.not_on_disk(),
+            damaged => {
+                let apex = self.served.apex();
+                Response::refused("damaged", format!("{apex} serial {}: {damaged}", serial.0)).into()
+            }
+        })
+    }
+
+    /// The serial of the last version before that with the serial `to`.
+    fn before(&self, history: Option<&History>, to: Serial) -> Result<Serial, Failed> {
+        let serials: Vec<Serial> = history.map(|history| history.serials().collect()).unwrap_or_default();
+        let Some(at) = serials.iter().rposition(|serial| *serial == to) else {
+            let served = to == self.served.serial();
+            return Err(if served { self.not_on_disk() } else { self.not_kept(history, to) });
+        };
+        // One with the same serial cannot be told from it.
+        let earlier = serials.iter().take(at).rfind(|serial| **serial != to);
+        earlier.copied().ok_or_else(|| {
+            let apex = self.served.apex();
+            let message =
+                format!("no version of {apex} before serial {} is kept; {}", to.0, self.kept(history));
+            Response::refused("not-kept", message).into()
+        })
+    }
+
+    fn not_kept(&self, history: Option<&History>, serial: Serial) -> Failed {
+        let apex = self.served.apex();
+        let message = format!("serial {} of {apex} is not kept; {}", serial.0, self.kept(history));
+        Response::refused("not-kept", message).into()
+    }
+
+    fn not_on_disk(&self) -> Failed {
+        let message = format!(
+            "the version of {} that is served, serial {}, is not on disk: earlier ones can be shown again when it is",
+            self.served.apex(),
+            self.served.serial().0
+        );
+        Response::refused("not-kept", message).into()
+    }
+
+    /// The kept serials, the newest few of them by name.
+    fn kept(&self, history: Option<&History>) -> String {
+        let served = self.served.serial();
+        let mut serials: Vec<Serial> = history.map(|history| history.serials().collect()).unwrap_or_default();
+        if serials.is_empty() {
+            serials.push(served);
+        }
+        let shown = serials.iter().rev().take(NAMED);
+        let shown: Vec<String> = shown.map(|serial| serial.0.to_string()).collect();
+        let more = match serials.len().saturating_sub(NAMED) {
+            0 => String::new(),
+            more => format!(" and {more} earlier"),
+        };
+        format!("kept: {}{more}", shown.join(", "))
+    }
+}
+
+impl From<Gone> for Failed {
+    fn from(_: Gone) -> Failed {
+        Failed::Gone
+    }
+}
+
+impl From<Response> for Failed {
+    fn from(refusal: Response) -> Failed {
+        Failed::Refused(refusal)
+    }
+}
