@@ -62,7 +62,7 @@ pub(crate) fn zone(names: usize, denial: Denial) -> Zone {
     for (i, owner) in owners.iter().enumerate() {
         let random = mixed(i as u64);
         writer.put(owner, 1, &(random as u32).to_be_bytes());
-        if random % 2 == 0 {
+        if random.is_multiple_of(2) {
             let mut six = [0x20; 16];
             six[8..].copy_from_slice(&random.to_be_bytes());
             writer.put(owner, 28, &six);
