@@ -6,7 +6,7 @@ use secondo_wire::{Full, KeyBuf, NameRef, RecordType, Section};
 use secondo_zone::{Node, Rrset, Zone};
 
 use crate::bounds::ADDITIONAL_NAMES;
-use crate::denial::Denial;
+use crate::denial::{Denial, Proofs};
 use crate::lookup::{Finding, diverted};
 use crate::reply::Reply;
 
@@ -29,13 +29,14 @@ pub(crate) fn refer(
     (owner, cut, ns): (NameRef<'_>, Node<'_>, Rrset<'_>),
     client: IpAddr,
     key: &mut KeyBuf,
+    proofs: &mut Proofs,
 ) -> Result<(), Full> {
     reply.rrset(Section::Authority, owner, ns, None)?;
     if reply.dnssec() {
         // RFC 4035 §3.1.4: DS or the proof that there is none.
         match cut.rrset(RecordType::DS) {
             Some(ds) => reply.signed_rrset(Section::Authority, owner, cut, ds, None)?,
-            None => Denial::InsecureReferral.write(reply, zone, zone.apex().as_ref())?,
+            None => proofs.write(&Denial::InsecureReferral { cut }, reply, zone, owner, key)?,
         }
     }
     let in_domain = |target: &NameRef<'_>| target.is_at_or_below(owner);

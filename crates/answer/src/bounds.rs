@@ -4,6 +4,10 @@
 //! A name has at most 127 labels (255 octets, RFC 1035 §2.3.4), so one name costs at most one search of a zone, one
 //! `find` for each of its ancestors and one search for the wildcard. In-domain glue has no bound of its own: its names
 //! stand in an NS RRset that fits the message, and each costs one `find`.
+//!
+//! A proof with NSEC costs at most one `find` for each label of two names. One with NSEC3 hashes at most the name, its
+//! ancestors in the zone and one wildcard, mostly three names, each once and as many times more as the chain has
+//! iterations ([`NSEC3_ITERATIONS`]); each link of a chain of aliases that came from a wildcard hashes one.
 
 /// CNAME and DNAME links followed for one question; the answer ends there without an error (RFC 1034 §3.6.2 asks for
 /// a bound, peers use 5 to 18).
@@ -15,3 +19,9 @@ pub const REQUEST_RECORDS: usize = 32;
 /// Largest reply over UDP to a client without EDNS (RFC 1035 §4.2.1), and the least that an EDNS client can ask for
 /// (RFC 6891 §6.2.3).
 pub const UDP_PLAIN: usize = 512;
+/// Iterations of an NSEC3 chain above which nothing is hashed, unless the configuration says otherwise.
+pub const NSEC3_ITERATIONS: u16 = 150;
+/// Records of other chains that are passed over, and records that a chain is followed along, for one hash.
+pub(crate) const CHAIN_STEPS: usize = 64;
+/// Records that prove something: one for each link of a chain, three for its end.
+pub(crate) const PROOF_RECORDS: usize = CHAIN_LENGTH + 3;

@@ -3,23 +3,23 @@
 use secondo_wire::{KeyBuf, NameRef, RecordType, key_labels, key_parent};
 use secondo_zone::{Node, Rrset, Seek, Zone};
 
-use crate::denial::Denial;
+use crate::denial::{Denial, Place};
 
 /// What a zone says of a name and type.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Finding<'z> {
     /// The RRset asked for.
-    Answer { node: Node<'z>, rrset: Rrset<'z>, denial: Option<Denial> },
+    Answer { node: Node<'z>, rrset: Rrset<'z>, denial: Option<Denial<'z>> },
     /// The node whose RRsets are asked for together: by ANY or RRSIG. It has at least one that matches.
-    Several { node: Node<'z>, denial: Option<Denial> },
+    Several { node: Node<'z>, denial: Option<Denial<'z>> },
     /// The name is an alias.
-    Alias { node: Node<'z>, cname: Rrset<'z>, denial: Option<Denial> },
+    Alias { node: Node<'z>, cname: Rrset<'z>, denial: Option<Denial<'z>> },
     /// An ancestor of the name, `below` labels above it, is redirected as a whole (RFC 6672).
     Redirection { node: Node<'z>, dname: Rrset<'z>, below: usize },
     /// A zone cut at the name or `below` labels above it.
     Referral { cut: Node<'z>, ns: Rrset<'z>, below: usize },
     /// Not there.
-    Negative(Denial),
+    Negative(Denial<'z>),
 }
 
 /// Looks `name`, which must lie in `zone`, up. `key` is scratch space.
@@ -33,7 +33,8 @@ pub(crate) fn look_up<'z>(
 ) -> Finding<'z> {
     if !key.set(name, zone.apex().as_ref()) {
         // Not reached: zones are chosen by the name. A name outside does not exist.
-        return Finding::Negative(Denial::NameError);
+        let name = Place::Behind(zone.apex_node());
+        return Finding::Negative(Denial::NameError { name, below: 1, wildcard: name });
     }
     let whole = key.as_slice();
     let sought = zone.seek(whole);
@@ -44,54 +45,70 @@ pub(crate) fn look_up<'z>(
     if let Some(diversion) = reach.and_then(|reach| diverted(zone, whole, reach)) {
         return diversion;
     }
+    let place = Place::from(sought);
     let encloser = match sought {
         Seek::Found(node) => {
             // RFC 2181 §6.1: the parent is not authoritative at a cut, but for DS (RFC 4035 §3.1.4.1).
             let ns = node.rrset(RecordType::NS).filter(|_| !whole.is_empty() && qtype != RecordType::DS);
             return match ns {
                 Some(ns) => Finding::Referral { cut: node, ns, below: 0 },
-                None => at_node(node, qtype, Denial::NoData, None),
+                None => at_node(node, qtype, Denial::NoData { name: place }, None),
             };
         }
         Seek::Missing(gap) if gap.encloser >= whole.len() => {
-            return Finding::Negative(Denial::EmptyNonTerminal);
+            return Finding::Negative(Denial::NoData { name: place });
         }
         Seek::Missing(gap) => gap.encloser,
     };
+    let below = key_labels(&whole[encloser..]);
     // RFC 4592 §3.3.1: the source of synthesis is the wildcard at the closest encloser, and no other.
     key.truncate(encloser);
     key.push_label(b"*");
-    match zone.seek(key.as_slice()) {
-        Seek::Found(node) => at_node(node, qtype, Denial::WildcardNoData, Some(Denial::Expansion)),
+    let source = zone.seek(key.as_slice());
+    let wildcard = Place::from(source);
+    let no_data = Denial::WildcardNoData { name: place, below, wildcard };
+    match source {
+        Seek::Found(node) => at_node(node, qtype, no_data, Some(Denial::Expansion { name: place, below })),
         // RFC 4592 §4.9: an empty non-terminal wildcard stands for the name too, with nothing to show.
-        Seek::Missing(gap) if gap.encloser == key.as_slice().len() => {
-            Finding::Negative(Denial::WildcardNoData)
-        }
-        Seek::Missing(_) => Finding::Negative(Denial::NameError),
+        Seek::Missing(gap) if gap.encloser == key.as_slice().len() => Finding::Negative(no_data),
+        Seek::Missing(_) => Finding::Negative(Denial::NameError { name: place, below, wildcard }),
     }
 }
 
 /// The topmost cut or DNAME at an ancestor of `key`, down to its first `reach` octets, which are an ancestor's key.
 /// A cut hides everything below it, a DNAME too; at the same node the cut is first.
 pub(crate) fn diverted<'z>(zone: &'z Zone, key: &[u8], reach: usize) -> Option<Finding<'z>> {
-    let borders = key.iter().take(reach).enumerate().filter(|(_, octet)| **octet == 0).map(|(at, _)| at + 1);
-    for border in std::iter::once(0).chain(borders) {
-        let (head, tail) = key.split_at(border);
-        let node = if border == 0 { Some(zone.apex_node()) } else { zone.find(head) };
-        let Some(node) = node else { continue };
-        let ns = node.rrset(RecordType::NS).filter(|_| border > 0);
-        if let Some(ns) = ns {
-            return Some(Finding::Referral { cut: node, ns, below: key_labels(tail) });
-        }
-        if let Some(dname) = node.rrset(RecordType::DNAME) {
-            return Some(Finding::Redirection { node, dname, below: key_labels(tail) });
-        }
+    let apex = zone.apex_node();
+    if let Some(dname) = apex.rrset(RecordType::DNAME) {
+        return Some(Finding::Redirection { node: apex, dname, below: key_labels(key) });
     }
-    None
+    let (node, border) = hiding(zone, key, 0, reach)?;
+    let below = key_labels(&key[border..]);
+    match (node.rrset(RecordType::NS), node.rrset(RecordType::DNAME)) {
+        (Some(ns), _) => Some(Finding::Referral { cut: node, ns, below }),
+        (None, Some(dname)) => Some(Finding::Redirection { node, dname, below }),
+        (None, None) => None,
+    }
+}
+
+/// The topmost cut or DNAME among the ancestors of `key` that are longer than `from` octets and no longer than `reach`,
+/// and the length of its key. Both lengths end labels.
+pub(crate) fn hiding<'z>(zone: &'z Zone, key: &[u8], from: usize, reach: usize) -> Option<(Node<'z>, usize)> {
+    let octets = key.iter().enumerate().take(reach).skip(from);
+    let mut borders = octets.filter(|(_, octet)| **octet == 0).map(|(at, _)| at + 1);
+    borders.find_map(|border| {
+        let node = zone.find(&key[..border])?;
+        (node.has(RecordType::NS) || node.has(RecordType::DNAME)).then_some((node, border))
+    })
 }
 
 /// RFC 1034 §4.3.2 step 3a at the node that matches, by name or by wildcard.
-fn at_node<'z>(node: Node<'z>, qtype: RecordType, none: Denial, denial: Option<Denial>) -> Finding<'z> {
+fn at_node<'z>(
+    node: Node<'z>,
+    qtype: RecordType,
+    none: Denial<'z>,
+    denial: Option<Denial<'z>>,
+) -> Finding<'z> {
     let several = match qtype {
         RecordType::ANY => node.rrsets().next().is_some(),
         RecordType::RRSIG => node.has(RecordType::RRSIG),
@@ -118,16 +135,27 @@ mod tests {
     use crate::testing::zone;
     use secondo_wire::Name;
 
+    fn kind(denial: Denial<'_>) -> &'static str {
+        match denial {
+            Denial::NameError { .. } => "NameError",
+            Denial::NoData { name: Place::At(_) } => "NoData",
+            Denial::NoData { name: Place::Behind(_) } => "EmptyNonTerminal",
+            Denial::WildcardNoData { .. } => "WildcardNoData",
+            Denial::Expansion { .. } => "Expansion",
+            Denial::InsecureReferral { .. } => "InsecureReferral",
+        }
+    }
+
     /// The case that the lookup finds, and how many labels above the name.
     fn found(zone: &Zone, name: &str, qtype: RecordType) -> String {
         let name: Name = name.parse().unwrap();
         match look_up(zone, name.as_ref(), qtype, &mut KeyBuf::new()) {
-            Finding::Answer { denial, .. } => format!("answer {denial:?}"),
-            Finding::Several { denial, .. } => format!("several {denial:?}"),
-            Finding::Alias { denial, .. } => format!("alias {denial:?}"),
+            Finding::Answer { denial, .. } => format!("answer {:?}", denial.map(kind)),
+            Finding::Several { denial, .. } => format!("several {:?}", denial.map(kind)),
+            Finding::Alias { denial, .. } => format!("alias {:?}", denial.map(kind)),
             Finding::Redirection { below, .. } => format!("redirection {below}"),
             Finding::Referral { below, .. } => format!("referral {below}"),
-            Finding::Negative(denial) => format!("{denial:?}"),
+            Finding::Negative(denial) => kind(denial).into(),
         }
     }
 
@@ -165,13 +193,13 @@ mod tests {
             ("y.ent.example.", a, "EmptyNonTerminal"),
             ("z.ent.example.", a, "NameError"),
             ("none.example.", a, "NameError"),
-            ("q.w.example.", a, "answer Some(Expansion)"),
-            ("p.q.w.example.", a, "answer Some(Expansion)"),
-            ("q.w.example.", RecordType::RRSIG, "several Some(Expansion)"),
+            ("q.w.example.", a, "answer Some(\"Expansion\")"),
+            ("p.q.w.example.", a, "answer Some(\"Expansion\")"),
+            ("q.w.example.", RecordType::RRSIG, "several Some(\"Expansion\")"),
             ("q.w.example.", RecordType::MX, "WildcardNoData"),
             ("*.w.example.", RecordType::MX, "NoData"),
             ("w.example.", a, "EmptyNonTerminal"),
-            ("q.wc.example.", a, "alias Some(Expansion)"),
+            ("q.wc.example.", a, "alias Some(\"Expansion\")"),
             ("q.we.example.", a, "WildcardNoData"),
             ("example.", RecordType::NS, "answer None"),
             ("example.", RecordType::DS, "NoData"),

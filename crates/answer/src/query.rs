@@ -9,7 +9,7 @@ use secondo_zone::{Node, Rrset, Zone};
 
 use crate::additional::{add_targets, refer};
 use crate::bounds::CHAIN_LENGTH;
-use crate::denial::Denial;
+use crate::denial::{Denial, Proofs};
 use crate::lookup::{Finding, look_up};
 use crate::refusal::Refusal;
 use crate::reply::Reply;
@@ -41,7 +41,7 @@ struct Link<'l> {
     /// The owner of the DNAME that was answered with.
     dname: Option<NameRef<'l>>,
     /// What is still to be said of the link in the authority section, which comes after all answers.
-    denial: Option<Denial>,
+    denial: Option<Denial<'l>>,
     before: Option<&'l Link<'l>>,
 }
 
@@ -53,15 +53,19 @@ impl<'l> Link<'l> {
 }
 
 /// Opens the authority section with what the links of the chain have left to say there.
-fn close(link: Option<&Link<'_>>, reply: &mut Reply<'_>) -> Result<(), Full> {
-    let links = link.into_iter().flat_map(Link::all);
-    let mut open = links.filter_map(|link| Some((link, link.denial?)));
-    open.try_for_each(|(link, denial)| denial.write(reply, link.zone, apex_of(link.name, link.zone)))
-}
-
-/// The zone's apex, spelled as in `name`, which lies in the zone.
-fn apex_of<'n>(name: NameRef<'n>, zone: &Zone) -> NameRef<'n> {
-    name.ancestor(name.label_count().saturating_sub(zone.apex().label_count()))
+fn close(
+    asker: &Asker<'_>,
+    link: Option<&Link<'_>>,
+    reply: &mut Reply<'_>,
+    key: &mut KeyBuf,
+) -> Result<Proofs, Full> {
+    let mut proofs = Proofs::new(asker.table.nsec3_iterations());
+    for link in link.into_iter().flat_map(Link::all) {
+        if let Some(denial) = &link.denial {
+            proofs.write(denial, reply, link.zone, link.name, key)?;
+        }
+    }
+    Ok(proofs)
 }
 
 /// Answers a query of class IN for an ordinary type.
@@ -126,41 +130,48 @@ fn follow(
 ) -> Result<(), Full> {
     let Here { name, entry, zone } = here;
     let finding = look_up(zone, name, qtype, key);
+    if qtype == RecordType::DS
+        && let Finding::Referral { below: 1.., .. } = finding
+        && let Some(child) = asker.table.exact(name)
+        && let Some(held) = held_for(asker, child)
+    {
+        // RFC 4035 §3.1.4.1: the zone above that we hold is not the parent, so the child tells that it has no DS.
+        return follow(asker, qtype, Here { name, entry: child, zone: held.zone() }, before, reply, key);
+    }
     // RFC 6604 §2: AA belongs to the first name; a chain begins with one that we have authority over.
     if !matches!(finding, Finding::Referral { .. }) {
         reply.set_authoritative();
     }
-    let apex = apex_of(name, zone);
     let (target, denial, dname) = match finding {
         Finding::Answer { node, rrset, denial } => {
             reply.signed_rrset(Section::Answer, name, node, rrset, None)?;
-            close(before, reply)?;
-            if let Some(denial) = denial {
-                denial.write(reply, zone, apex)?;
+            let mut proofs = close(asker, before, reply, key)?;
+            if let Some(denial) = &denial {
+                proofs.write(denial, reply, zone, name, key)?;
             }
             add_targets(reply, zone, rrset, asker.address(), key);
             return Ok(());
         }
         Finding::Several { node, denial } => {
             several(reply, name, node, qtype)?;
-            close(before, reply)?;
-            return denial.map_or(Ok(()), |denial| denial.write(reply, zone, apex));
+            let mut proofs = close(asker, before, reply, key)?;
+            return denial.map_or(Ok(()), |denial| proofs.write(&denial, reply, zone, name, key));
         }
         Finding::Negative(denial) => {
             // RFC 6604 §3: the response code belongs to the last name.
             reply.set_rcode(denial.rcode());
-            close(before, reply)?;
-            return denial.write(reply, zone, apex);
+            return close(asker, before, reply, key)?.write(&denial, reply, zone, name, key);
         }
         Finding::Referral { cut, ns, below } => {
-            close(before, reply)?;
-            return refer(reply, zone, (name.ancestor(below), cut, ns), asker.address(), key);
+            let mut proofs = close(asker, before, reply, key)?;
+            let cut = (name.ancestor(below), cut, ns);
+            return refer(reply, zone, cut, asker.address(), key, &mut proofs);
         }
         Finding::Alias { node, cname, denial } => {
             reply.signed_rrset(Section::Answer, name, node, cname, None)?;
             let mut target = NameBuf::new();
             let rdata = cname.rdatas().next().and_then(NameRef::split_from);
-            let Some((first, _)) = rdata else { return close(before, reply) };
+            let Some((first, _)) = rdata else { return close(asker, before, reply, key).map(drop) };
             target.set(first);
             (target, denial, None)
         }
@@ -178,7 +189,7 @@ fn follow(
                 Some(target) if !matches!(qtype, RecordType::CNAME | RecordType::ANY) => {
                     (target, None, Some(owner))
                 }
-                _ => return close(before, reply),
+                _ => return close(asker, before, reply, key).map(drop),
             }
         }
     };
@@ -196,22 +207,24 @@ fn next(
     reply: &mut Reply<'_>,
     key: &mut KeyBuf,
 ) -> Result<(), Full> {
+    let end = |reply: &mut Reply<'_>, key: &mut KeyBuf| close(asker, Some(link), reply, key).map(drop);
     if link.all().any(|link| link.name == name) || link.all().count() >= CHAIN_LENGTH {
-        return close(Some(link), reply);
+        return end(reply, key);
     }
-    let Some(entry) = zone_for(asker.table, name, qtype) else { return close(Some(link), reply) };
+    let Some(entry) = zone_for(asker.table, name, qtype) else { return end(reply, key) };
     // One answer shows one version of each zone.
     if let Some(seen) = link.all().find(|link| Arc::ptr_eq(link.entry, entry)) {
         return follow(asker, qtype, Here { name, entry, zone: seen.zone }, Some(link), reply, key);
     }
-    if !entry.query.admits(asker.address(), asker.key) {
-        return close(Some(link), reply);
+    match held_for(asker, entry) {
+        Some(held) => follow(asker, qtype, Here { name, entry, zone: held.zone() }, Some(link), reply, key),
+        None => end(reply, key),
     }
-    let held: Held = match entry.slot.hold(asker.clock.boot_ms) {
-        Ok(held) => held,
-        Err(_) => return close(Some(link), reply),
-    };
-    follow(asker, qtype, Here { name, entry, zone: held.zone() }, Some(link), reply, key)
+}
+
+/// The version of a zone other than the first, if it is served, and to the asker.
+fn held_for(asker: &Asker<'_>, entry: &Entry) -> Option<Held> {
+    entry.query.admits(asker.address(), asker.key).then(|| entry.slot.hold(asker.clock.boot_ms).ok())?
 }
 
 /// Writes the CNAME that a DNAME amounts to (RFC 6672 §3.1, §5.3.1: never signed, TTL of the DNAME) and returns its

@@ -49,6 +49,7 @@ pub struct Table {
     notify_rules: RuleUnion,
     transfer_rules: RuleUnion,
     udp_payload: u16,
+    nsec3_iterations: u16,
 }
 
 impl Table {
@@ -63,7 +64,13 @@ impl Table {
         let notify_rules = union(&entries, |entry| &entry.notify);
         let transfer_rules = union(&entries, |entry| &entry.transfer);
         let udp_payload = settings.udp_payload.max(crate::bounds::UDP_PLAIN as u16);
-        Ok(Table { entries, index, keys, notify_rules, transfer_rules, udp_payload })
+        let nsec3_iterations = crate::bounds::NSEC3_ITERATIONS;
+        Ok(Table { entries, index, keys, notify_rules, transfer_rules, udp_payload, nsec3_iterations })
+    }
+
+    /// The same with another bound of the iterations of NSEC3 chains that are reckoned with.
+    pub fn with_nsec3_iterations(self, nsec3_iterations: u16) -> Table {
+        Table { nsec3_iterations, ..self }
     }
 
     /// All zones, in the order given.
@@ -95,6 +102,11 @@ impl Table {
     /// Largest reply over UDP, octets.
     pub fn udp_payload(&self) -> u16 {
         self.udp_payload
+    }
+
+    /// Iterations of an NSEC3 chain above which nothing is hashed.
+    pub(crate) fn nsec3_iterations(&self) -> u16 {
+        self.nsec3_iterations
     }
 
     /// Whether some rule for NOTIFY of any zone admits: such a peer may learn that a zone is not ours.

@@ -1,0 +1,153 @@
+//! Denial of existence: what a reply says beyond its data when something is *not* there.
+//!
+//! Each such case is one value of [`Denial`], made by the lookup, and all of them come to [`Proofs::write`]. Negative
+//! answers carry the zone's SOA. Those who want DNSSEC records get the proof too, from whichever chain the zone has
+//! (`nsec`, `nsec3`); where a zone's chain is broken the answer goes without.
+
+mod hash;
+mod nsec;
+mod nsec3;
+
+use secondo_wire::{Full, KeyBuf, NameBuf, NameRef, Rcode, RecordType, Section};
+use secondo_zone::{Node, Seek, Zone};
+
+use crate::bounds::PROOF_RECORDS;
+use crate::reply::Reply;
+
+/// Something that does not exist, and where that showed. `below`: how many labels of the name stand below its closest
+/// encloser (RFC 4592 §3.3.1), at least one.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Denial<'z> {
+    /// Neither the name nor a wildcard that would stand for it (RFC 8020 §2).
+    NameError { name: Place<'z>, below: usize, wildcard: Place<'z> },
+    /// The name exists, the type does not (RFC 2308 §2.2); without a node the name exists only through names below it
+    /// (RFC 4592 §2.2.2).
+    NoData { name: Place<'z> },
+    /// A wildcard stands for the name; the type does not exist there.
+    WildcardNoData { name: Place<'z>, below: usize, wildcard: Place<'z> },
+    /// A wildcard stood for the name and the type exists: only the name itself is missing.
+    Expansion { name: Place<'z>, below: usize },
+    /// The cut has no DS: the child is not signed, or not below our seal.
+    InsecureReferral { cut: Node<'z> },
+}
+
+/// Where a name stands among those of its zone.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Place<'z> {
+    /// At this node.
+    At(Node<'z>),
+    /// Behind this node, the last before it in canonical order.
+    Behind(Node<'z>),
+}
+
+impl<'z> From<Seek<'z>> for Place<'z> {
+    fn from(sought: Seek<'z>) -> Place<'z> {
+        match sought {
+            Seek::Found(node) => Place::At(node),
+            Seek::Missing(gap) => Place::Behind(gap.before),
+        }
+    }
+}
+
+impl Denial<'_> {
+    /// The response code of a reply that ends here.
+    pub(crate) fn rcode(&self) -> Rcode {
+        match self {
+            Denial::NameError { .. } => Rcode::NXDOMAIN,
+            _ => Rcode::NOERROR,
+        }
+    }
+
+    /// Whether there is nothing to answer with.
+    fn is_negative(&self) -> bool {
+        match self {
+            Denial::NameError { .. } | Denial::NoData { .. } | Denial::WildcardNoData { .. } => true,
+            Denial::Expansion { .. } | Denial::InsecureReferral { .. } => false,
+        }
+    }
+}
+
+/// The denials of one reply. A record that proves several of them is written once (RFC 2181 §5).
+pub(crate) struct Proofs {
+    /// Most iterations of NSEC3 that are reckoned.
+    iterations: u16,
+    /// Where the RDATA of those written stand in memory: the zones are held as long as the reply is written.
+    written: [*const u8; PROOF_RECORDS],
+    count: usize,
+}
+
+impl Proofs {
+    pub(crate) fn new(iterations: u16) -> Proofs {
+        Proofs { iterations, written: [std::ptr::null(); PROOF_RECORDS], count: 0 }
+    }
+
+    /// Writes what a denial of `name` adds to the authority section. `key` is scratch space.
+    pub(crate) fn write(
+        &mut self,
+        denial: &Denial<'_>,
+        reply: &mut Reply<'_>,
+        zone: &Zone,
+        name: NameRef<'_>,
+        key: &mut KeyBuf,
+    ) -> Result<(), Full> {
+        if denial.is_negative() {
+            negative_soa(reply, zone, apex_of(name, zone))?;
+        }
+        if !reply.dnssec() {
+            return Ok(());
+        }
+        // RFC 5155 §10.4, §10.5: while a zone goes from one kind of chain to the other, NSEC3PARAM says which to use.
+        if let Some(proof) = nsec3::prove(zone, denial, name, self.iterations) {
+            return proof.iter().try_for_each(|node| self.show(reply, node, RecordType::NSEC3));
+        }
+        if zone.apex_node().has(RecordType::NSEC) {
+            let proof = nsec::prove(zone, denial, name, key);
+            return proof.iter().try_for_each(|node| self.show(reply, node, RecordType::NSEC));
+        }
+        Ok(())
+    }
+
+    /// Writes the record that proves, if it is there and not yet written.
+    fn show(
+        &mut self,
+        reply: &mut Reply<'_>,
+        node: &Option<Node<'_>>,
+        rtype: RecordType,
+    ) -> Result<(), Full> {
+        let Some((node, rrset)) = node.and_then(|node| Some((node, node.rrset(rtype)?))) else {
+            return Ok(());
+        };
+        let place = rrset.rdatas().next().map_or(std::ptr::null(), <[u8]>::as_ptr);
+        if self.written[..self.count].contains(&place) {
+            return Ok(());
+        }
+        let mut owner = NameBuf::new();
+        node.name_into(&mut owner);
+        reply.signed_rrset(Section::Authority, owner.as_ref(), node, rrset, None)?;
+        if let Some(free) = self.written.get_mut(self.count) {
+            *free = place;
+            self.count += 1;
+        }
+        Ok(())
+    }
+}
+
+/// The zone's apex, spelled as in `name`, which lies in the zone.
+fn apex_of<'n>(name: NameRef<'n>, zone: &Zone) -> NameRef<'n> {
+    name.ancestor(depth(name, zone))
+}
+
+/// Labels of a name of the zone below its apex.
+fn depth(name: NameRef<'_>, zone: &Zone) -> usize {
+    name.label_count().saturating_sub(zone.apex().label_count())
+}
+
+/// RFC 2308 §3, §5: the SOA of the zone that denies, its TTL lowered to the negative TTL; so is its signature's.
+fn negative_soa(reply: &mut Reply<'_>, zone: &Zone, apex: NameRef<'_>) -> Result<(), Full> {
+    let ttl = zone.soa_ttl().min(zone.soa().minimum);
+    let node = zone.apex_node();
+    match node.rrset(RecordType::SOA) {
+        Some(soa) => reply.signed_rrset(Section::Authority, apex, node, soa, Some(ttl)),
+        None => reply.record(Section::Authority, apex, RecordType::SOA, ttl, zone.soa_rdata()),
+    }
+}
