@@ -1,7 +1,10 @@
 //! Words against plain references: order, serial arithmetic, text, compression; and any octets at all.
 
+mod common;
+
 use std::cmp::Ordering;
 
+use common::name;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use secondo_wire::edns::Opt;
@@ -9,30 +12,6 @@ use secondo_wire::{
     Compressor, Header, KeyBuf, Message, Name, NameBuf, RecordType, Serial, SerialOrder, Soa, Writer,
     key_parent, name_of_key, rdata, read_name, skip_name,
 };
-
-/// Names of up to six labels, made of octets that are hard: zero, one, dots, letters of both cases, high ones.
-fn name() -> impl Strategy<Value = Name> {
-    let octet = prop_oneof![
-        Just(0u8),
-        Just(1),
-        Just(2),
-        Just(b'.'),
-        Just(b'*'),
-        Just(b'\\'),
-        prop::sample::select(b"abcABCzZ09-_".to_vec()),
-        any::<u8>(),
-    ];
-    let label = prop_oneof![4 => vec(octet.clone(), 1..4), 1 => vec(octet, 1..=63)];
-    vec(label, 0..6).prop_filter_map("too long", |labels| {
-        let mut wire = Vec::new();
-        for label in labels {
-            wire.push(label.len() as u8);
-            wire.extend(label);
-        }
-        wire.push(0);
-        Name::from_wire(&wire).ok()
-    })
-}
 
 /// RFC 4034 §6.1 as it is written: labels from the root, lower-cased, as octet strings.
 fn reference_order(a: &Name, b: &Name) -> Ordering {

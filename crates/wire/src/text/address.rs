@@ -64,7 +64,12 @@ pub(super) fn put_gateway(out: &mut Vec<u8>, octets: &mut &[u8]) -> Option<()> {
         2 => put_v6(out, take(octets)?),
         3 => {
             let (name, rest) = NameRef::split_from(octets)?;
+            let start = out.len();
             name.put_text(out);
+            // NSD takes escapes off twice.
+            if out[start..].contains(&b'\\') {
+                return None;
+            }
             *octets = rest;
         }
         _ => return None,

@@ -12,6 +12,8 @@ pub(super) enum Form {
     U16,
     /// Four.
     U32,
+    /// Four, a time in seconds below 2^31 (RFC 2181 §8): NSD takes a longer one for an hour.
+    Period,
     /// Seconds since 1970, as YYYYMMDDHHmmSS (RFC 4034 §3.2).
     Time,
     /// A record type.
@@ -51,8 +53,8 @@ pub(super) enum Form {
 }
 
 use Form::{
-    Base64, Gateway, Groups, Hash, Hex, Location, LongString, Pairs, Parameters, Prefixes, Salt, Tag, Time,
-    Type, Types, U8, U16, U32, V4, V6,
+    Base64, Gateway, Groups, Hash, Hex, Location, LongString, Pairs, Parameters, Period, Prefixes, Salt, Tag,
+    Time, Type, Types, U8, U16, U32, V4, V6,
 };
 
 /// The forms of a type's fields other than names and ordinary character-strings, in their order; `None` for a type
@@ -66,14 +68,16 @@ pub(super) fn forms(rtype: RecordType) -> Option<&'static [Form]> {
         RecordType::AAAA => &[V6],
         RecordType::NS | RecordType::CNAME | RecordType::DNAME | RecordType::PTR => &[],
         RecordType::MINFO | RecordType::RP => &[],
-        RecordType::TXT | RecordType::SPF | RecordType::HINFO => &[],
-        RecordType::SOA => &[U32, U32, U32, U32, U32],
+        RecordType::TXT | RecordType::HINFO => &[],
+        // Of several strings, NSD would take the first.
+        RecordType::SPF => &[Form::String],
+        RecordType::SOA => &[U32, Period, Period, Period, Period],
         RecordType::MX | RecordType::AFSDB | RecordType::RT | RecordType::KX | RecordType::LP => &[U16],
         RecordType::SRV => &[U16, U16, U16],
         RecordType::NAPTR => &[U16, U16],
         RecordType::KEY | RecordType::DNSKEY | RecordType::CDNSKEY => &[U16, U8, U8, Base64],
         RecordType::DS | RecordType::CDS => &[U16, U8, U8, Hex],
-        RecordType::RRSIG => &[Type, U8, U8, U32, Time, Time, U16, Base64],
+        RecordType::RRSIG => &[Type, U8, U8, Period, Time, Time, U16, Base64],
         RecordType::NSEC => &[Types],
         RecordType::NSEC3 => &[U8, U8, U16, Salt, Hash, Types],
         RecordType::NSEC3PARAM => &[U8, U8, U16, Salt],
@@ -112,6 +116,10 @@ impl Form {
             U8 => number::put_decimal(out, u32::from(u8::from_be_bytes(take(octets)?))),
             U16 => number::put_decimal(out, u32::from(u16::from_be_bytes(take(octets)?))),
             U32 => number::put_decimal(out, u32::from_be_bytes(take(octets)?)),
+            Period => match u32::from_be_bytes(take(octets)?) {
+                period @ 0..0x8000_0000 => number::put_decimal(out, period),
+                _ => return None,
+            },
             Time => number::put_time(out, u32::from_be_bytes(take(octets)?)),
             Type => match RecordType(u16::from_be_bytes(take(octets)?)) {
                 // NSD does not take TYPE0 for a type.

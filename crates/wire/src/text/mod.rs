@@ -70,13 +70,15 @@ fn put_native(out: &mut Vec<u8>, rtype: RecordType, rdata: &[u8]) -> Option<()> 
                 name.put_text(out);
                 octets = rest;
             }
-            // A string that is not written as strings are has a form.
-            Field::Text => forms.next().unwrap_or(&Form::String).put(out, &mut octets)?,
-            Field::Texts => {
-                while !octets.is_empty() {
-                    Form::String.put(out, &mut octets)?;
+            Field::Text | Field::Texts => match forms.next() {
+                // The form of one string.
+                Some(form) => form.put(out, &mut octets)?,
+                None => {
+                    while !octets.is_empty() {
+                        Form::String.put(out, &mut octets)?;
+                    }
                 }
-            }
+            },
             Field::Octets(_) => {
                 while !octets.is_empty() {
                     forms.next()?.put(out, &mut octets)?;

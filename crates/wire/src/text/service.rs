@@ -4,7 +4,7 @@ use super::address::{put_v4, put_v6};
 use super::encoding::put_base64;
 use super::form::take;
 use super::number::put_decimal;
-use super::strings::{put_octet, put_quoted};
+use super::strings::put_quoted;
 
 const MANDATORY: u16 = 0;
 const ALPN: u16 = 1;
@@ -106,19 +106,18 @@ fn put_mandatory(out: &mut Vec<u8>, value: &[u8], parameters: &[u8]) -> Option<(
     Some(())
 }
 
-/// RFC 9460 §7.1.1: identifiers of at least one octet, with commas between. Appendix A.1: a comma or a backslash of an
-/// identifier has a backslash before it, and that is written as in any other string, with one more.
+/// RFC 9460 §7.1.1: identifiers, with commas between. `None` for those that readers have been seen to differ about, and
+/// that no protocol has: of one octet, or of octets that would have to be escaped (appendix A.1).
 fn put_alpn(out: &mut Vec<u8>, mut value: &[u8]) -> Option<()> {
+    let plain = |octet: &u8| octet.is_ascii_graphic() && !matches!(octet, b',' | b'"' | b'\\');
     out.push(b'"');
     loop {
         let [length] = take(&mut value)?;
-        let (identifier, rest) = value.split_at_checked(usize::from(length)).filter(|_| length > 0)?;
-        for &octet in identifier {
-            if matches!(octet, b',' | b'\\') {
-                put_octet(out, b'\\');
-            }
-            put_octet(out, octet);
+        let (identifier, rest) = value.split_at_checked(usize::from(length))?;
+        if identifier.len() < 2 || !identifier.iter().all(plain) {
+            return None;
         }
+        out.extend_from_slice(identifier);
         value = rest;
         if value.is_empty() {
             break;

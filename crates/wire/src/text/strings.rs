@@ -6,21 +6,16 @@ use super::number::put_digits;
 pub(super) fn put_quoted(out: &mut Vec<u8>, octets: &[u8]) {
     out.push(b'"');
     for &octet in octets {
-        put_octet(out, octet);
-    }
-    out.push(b'"');
-}
-
-/// One octet between quotes.
-pub(super) fn put_octet(out: &mut Vec<u8>, octet: u8) {
-    match octet {
-        b'"' | b'\\' => out.extend_from_slice(&[b'\\', octet]),
-        b' '..=b'~' => out.push(octet),
-        _ => {
-            out.push(b'\\');
-            put_digits::<3>(out, u32::from(octet));
+        match octet {
+            b'"' | b'\\' => out.extend_from_slice(&[b'\\', octet]),
+            b' '..=b'~' => out.push(octet),
+            _ => {
+                out.push(b'\\');
+                put_digits::<3>(out, u32::from(octet));
+            }
         }
     }
+    out.push(b'"');
 }
 
 /// RFC 8659 §4.1.1: a property's tag, letters and digits. NSD refuses those in upper case, though the RFC only
