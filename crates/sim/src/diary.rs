@@ -40,7 +40,7 @@ pub struct Asked {
 }
 
 /// The last questions, the newest last.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Diary(VecDeque<Asked>);
 
 impl Diary {

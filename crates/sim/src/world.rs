@@ -22,7 +22,7 @@ const UDP_PLAIN: usize = 512;
 const UDP_MOST: usize = 1232;
 
 /// See the module.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct World {
     zones: BTreeMap<Name, History>,
     keys: KeyRing,
