@@ -27,6 +27,9 @@ CREATE TABLE confirmation(apex BLOB PRIMARY KEY, fact BLOB NOT NULL) WITHOUT ROW
 CREATE TABLE retired(apex BLOB PRIMARY KEY, due BLOB NOT NULL) WITHOUT ROWID;
 ";
 
+/// The log shrinks to so many octets when it was longer.
+pub(crate) const LOG_LIMIT: u64 = 8 << 20;
+
 /// An open database.
 #[derive(Debug)]
 pub(crate) struct Database {
@@ -46,6 +49,8 @@ impl Database {
         }
         connection.pragma_update(None, "cell_size_check", true)?;
         connection.pragma_update(None, "trusted_schema", false)?;
+        // Takes effect in a new file alone, and only before anything is written into it.
+        connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
         let mode: String =
             connection.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))?;
         if mode != "wal" {
@@ -53,7 +58,7 @@ impl Database {
         }
         connection.pragma_update(None, "synchronous", "FULL")?;
         connection.pragma_update(None, "cache_size", -4096)?;
-        connection.pragma_update(None, "journal_size_limit", 16 << 20)?;
+        connection.pragma_update(None, "journal_size_limit", LOG_LIMIT as i64)?;
         let database = Database { connection };
         let format: i32 = database.connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
         let tables: i64 =
@@ -63,9 +68,18 @@ impl Database {
                 "BEGIN IMMEDIATE; {SCHEMA} PRAGMA application_id={APPLICATION_ID}; PRAGMA user_version={FORMAT}; COMMIT;"
             ))?,
             (FORMAT, _) => database.check_schema()?,
-            _ => return Err(foreign("it is of another program or format")),
+            _ => return Err(database.another_format(format)),
         }
         Ok(database)
+    }
+
+    /// What is said of a file that another program wrote, or another release of this one.
+    fn another_format(&self, format: i32) -> rusqlite::Error {
+        let application = self.connection.pragma_query_value(None, "application_id", |row| row.get(0));
+        match application {
+            Ok(APPLICATION_ID) => foreign(&format!("it is of format {format}, not of format {FORMAT}")),
+            _ => foreign("it is of another program"),
+        }
     }
 
     /// The schema is text in the file, as open to damage as the rest.
@@ -208,6 +222,26 @@ impl Database {
             .prepare_cached("INSERT OR REPLACE INTO confirmation(apex, fact) VALUES(?, ?)")?
             .execute(params![key, sealed])
             .map(drop)
+    }
+
+    /// Pages that the file could do without, and all pages of it.
+    pub(crate) fn free_pages(&self) -> rusqlite::Result<(u32, u32)> {
+        let count = |name| self.connection.pragma_query_value(None, name, |row| row.get(0));
+        Ok((count("freelist_count")?, count("page_count")?))
+    }
+
+    /// Gives back so many free pages, in a transaction of its own.
+    pub(crate) fn shrink(&self, pages: u32) -> rusqlite::Result<()> {
+        // It takes a step for each page.
+        let mut statement = self.connection.prepare(&format!("PRAGMA incremental_vacuum({pages})"))?;
+        let mut rows = statement.query([])?;
+        while rows.next()?.is_some() {}
+        Ok(())
+    }
+
+    /// Empties the log into the file.
+    pub(crate) fn empty_log(&self) -> rusqlite::Result<()> {
+        self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
     }
 
     /// Checks the trees and free pages of the whole file, but not what rows say. A damaged count of free octets harms

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::ops::Deref;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use secondo_wire::Name;
 use secondo_zone::BorderSecret;
 
-use crate::database::Database;
+use crate::database::{Database, LOG_LIMIT};
 use crate::disk::Disk;
 use crate::facts::{Facts, Held, Place, key, page_file_name, page_file_number};
 use crate::history::{History, lead_back};
@@ -16,6 +17,13 @@ use crate::restore::{Broken, Damage, Restored, restore_zone};
 use crate::state_dir::{StateDir, Unavailable};
 use crate::transaction::{Fate, Mark, Transaction};
 use crate::verdict::{is_damage, is_doubtful};
+
+/// The database may have so many free pages, a mebibyte of them...
+const FREE_PAGES: u32 = 256;
+/// ...or this part of all (1/n).
+const FREE_SHARE: u32 = 4;
+/// Free pages that are given back at once.
+const PIECE: u32 = 256;
 
 /// What is on disk.
 pub(crate) struct Ledger {
@@ -29,6 +37,8 @@ pub(crate) struct Ledger {
     pub(crate) damages: Vec<Damage>,
     /// Page files of a transaction whose COMMIT failed in such a way that it may be on disk all the same.
     doubtful: Vec<u64>,
+    /// Free pages were given back.
+    shrunk: bool,
 }
 
 impl Ledger {
@@ -39,7 +49,16 @@ impl Ledger {
         disk: Arc<dyn Disk>,
         numbers: Numbers,
     ) -> Ledger {
-        Ledger { dir, secret, database, disk, numbers, damages: Vec::new(), doubtful: Vec::new() }
+        Ledger {
+            dir,
+            secret,
+            database,
+            disk,
+            numbers,
+            damages: Vec::new(),
+            doubtful: Vec::new(),
+            shrunk: false,
+        }
     }
 
     /// Writes `batch`, and the retirements in `marks`, in one transaction; the error is what the disk said, for the log. A database that turns out to be
@@ -130,6 +149,25 @@ impl Ledger {
         db.walk(|_, facts| held.extend(facts.map(|facts| facts.held())))?;
         self.numbers = self.numbers.max(Numbers::behind(&held, Some(&db), &*self.disk));
         Ok(db)
+    }
+
+    /// Puts a little of the database in order; returns how long the next of it has time, `None` when there is none.
+    /// Errors are those of the next transaction too.
+    pub(crate) fn chore(&mut self) -> Option<Duration> {
+        let db = self.database.as_ref()?;
+        let begun = Instant::now();
+        let (free, all) = db.free_pages().ok()?;
+        if free > FREE_PAGES && free > all / FREE_SHARE {
+            db.shrink(PIECE).ok()?;
+            self.shrunk = true;
+            // Most of the time is for others.
+            return Some(begun.elapsed() * 9);
+        }
+        // The file ends earlier only when the log is in it.
+        if std::mem::take(&mut self.shrunk) || self.dir.log_octets() > LOG_LIMIT {
+            let _ = db.empty_log();
+        }
+        None
     }
 
     /// A zone as the disk has it.

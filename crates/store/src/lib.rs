@@ -30,6 +30,7 @@
 //! file, and the old one is set aside. What no checksum can tell is a log cut short: it reads like one that was never
 //! longer, and gives an earlier version with the confirmation of that time.
 
+mod backlog;
 mod chain;
 mod committed;
 mod confirmation;

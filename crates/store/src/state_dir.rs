@@ -49,6 +49,11 @@ impl StateDir {
         self.folder.join("secondo.db")
     }
 
+    /// Octets of the database's log.
+    pub(crate) fn log_octets(&self) -> u64 {
+        with_suffix(&self.database(), "-wal").metadata().map_or(0, |log| log.len())
+    }
+
     /// The folder of page files.
     pub(crate) fn pages(&self) -> PathBuf {
         self.folder.join("zones")
@@ -117,7 +122,7 @@ impl StateDir {
                 // Not even its schema is left.
                 Err(_) => 0,
             };
-            new.connection().query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+            new.empty_log()?;
             saved
         };
         self.exchange(&path, &fresh).map_err(Unavailable::Rescue)?;

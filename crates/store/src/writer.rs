@@ -16,20 +16,20 @@ use std::time::{Duration, Instant};
 
 use secondo_wire::Name;
 
+use crate::backlog::{Backlog, Pending};
 use crate::committed::{Committed, Durability};
-use crate::confirmation::Confirmation;
 use crate::ledger::Ledger;
-use crate::op::{Commit, Confirm, Incoming, Notice, Op, Recovered};
+use crate::op::{Notice, Op, Recovered};
 use crate::restore::Restored;
 use crate::scribe::{Filed, Job, Purpose, Rebase, Scribe};
-use crate::transaction::{Fate, Mark, ROW_LIMIT, size};
+use crate::transaction::{Fate, Mark, size};
 
 /// Most operations that share a transaction...
 const BATCH: usize = 4096;
 /// ...and most octets of pages.
 const BATCH_OCTETS: u64 = 16 << 20;
-/// Delays between tries while the disk refuses.
-const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+/// How long after something was written the database is put in order.
+const CHORES: Duration = Duration::from_secs(1);
 
 /// The end of the channel that the store keeps.
 pub(crate) struct WriterHandle {
@@ -45,13 +45,12 @@ impl WriterHandle {
             ledger,
             notice,
             scribe,
-            pending: BTreeMap::new(),
+            backlog: Backlog::new(),
             marks: BTreeMap::new(),
             parked: BTreeMap::new(),
             rebasing: BTreeSet::new(),
-            retry_at: Instant::now(),
-            retry_in: RETRY.0,
             refusing: false,
+            chores: Some(Instant::now() + CHORES),
         };
         let thread = thread::Builder::new().name("store".into()).spawn(move || writer.run(&inbox));
         WriterHandle { ops, thread: Some(thread.expect("a process that starts can start a thread")) }
@@ -81,48 +80,32 @@ impl fmt::Debug for WriterHandle {
     }
 }
 
-/// What the disk refused and what is tried again.
-struct Pending {
-    /// The version; `None` when the disk has it and only the confirmation is missing.
-    version: Option<Incoming>,
-    confirmation: Confirmation,
-    /// What the disk said.
-    why: String,
-}
-
-impl Pending {
-    /// Whether it is a version with this serial.
-    fn is_version(&self, confirmation: Confirmation) -> bool {
-        self.version.as_ref().is_some_and(|version| version.zone().serial() == confirmation.serial)
-    }
-}
-
 /// The thread's state.
 struct Writer {
     ledger: Ledger,
     notice: Box<dyn Fn(Notice) + Send>,
     scribe: Scribe,
-    pending: BTreeMap<Name, Pending>,
+    /// What the disk refused.
+    backlog: Backlog,
     /// Zones whose retirement, or the end of it, the disk does not know yet.
     marks: BTreeMap<Name, Mark>,
     /// Zones whose page file is being written, with what is asked of them meanwhile.
     parked: BTreeMap<Name, VecDeque<Op>>,
     /// Zones whose base is being written anew.
     rebasing: BTreeSet<Name>,
-    retry_at: Instant,
-    retry_in: Duration,
     /// The last transaction failed.
     refusing: bool,
+    /// When the database is to be put in order.
+    chores: Option<Instant>,
 }
 
 impl Writer {
     fn run(mut self, inbox: &Receiver<Op>) {
         let mut ending = false;
         while !ending || !self.parked.is_empty() {
-            let first = if ending || (self.pending.is_empty() && self.marks.is_empty()) {
-                inbox.recv().map_err(|_| RecvTimeoutError::Disconnected)
-            } else {
-                inbox.recv_timeout(self.retry_at.saturating_duration_since(Instant::now()))
+            let first = match self.due().filter(|_| !ending) {
+                Some(due) => inbox.recv_timeout(due.saturating_duration_since(Instant::now())),
+                None => inbox.recv().map_err(|_| RecvTimeoutError::Disconnected),
             };
             match first {
                 Ok(first) => {
@@ -134,9 +117,33 @@ impl Writer {
                         self.retry();
                     }
                 }
-                Err(RecvTimeoutError::Timeout) => self.retry(),
+                Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return,
             }
+            if !ending {
+                self.wake();
+            }
+        }
+    }
+
+    /// When there is something to do though nothing is asked.
+    fn due(&self) -> Option<Instant> {
+        self.retry_due().into_iter().chain(self.chores).min()
+    }
+
+    /// When the disk is asked again for what it refused.
+    fn retry_due(&self) -> Option<Instant> {
+        (!self.backlog.is_empty() || !self.marks.is_empty()).then(|| self.backlog.due())
+    }
+
+    /// Does what is due.
+    fn wake(&mut self) {
+        let now = Instant::now();
+        if self.retry_due().is_some_and(|due| due <= now) {
+            self.retry();
+        }
+        if self.chores.is_some_and(|due| due <= now) {
+            self.chores = self.ledger.chore().map(|pause| Instant::now() + pause);
         }
     }
 
@@ -186,7 +193,7 @@ impl Writer {
     /// that has the serial of what it has.
     fn detached(&self, mut op: Op) -> Op {
         if let Op::Commit(commit) = &mut op
-            && self.pending.get(commit.apex()).is_some_and(|pending| pending.version.is_some())
+            && self.backlog.has_version(commit.apex())
         {
             commit.incoming_mut().detach();
         }
@@ -200,12 +207,11 @@ impl Writer {
         match written {
             Ok(fates) => {
                 if std::mem::take(&mut self.refusing) {
-                    self.retry_at = Instant::now();
+                    self.backlog.allowed();
                 }
+                self.chores.get_or_insert_with(|| Instant::now() + CHORES);
                 batch.into_iter().zip(fates).for_each(|(op, fate)| self.settle(op, fate));
-                if self.pending.is_empty() {
-                    self.retry_in = RETRY.0;
-                }
+                self.backlog.rest();
             }
             Err(why) => {
                 self.refusing = true;
@@ -228,7 +234,7 @@ impl Writer {
                 }
             }
             (Op::Commit(commit), Fate::Written(outgrown)) => {
-                self.pending.remove(commit.apex());
+                self.backlog.done(commit.apex());
                 let retry = commit.is_retry();
                 let incoming = commit.finish(Durability::Durable);
                 let (zone, keep) = (incoming.zone().clone(), incoming.keep);
@@ -238,24 +244,18 @@ impl Writer {
                     self.scribe.write(Job { number, purpose: Purpose::Rebase(Rebase { zone, facts, keep }) });
                 }
                 if retry {
-                    self.allowed();
+                    self.backlog.recovered();
                     (self.notice)(Notice::Recovered(Recovered { apex, serial }));
                 }
             }
             (Op::Commit(commit), Fate::Refused(why)) => self.refuse(Op::Commit(commit), &why),
             (Op::Confirm(confirm), fate) => {
-                let waiting = self.pending.get_mut(&confirm.apex);
-                if let Some(pending) = waiting.filter(|pending| pending.is_version(confirm.confirmation)) {
-                    // With a version that is not on disk yet, its confirmation waits beside it.
-                    pending.confirmation = confirm.confirmation;
-                    let why = format!("it waits for its version, which the disk refused: {}", pending.why);
+                if let Err(why) = self.backlog.done_confirmation(&confirm.apex, confirm.confirmation) {
+                    let why = format!("it waits for its version, which the disk refused: {why}");
                     return confirm.finish(Err(why));
                 }
-                if self.pending.get(&confirm.apex).is_some_and(|pending| pending.version.is_none()) {
-                    self.pending.remove(&confirm.apex);
-                }
                 if confirm.is_retry() {
-                    self.allowed();
+                    self.backlog.recovered();
                 }
                 confirm.finish(if let Fate::Refused(why) = fate { Err(why) } else { Ok(()) });
             }
@@ -277,23 +277,12 @@ impl Writer {
     fn refuse(&mut self, op: Op, why: &str) {
         match op {
             Op::Commit(commit) => {
-                let (apex, confirmation) = (commit.apex().clone(), commit.confirmation);
+                let confirmation = commit.confirmation;
                 let version = commit.finish(Durability::Volatile(why.into()));
-                self.wait(apex, Pending { version: Some(version), confirmation, why: why.into() });
+                self.backlog.wait_for_version(version, confirmation, why);
             }
             Op::Confirm(confirm) => {
-                let confirmation = confirm.confirmation;
-                match self.pending.get_mut(&confirm.apex) {
-                    Some(pending) if pending.version.is_none() || pending.is_version(confirmation) => {
-                        pending.confirmation = confirmation;
-                    }
-                    // It vouches for another version than the one that waits.
-                    Some(_) => {}
-                    None => {
-                        let pending = Pending { version: None, confirmation, why: why.into() };
-                        self.wait(confirm.apex.clone(), pending);
-                    }
-                }
+                self.backlog.wait_for_confirmation(&confirm.apex, confirm.confirmation, why);
                 confirm.finish(Err(why.into()));
             }
             Op::Restore(ask) => {
@@ -310,50 +299,15 @@ impl Writer {
         }
     }
 
-    fn wait(&mut self, apex: Name, mut pending: Pending) {
-        if self.pending.is_empty() {
-            self.retry_at = Instant::now() + self.retry_in;
-        }
-        let before = self.pending.get(&apex).is_some_and(|before| before.version.is_some());
-        if let Some(version) = pending.version.as_mut().filter(|_| before) {
-            version.detach();
-        }
-        self.pending.insert(apex, pending);
-    }
-
     fn rebased(&mut self, job: &Job) {
         if let Purpose::Rebase(rebase) = &job.purpose {
             self.rebasing.remove(rebase.zone.apex());
         }
     }
 
-    /// The disk took what it had refused: on with the rest.
-    fn allowed(&mut self) {
-        self.retry_in = RETRY.0;
-        self.retry_at = Instant::now();
-    }
-
-    /// Tries what the disk refused before: all that goes into the database, and one page file, the smallest.
+    /// Tries what the disk refused before.
     fn retry(&mut self) {
-        self.retry_at = Instant::now() + self.retry_in;
-        self.retry_in = (self.retry_in * 2).min(RETRY.1);
-        let octets = |pending: &Pending| pending.version.as_ref().map_or(0, |version| size(version.zone()));
-        let sizes = self.pending.iter().map(|(apex, pending)| (octets(pending), apex.clone()));
-        let mut waiting: Vec<(u64, Name)> =
-            sizes.filter(|(_, apex)| !self.parked.contains_key(apex)).collect();
-        waiting.sort_unstable_by_key(|(size, _)| *size);
-        let small = waiting.partition_point(|(size, _)| *size <= ROW_LIMIT);
-        waiting.truncate(small + 1);
-        let mut batch = Vec::with_capacity(waiting.len());
-        for (_, apex) in waiting {
-            let Some(Pending { version, confirmation, .. }) = self.pending.remove(&apex) else {
-                continue;
-            };
-            batch.push(match version {
-                Some(version) => Op::Commit(Commit::new(version, confirmation, None)),
-                None => Op::Confirm(Confirm::new(apex, confirmation, None)),
-            });
-        }
+        let batch = self.backlog.retry(|apex| self.parked.contains_key(apex));
         self.handle(batch);
     }
 
@@ -365,7 +319,7 @@ impl Writer {
 
     /// A zone as it is here: in memory if the disk does not have it.
     fn restore(&mut self, apex: &Name) -> Option<Restored> {
-        let pending = self.pending.get(apex);
+        let pending = self.backlog.of(apex);
         if let Some(Pending { version: Some(version), confirmation, why, .. }) = pending {
             let committed = Committed::from_checked(&version.checked, Durability::Volatile(why.clone()));
             let confirmation = Some(*confirmation).filter(|c| c.serial == version.zone().serial());
