@@ -39,6 +39,8 @@ struct Listing {
     wanted: Wanted,
     /// The version served, or last served.
     served: Zone,
+    /// So many before it count. The disk may have more: those that it still needs for itself.
+    keep: u32,
     store: Weak<Store>,
     note: Option<String>,
 }
@@ -107,7 +109,8 @@ impl Scheduler {
                 served.serial().0
             )
         });
-        Ok(Listing { wanted, served: Zone::clone(&served), store: Arc::downgrade(&self.parts.store), note })
+        let (served, store) = (Zone::clone(&served), Arc::downgrade(&self.parts.store));
+        Ok(Listing { wanted, served, keep: zone.config.settings.keep_versions, store, note })
     }
 }
 
@@ -163,14 +166,27 @@ impl Listing {
         })
     }
 
+    /// The serials of the kept versions, oldest first; empty when the disk does not have the version served.
+    fn serials(&self, history: Option<&History>) -> Vec<Serial> {
+        let mut serials: Vec<Serial> = history.map(|history| history.serials().collect()).unwrap_or_default();
+        let at = serials.iter().rposition(|serial| *serial == self.served.serial());
+        let keep = usize::try_from(self.keep).unwrap_or(usize::MAX);
+        serials.drain(..at.map_or(serials.len(), |at| at.saturating_sub(keep)));
+        serials
+    }
+
     /// The kept version with this serial.
     fn version(&self, history: Option<&History>, serial: Serial) -> Result<Zone, Failed> {
         if serial == self.served.serial() {
             return Ok(self.served.clone());
         }
-        let Some(history) = history else { return Err(self.not_kept(None, serial)) };
+        let serials = self.serials(history);
+        let Some(history) = history.filter(|_| !serials.is_empty()) else { return Err(self.not_on_disk()) };
+        if !serials.contains(&serial) {
+            return Err(self.not_kept(serial, &serials));
+        }
         history.version(&self.served, serial).map_err(|error| match error {
-            HistoryError::NotKept(_) => self.not_kept(Some(history), serial),
+            HistoryError::NotKept(_) => self.not_kept(serial, &serials),
             HistoryError::Unrelated(_) => self.not_on_disk(),
             damaged => {
                 let apex = self.served.apex();
@@ -181,24 +197,24 @@ impl Listing {
 
     /// The serial of the last version before that with the serial `to`.
     fn before(&self, history: Option<&History>, to: Serial) -> Result<Serial, Failed> {
-        let serials: Vec<Serial> = history.map(|history| history.serials().collect()).unwrap_or_default();
-        let Some(at) = serials.iter().rposition(|serial| *serial == to) else {
-            let served = to == self.served.serial();
-            return Err(if served { self.not_on_disk() } else { self.not_kept(history, to) });
-        };
+        let serials = self.serials(history);
+        if serials.is_empty() {
+            return Err(self.not_on_disk());
+        }
+        let at =
+            serials.iter().rposition(|serial| *serial == to).ok_or_else(|| self.not_kept(to, &serials))?;
         // One with the same serial cannot be told from it.
         let earlier = serials.iter().take(at).rfind(|serial| **serial != to);
         earlier.copied().ok_or_else(|| {
             let apex = self.served.apex();
-            let message =
-                format!("no version of {apex} before serial {} is kept; {}", to.0, self.kept(history));
+            let message = format!("no version of {apex} before serial {} is kept; {}", to.0, kept(&serials));
             Response::refused("not-kept", message).into()
         })
     }
 
-    fn not_kept(&self, history: Option<&History>, serial: Serial) -> Failed {
+    fn not_kept(&self, serial: Serial, serials: &[Serial]) -> Failed {
         let apex = self.served.apex();
-        let message = format!("serial {} of {apex} is not kept; {}", serial.0, self.kept(history));
+        let message = format!("serial {} of {apex} is not kept; {}", serial.0, kept(serials));
         Response::refused("not-kept", message).into()
     }
 
@@ -210,22 +226,17 @@ impl Listing {
         );
         Response::refused("not-kept", message).into()
     }
+}
 
-    /// The kept serials, the newest few of them by name.
-    fn kept(&self, history: Option<&History>) -> String {
-        let served = self.served.serial();
-        let mut serials: Vec<Serial> = history.map(|history| history.serials().collect()).unwrap_or_default();
-        if serials.is_empty() {
-            serials.push(served);
-        }
-        let shown = serials.iter().rev().take(NAMED);
-        let shown: Vec<String> = shown.map(|serial| serial.0.to_string()).collect();
-        let more = match serials.len().saturating_sub(NAMED) {
-            0 => String::new(),
-            more => format!(" and {more} earlier"),
-        };
-        format!("kept: {}{more}", shown.join(", "))
-    }
+/// The kept serials, the newest few of them by name.
+fn kept(serials: &[Serial]) -> String {
+    let shown = serials.iter().rev().take(NAMED);
+    let shown: Vec<String> = shown.map(|serial| serial.0.to_string()).collect();
+    let more = match serials.len().saturating_sub(NAMED) {
+        0 => String::new(),
+        more => format!(" and {more} earlier"),
+    };
+    format!("kept: {}{more}", shown.join(", "))
 }
 
 impl From<Gone> for Failed {
