@@ -142,9 +142,16 @@ fn follow(
     if !matches!(finding, Finding::Referral { .. }) {
         reply.set_authoritative();
     }
+    // RFC 2181 §5: the same record stands once in a message, however often it is used.
+    let has_dname = |owner: NameRef<'_>| {
+        let same = |link: &Link<'_>| Arc::ptr_eq(link.entry, entry) && link.dname == Some(owner);
+        before.is_some_and(|link| link.all().any(same))
+    };
     let (target, denial, dname) = match finding {
         Finding::Answer { node, rrset, denial } => {
-            reply.signed_rrset(Section::Answer, name, node, rrset, None)?;
+            if rrset.rtype() != RecordType::DNAME || !has_dname(name) {
+                reply.signed_rrset(Section::Answer, name, node, rrset, None)?;
+            }
             let mut proofs = close(asker, before, reply, key)?;
             if let Some(denial) = &denial {
                 proofs.write(denial, reply, zone, name, key)?;
@@ -153,7 +160,11 @@ fn follow(
             return Ok(());
         }
         Finding::Several { node, denial } => {
-            several(reply, name, node, qtype)?;
+            let written = reply.dnssec() && has_dname(name);
+            several(reply, name, node, |rrset| match qtype {
+                RecordType::ANY => true,
+                _ => rrset.rtype() == qtype && !(written && rrset.covered() == Some(RecordType::DNAME)),
+            })?;
             let mut proofs = close(asker, before, reply, key)?;
             return denial.map_or(Ok(()), |denial| proofs.write(&denial, reply, zone, name, key));
         }
@@ -177,11 +188,7 @@ fn follow(
         }
         Finding::Redirection { node, dname, below } => {
             let owner = name.ancestor(below);
-            let known = before.is_some_and(|link| {
-                link.all().any(|link| Arc::ptr_eq(link.entry, entry) && link.dname == Some(owner))
-            });
-            // RFC 2181 §5: the same record stands once in a message, however often it is used.
-            if !known {
+            if !has_dname(owner) {
                 reply.signed_rrset(Section::Answer, owner, node, dname, None)?;
             }
             match redirect(reply, name, dname, below)? {
@@ -249,8 +256,13 @@ fn redirect(
 
 /// ANY and RRSIG. Over TCP all RRsets that match, over UDP one (RFC 8482 §4.1): the lowest type, those that only prove
 /// something last.
-fn several(reply: &mut Reply<'_>, name: NameRef<'_>, node: Node<'_>, qtype: RecordType) -> Result<(), Full> {
-    let matching = || node.rrsets().filter(|rrset| qtype == RecordType::ANY || rrset.rtype() == qtype);
+fn several(
+    reply: &mut Reply<'_>,
+    name: NameRef<'_>,
+    node: Node<'_>,
+    matches: impl Fn(&Rrset<'_>) -> bool,
+) -> Result<(), Full> {
+    let matching = || node.rrsets().filter(|rrset| matches(rrset));
     match reply.transport() {
         Transport::Tcp => matching().try_for_each(|rrset| reply.rrset(Section::Answer, name, rrset, None)),
         Transport::Udp => {

@@ -4,6 +4,10 @@
 // Each test takes what it needs.
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
 
+pub mod model;
+pub mod signer;
+pub mod validator;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 
