@@ -129,7 +129,6 @@ fn every_kept_version_is_what_its_primary_had_and_loads_everywhere() {
     let gone: Vec<&str> = gone.iter().map(String::as_str).collect();
     let next = change(next.plus(&gone));
     let last = change(next.minus("new 60 IN A"));
-    drop(change);
 
     // From what the disk kept, with nobody to ask.
     pair.primary.stop();

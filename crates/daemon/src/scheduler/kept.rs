@@ -47,7 +47,7 @@ struct Listing {
 
 /// Why there is none.
 enum Failed {
-    Refused(Response),
+    Refused(Box<Response>),
     /// Nobody reads it any more.
     Gone,
 }
@@ -124,7 +124,8 @@ impl Listing {
         // What is made here may be large: it is dropped where it was made.
         let made = tokio::task::spawn_blocking(move || self.write(history.as_ref(), text)).await;
         match made {
-            Ok(Ok(response)) | Ok(Err(Failed::Refused(response))) => Some(response),
+            Ok(Ok(response)) => Some(response),
+            Ok(Err(Failed::Refused(response))) => Some(*response),
             Ok(Err(Failed::Gone)) => None,
             Err(_) => Some(Response::refused("internal", "an error of our own")),
         }
@@ -247,6 +248,6 @@ impl From<Gone> for Failed {
 
 impl From<Response> for Failed {
     fn from(refusal: Response) -> Failed {
-        Failed::Refused(refusal)
+        Failed::Refused(Box::new(refusal))
     }
 }
