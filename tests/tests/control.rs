@@ -235,7 +235,11 @@ fn wrong_use_is_told_apart() {
     assert_eq!(code(&["--help"]), Some(0));
     assert_eq!(code(&["run"]), Some(2));
     assert_eq!(code(&["nonsense"]), Some(2));
-    assert_eq!(code(&["status", "--socket", "/nonexistent/socket"]), Some(3));
+    assert_eq!(code(&["dump"]), Some(2));
+    assert_eq!(code(&["diff", "a.test", "one"]), Some(2));
+    for command in [&["status"][..], &["dump", "a.test"], &["diff", "a.test", "1", "2"]] {
+        assert_eq!(code(&[command, &["--socket", "/nonexistent/socket"]].concat()), Some(3), "{command:?}");
+    }
     assert_eq!(code(&["check", "--config", "/nonexistent/file"]), Some(1));
     assert_ne!(code(&["run", "--config", "/nonexistent/file"]), Some(0));
 }

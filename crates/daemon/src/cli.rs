@@ -119,7 +119,8 @@ struct Socket {
 }
 
 const EXIT_CODES: &str = "\
-Exit codes: 0 done; 1 the answer is no (a check failed, a zone could not be refreshed, --problems found some); \
+Exit codes: 0 done; 1 the answer is no (a check failed, a zone could not be refreshed, a version is not kept, \
+--problems found some); \
 2 wrong use; 3 the daemon cannot be reached; 4 no such zone";
 
 /// Exit codes of the contract.

@@ -119,7 +119,8 @@ pub struct Response {
 /// Why a request could not be done.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refusal {
-    /// `bad-request`, `no-such-zone`, `bad-configuration`, `busy`, `stopping`, `never-loaded`, `not-kept` or `damaged`.
+    /// `bad-request`, `no-such-zone`, `bad-configuration`, `never-loaded`, `not-kept` (such a version), `damaged` (what the
+    /// disk kept of it), `busy`, `stopping` or `internal`.
     pub code: String,
     /// For people; one line a problem.
     pub message: String,
