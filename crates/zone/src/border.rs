@@ -11,8 +11,13 @@
 //! the order in which changes came leaves no trace. Counting from the last border *kept* would let one skipped border
 //! move all those that follow.
 //!
-//! The hash is keyed with a secret: with a public one, who may register names could choose them so that every page
-//! holds one name, or so that no border ever comes.
+//! The hash is keyed with a secret: with a public one, who may register names could choose them so that no border ever comes,
+//! or so that each name is one, too near to the last and skipped. For somebody who knows the secret all the same there is a
+//! third bound: in a page of [`LARGEST`] octets no natural border is skipped. It takes a hundred borders in a row that are too
+//! near to come there, which chance does not do: the bound leaves all borders of other zones where they are.
+//!
+//! **Invariant**: whatever the names, a page holds one owner, or less than [`LARGEST`] + [`MOST`] octets of keys and bodies.
+//! Asserted by the writer; checked of pages from a disk, since their borders are.
 
 use siphasher::sip::SipHasher13;
 
@@ -20,6 +25,8 @@ use siphasher::sip::SipHasher13;
 pub(crate) const LEAST: usize = 512;
 /// A page is cut when this many octets have come since the last natural border.
 pub(crate) const MOST: usize = 8192;
+/// In a page of so many octets no natural border is skipped.
+pub(crate) const LARGEST: usize = 4 * MOST;
 /// One key in 2^5 is a natural border.
 const BITS: u32 = 5;
 
@@ -74,18 +81,18 @@ pub(crate) struct Cutter {
     segment: usize,
     /// Octets since the last natural border or cut.
     piece: usize,
-    /// Whether the page holds an owner.
-    open: bool,
+    /// Octets of the page; 0: it holds no owner.
+    page: usize,
 }
 
 impl Cutter {
     /// Whether the page ends before an owner of `weight` octets.
     #[inline]
     pub(crate) fn before(&mut self, weight: usize) -> bool {
-        let cut = self.open && (weight >= MOST || self.piece > 0 && self.piece + weight > MOST);
+        let cut = self.page > 0 && (weight >= MOST || self.piece > 0 && self.piece + weight > MOST);
         if cut {
             self.piece = 0;
-            self.open = false;
+            self.page = 0;
         }
         cut
     }
@@ -97,21 +104,23 @@ impl Cutter {
             *self = Cutter::default();
             return true;
         }
-        self.open = true;
+        self.page += weight;
         self.segment += weight;
         self.piece += weight;
+        // A page below LARGEST that skipped its last border has grown by less than MOST since, or it would have been cut.
+        debug_assert!(weight > 0 && self.page < LARGEST + MOST, "a page is bounded");
         if !hash.is_border() {
             return false;
         }
-        let cut = self.segment >= LEAST;
-        *self = Cutter { open: !cut, ..Cutter::default() };
+        let cut = self.segment >= LEAST || self.page >= LARGEST;
+        *self = Cutter { page: if cut { 0 } else { self.page }, ..Cutter::default() };
         cut
     }
 
     /// Whether it stands where it stood at the beginning: right behind a natural border that was kept, or behind an
     /// owner with a page of its own.
     pub(crate) fn is_fresh(&self) -> bool {
-        !self.open && self.segment == 0
+        self.page == 0 && self.segment == 0
     }
 }
 
@@ -152,6 +161,23 @@ mod tests {
         assert!(!cutter.behind(BORDER, 1));
         assert!(cutter.before(MOST));
         assert!(cutter.behind(INSIDE, MOST) && cutter.is_fresh());
+    }
+
+    #[test]
+    fn no_border_is_skipped_in_the_largest_page() {
+        let mut cutter = Cutter::default();
+        let borders = (LARGEST / 400) as u32;
+        assert_eq!((0..borders).filter(|_| cutter.behind(BORDER, 400)).count(), 0);
+        assert!(cutter.behind(BORDER, 400), "the page has grown beyond it");
+        assert!(cutter.is_fresh());
+        assert!(!cutter.behind(BORDER, 400), "and the next page begins anew");
+        // The largest of all: one below the bound, then as much as fits before a cut.
+        let mut cutter = Cutter::default();
+        (0..LARGEST / 256 - 1).for_each(|_| assert!(!cutter.behind(BORDER, 256)));
+        assert!(!cutter.behind(BORDER, 255));
+        assert!(!cutter.before(MOST - 1) && !cutter.behind(INSIDE, MOST - 1));
+        assert!(!cutter.before(1) && !cutter.behind(INSIDE, 1));
+        assert!(cutter.before(1));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Makes pages of owners that come in canonical order.
 
-use crate::border::{BorderSecret, Cutter};
+use crate::border::{BorderSecret, Cutter, LARGEST, MOST};
 use crate::page::{self, HEAD, Page, VERSION};
 use crate::tree::Tree;
 use crate::varint;
@@ -128,6 +128,11 @@ impl PageWriter {
 
     fn close(&mut self) {
         let count = self.owners.len();
+        let weight = self.keys.len() + self.bodies.len();
+        debug_assert!(
+            count == 1 || count > 1 && weight < LARGEST + MOST,
+            "a page is bounded whatever the names"
+        );
         let first = &self.keys[..self.owners.first().map_or(0, |owner| owner.key_end as usize)];
         let last_start = count.checked_sub(2).map_or(0, |at| self.owners[at].key_end as usize);
         let prefix = page::common(first, &self.keys[last_start..]);
@@ -210,5 +215,42 @@ mod tests {
         let new = write(Some(Reuse::new(&tree)), 1000);
         let shared = new.iter().filter(|page| old.iter().any(|o| o.is_same(page))).count();
         assert!(old.len() > 20 && shared + 3 >= old.len() && shared < old.len(), "{shared} of {}", old.len());
+    }
+
+    /// Sizes of the pages of these keys in octets, ascending; the last, which ends with the zone, left out.
+    fn sizes(keys: &[Vec<u8>], secret: &BorderSecret) -> Vec<usize> {
+        let mut writer = PageWriter::new(secret, None);
+        keys.iter().for_each(|key| writer.push(key, false, &[7; 12]));
+        let mut sizes: Vec<usize> = writer.finish().iter().map(|page| page.bytes().len()).collect();
+        sizes.pop();
+        sizes.sort_unstable();
+        sizes
+    }
+
+    #[test]
+    fn names_ground_against_another_secret_make_the_pages_of_any_names() {
+        const NAMES: usize = 6_000;
+        let (guessed, real) = (BorderSecret::new([1; 16]), BorderSecret::new([42; 16]));
+        let all = || (0..NAMES * 34).map(|n| format!("h{n:08}\0").into_bytes());
+        let any: Vec<_> = all().step_by(32).take(NAMES).collect();
+        let borders: Vec<_> = all().filter(|key| guessed.hash(key).is_border()).take(NAMES).collect();
+        let none = all().filter(|key| !guessed.hash(key).is_border());
+        let none: Vec<_> = none.step_by(31).take(NAMES).collect();
+        assert_eq!([any.len(), borders.len(), none.len()], [NAMES; 3]);
+        let expected = sizes(&any, &real);
+        let at = |sizes: &[usize], tenth: usize| sizes[(sizes.len() - 1) * tenth / 10];
+        for ground in [&borders, &none] {
+            let sizes = sizes(ground, &real);
+            for tenth in [1, 3, 5, 7, 9] {
+                let ratio = at(&sizes, tenth) as f64 / at(&expected, tenth) as f64;
+                assert!((0.7..1.4).contains(&ratio), "at {tenth} of ten: {sizes:?}, {expected:?}");
+            }
+            assert!(sizes[sizes.len() - 1] < MOST, "{sizes:?}");
+        }
+        // Against the secret itself they make larger ones, within the bounds: beside key and body an owner takes 5 octets.
+        let most = |keys: &[Vec<u8>]| sizes(keys, &guessed).last().copied().unwrap_or_default();
+        let octets = |weight: usize| HEAD + weight + 5 * weight / (10 + 12);
+        assert!(most(&none) <= octets(MOST), "{}", most(&none));
+        assert!((LARGEST / 2..octets(LARGEST + MOST)).contains(&most(&borders)), "{}", most(&borders));
     }
 }

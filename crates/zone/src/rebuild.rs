@@ -180,6 +180,28 @@ mod tests {
         assert!(tree.len() > 30);
     }
 
+    #[test]
+    fn names_ground_against_the_secret_leave_no_trace_of_history_either() {
+        let secret = BorderSecret::new([5; 16]);
+        // All keys are borders, too near to each other: pages end where they are largest.
+        let keys = (0..120_000).map(|n| format!("{n:06}\0").into_bytes());
+        let keys: Vec<Vec<u8>> = keys.filter(|key| secret.hash(key).is_border()).collect();
+        let mut model: Model = keys.iter().step_by(2).map(|key| (key.clone(), vec![1; 30])).collect();
+        assert!((2..10).contains(&fresh(&model, &secret).len()));
+        let mut seed = 7;
+        for round in 0..20 {
+            let mut new = model.clone();
+            for _ in 0..=round % 4 {
+                let key = &keys[chance(&mut seed) as usize % keys.len()];
+                if new.remove(key).is_none() {
+                    new.insert(key.clone(), vec![2; 1 + chance(&mut seed) as usize % 300]);
+                }
+            }
+            assert_change(&model, &new, &secret);
+            model = new;
+        }
+    }
+
     /// Owners in order with the weights given; `true`: a natural border stands behind the key.
     fn owners(secret: &BorderSecret, plan: &[(bool, usize)]) -> Vec<(Vec<u8>, Vec<u8>)> {
         let mut number = 0;
