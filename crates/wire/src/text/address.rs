@@ -54,6 +54,10 @@ fn filled<const N: usize>(address: &[u8]) -> Option<[u8; N]> {
 /// RFC 4025 §3.1: `TYPE ALGORITHM GATEWAY`, off the front of `octets`.
 pub(super) fn put_gateway(out: &mut Vec<u8>, octets: &mut &[u8]) -> Option<()> {
     let [kind, algorithm] = take(octets)?;
+    // RFC 4025 §2.4: no key; BIND demands one all the same, and Knot DNS refuses it.
+    if algorithm == 0 {
+        return None;
+    }
     put_decimal(out, u32::from(kind));
     out.push(b' ');
     put_decimal(out, u32::from(algorithm));

@@ -3,15 +3,18 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
 use secondo_wire::text::put_record;
-use secondo_wire::{Message, Name, NameBuf, RecordType, rdata};
+use secondo_wire::{Message, Name, NameBuf, NameRef, Rcode, RecordType, rdata, read_name};
 
 use crate::common::name;
 use crate::valid::{own_types, valid_rdata};
@@ -33,13 +36,18 @@ struct Specimen {
 const APEX: &str = "types.test.";
 
 impl Specimen {
+    fn of(soa: &[u8]) -> Specimen {
+        let mut zone = Specimen { text: String::new(), entries: BTreeSet::new() };
+        zone.push(&parse(APEX), RecordType::SOA, 3600, soa);
+        zone.push(&parse(APEX), RecordType::NS, 3600, parse("ns.elsewhere.test.").as_wire());
+        zone
+    }
+
     /// Every type in many values, each at a name of its own.
     fn of_all_types() -> Specimen {
         let mut runner = TestRunner::deterministic();
-        let mut zone = Specimen { text: String::new(), entries: BTreeSet::new() };
         let soa = valid_rdata(RecordType::SOA).unwrap().new_tree(&mut runner).unwrap().current();
-        zone.push(&parse(APEX), RecordType::SOA, 3600, &soa);
-        zone.push(&parse(APEX), RecordType::NS, 3600, parse("ns.elsewhere.test.").as_wire());
+        let mut zone = Specimen::of(&soa);
         for rtype in own_types().into_iter().filter(|&rtype| rtype != RecordType::SOA) {
             let values = (valid_rdata(rtype).unwrap(), name(), 0u32..1 << 31);
             for i in 0..VALUES {
@@ -57,7 +65,6 @@ impl Specimen {
         let others: &[(u16, &[u8])] = &[
             (65_280, b""),
             (65_281, &all),
-            (65_282, &all.repeat(240)),
             (10, b"\0"),
             (11, b"\xC0\0\x02\x01\x06\0\0\0\x40"),
             (19, b"\x0c311061700956"),
@@ -76,33 +83,36 @@ impl Specimen {
             (46, b"\0\x01\x0d\x02\x80\0\0\x01\x70\0\0\0\x60\0\0\0\x12\x34\0\x07"),
             (99, b"\x01a\x01b\0"),
             (45, b"\x0a\x03\x02\x03a\\.\0\x07"),
+            (45, b"\x0a\0\0\x07"),
             (50, b"\x01\0\0\0\0\x14hashhashhashhashhash"),
         ];
         for (i, &(rtype, rdata)) in others.iter().enumerate() {
             self.push(&owner(RecordType(rtype), VALUES + i, &Name::root()), RecordType(rtype), 1, rdata);
         }
+    }
+
+    /// Data as long as a message holds, and lists of types on both sides of the bound.
+    fn of_long_data() -> Specimen {
+        let all: Vec<u8> = (0..=255).collect();
         let long = |head: &[u8]| [head, &all.repeat(200)].concat();
-        self.push(&parse("long-1.types.test."), RecordType::URI, 1, &long(b"\0\x01\0\x01"));
-        self.push(&parse("long-2.types.test."), RecordType::CAA, 1, &long(b"\0\x05issue"));
-        self.push(&parse("long-3.types.test."), RecordType::DNSKEY, 1, &long(b"\x01\x01\x03\x08"));
-        self.push(&parse("long-4.types.test."), RecordType::TLSA, 1, &long(b"\x01\x01\0"));
-        self.push(
-            &parse("long-5.types.test."),
-            RecordType::TXT,
-            1,
-            &[&[255], &all[..255]].concat().repeat(200),
-        );
-        self.push(&parse("long-6.types.test."), RecordType::TXT, 1, &[0; 30_000]);
-        // RFC 4034 §4.1.2: as many types as are written as such, and more.
-        let window = |number: u8, length: usize| [&[number, length as u8][..], &vec![0xFF; length]].concat();
-        let windows = |count: u8| (1..=count).flat_map(|number| window(number, 32)).collect::<Vec<u8>>();
-        self.push(
-            &parse("long-7.types.test."),
-            RecordType::NSEC,
-            1,
-            &[&[0][..], &windows(3), &window(9, 29)].concat(),
-        );
-        self.push(&parse("long-8.types.test."), RecordType::NSEC, 1, &[&[0][..], &windows(200)].concat());
+        let windows = |count: u8| (1..=count).flat_map(|number| [&[number, 32][..], &[0xFF; 32]].concat());
+        let a_thousand = [vec![0], windows(3).collect(), vec![9, 29], vec![0xFF; 29]].concat();
+        let values = [
+            (RecordType(65_282), all.repeat(240)),
+            (RecordType::URI, long(b"\0\x01\0\x01")),
+            (RecordType::CAA, long(b"\0\x05issue")),
+            (RecordType::DNSKEY, long(b"\x01\x01\x03\x08")),
+            (RecordType::TLSA, long(b"\x01\x01\0")),
+            (RecordType::TXT, [&[255], &all[1..]].concat().repeat(200)),
+            (RecordType::TXT, vec![0; 30_000]),
+            (RecordType::NSEC, a_thousand),
+            (RecordType::NSEC, [0].into_iter().chain(windows(200)).collect()),
+        ];
+        let mut zone = Specimen::of(&[0; 22]);
+        for (i, (rtype, rdata)) in values.iter().enumerate() {
+            zone.push(&owner(*rtype, i, &Name::root()), *rtype, 1, rdata);
+        }
+        zone
     }
 
     fn push(&mut self, owner: &Name, rtype: RecordType, ttl: u32, rdata: &[u8]) {
@@ -153,7 +163,7 @@ fn entry(owner: &[u8], rtype: u16, ttl: u32, octets: &[u8]) -> Entry {
     // RFC 6840 §5.1 keeps the case of the names in these; comparison does not see it there either.
     if let RecordType::NSEC | RecordType::LP | RecordType::SVCB | RecordType::HTTPS = RecordType(rtype) {
         let start = if rtype == RecordType::NSEC.0 { 0 } else { 2 };
-        let length = secondo_wire::NameRef::split_from(&octets[start..]).unwrap().0.as_wire().len();
+        let length = NameRef::split_from(&octets[start..]).unwrap().0.as_wire().len();
         canonical[start..start + length].make_ascii_lowercase();
     }
     // RFC 4034 §3: the TTL of a signature is that of what it covers, and Knot DNS sees to that.
@@ -234,101 +244,127 @@ fn bind_loads_every_type_as_the_same_octets() {
     zone.assert_equals(&loaded_by_bind(&compiler, &zone.text, folder.path()), "BIND");
 }
 
-#[test]
-fn nsd_loads_every_type_as_the_same_octets() {
-    let Some([checker, compiler]) = programs(["nsd-checkzone", "named-compilezone"]) else { return };
-    let folder = tempfile::tempdir().unwrap();
-    let zone = Specimen::of_all_types();
-    let file = folder.path().join("nsd.zone");
-    std::fs::write(&file, &zone.text).unwrap();
-    // NSD prints what it has loaded, in a form of its own, and BIND says which octets that is.
-    let printed = run(&checker, &["-p", APEX, file.to_str().unwrap()]);
-    zone.assert_equals(&loaded_by_bind(&compiler, &printed, folder.path()), "NSD");
-}
-
 /// A server that is ended with the test.
 struct Server(Child);
 
 impl Drop for Server {
     fn drop(&mut self) {
-        let _ = self.0.kill();
+        // With what it forked.
+        let _ = killpg(Pid::from_raw(self.0.id().cast_signed()), Signal::SIGKILL);
         let _ = self.0.wait();
     }
+}
+
+/// What a server serves after loading the text. `configuration` is made of the address and the folder, in which the
+/// zone file is named `zone`.
+fn served(
+    program: &Path,
+    options: &[&str],
+    text: &str,
+    configuration: impl Fn(SocketAddr, &str) -> String,
+) -> BTreeSet<Entry> {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    std::fs::write(at("zone"), text).unwrap();
+    // A port at an address that nobody else takes, so that it stays free until the server binds it.
+    let [.., high, low] = std::process::id().to_be_bytes();
+    let free = TcpListener::bind((format!("127.{}.{low}.53", high.max(1)), 0)).unwrap();
+    let address = free.local_addr().unwrap();
+    drop(free);
+    std::fs::write(at("configuration"), configuration(address, folder.path().to_str().unwrap())).unwrap();
+    // Run from our folder: where programs are confined by their path, the installed one may not write here.
+    std::fs::copy(program, at("server")).unwrap();
+    let log = std::fs::File::create(at("log")).unwrap();
+    let mut command = Command::new(at("server"));
+    command.args(options).arg("-c").arg(at("configuration")).stdin(Stdio::null()).process_group(0);
+    let child = command.stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap();
+    let mut server = Server(child);
+    let until = Instant::now() + PATIENCE;
+    loop {
+        if let Some(found) = TcpStream::connect(address).ok().and_then(transferred) {
+            return found;
+        }
+        let runs = matches!(server.0.try_wait(), Ok(None));
+        let said = std::fs::read_to_string(at("log")).unwrap();
+        assert!(runs && Instant::now() < until && !said.contains("error:"), "{said}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn nsd_loads_every_type_as_the_same_octets() {
+    let Some([server]) = programs(["nsd"]) else { return };
+    let zone = Specimen::of_all_types();
+    let configuration = |address: SocketAddr, folder: &str| {
+        format!(
+            "server:\n  ip-address: {}@{}\n  server-count: 1\n  username: \"\"\n  zonesdir: \"{folder}\"\n  \
+             database: \"\"\n  zonelistfile: \"{folder}/zone.list\"\n  xfrdfile: \"{folder}/xfrd.state\"\n  \
+             xfrdir: \"{folder}\"\n  pidfile: \"{folder}/nsd.pid\"\nremote-control:\n  control-enable: no\n\
+             zone:\n  name: {APEX}\n  zonefile: zone\n  provide-xfr: 127.0.0.0/8 NOKEY\n",
+            address.ip(),
+            address.port(),
+        )
+    };
+    zone.assert_equals(&served(&server, &["-d"], &zone.text, configuration), "NSD");
+}
+
+#[test]
+fn nsd_loads_long_data_as_the_same_octets() {
+    let Some([checker, compiler]) = programs(["nsd-checkzone", "named-compilezone"]) else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let zone = Specimen::of_long_data();
+    let file = folder.path().join("zone");
+    std::fs::write(&file, &zone.text).unwrap();
+    // NSD transfers no record of more than 16 KiB. It prints what it has loaded, and BIND says which octets that is.
+    let printed = run(&checker, &["-p", APEX, file.to_str().unwrap()]);
+    zone.assert_equals(&loaded_by_bind(&compiler, &printed, folder.path()), "NSD");
 }
 
 #[test]
 fn knot_loads_every_type_as_the_same_octets() {
     let Some([server]) = programs(["knotd"]) else { return };
-    let folder = tempfile::tempdir().unwrap();
-    let zone = Specimen::of_all_types();
-    std::fs::write(folder.path().join("knot.zone"), &zone.text).unwrap();
-    // A port at an address that nobody else takes, so that it stays free until the server binds it.
-    let [.., high, low] = std::process::id().to_be_bytes();
-    let free = TcpListener::bind((format!("127.{}.{}.53", high.max(1), low), 0)).unwrap();
-    let address = free.local_addr().unwrap();
-    drop(free);
-    let text = format!(
-        "server:\n  listen: {}@{}\n  rundir: \"{folder}\"\ncontrol:\n  listen: \"{folder}/knot.sock\"\n\
-         log:\n  - target: stderr\n    any: info\n\
-         database:\n  storage: \"{folder}\"\n  journal-db-max-size: 10M\n  kasp-db-max-size: 10M\n  \
-         timer-db-max-size: 10M\n  catalog-db-max-size: 10M\n\
-         acl:\n  - id: all\n    action: transfer\n\
-         zone:\n  - domain: {APEX}\n    storage: \"{folder}\"\n    file: knot.zone\n    acl: all\n    \
-         zonefile-sync: -1\n    journal-content: none\n    semantic-checks: off\n",
-        address.ip(),
-        address.port(),
-        folder = folder.path().display(),
-    );
-    let configuration = folder.path().join("knot.conf");
-    std::fs::write(&configuration, text).unwrap();
-    // Run from our folder: where programs are confined by their path, the installed one may not write here.
-    let copy = folder.path().join("knotd");
-    std::fs::copy(&server, &copy).unwrap();
-    let log = folder.path().join("knot.log");
-    let _server = Server(
-        Command::new(&copy)
-            .args(["-c", configuration.to_str().unwrap()])
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(std::fs::File::create(&log).unwrap())
-            .spawn()
-            .unwrap(),
-    );
-    let until = Instant::now() + PATIENCE;
-    let found = loop {
-        match TcpStream::connect(address).ok().and_then(|stream| transferred(stream).ok()) {
-            Some(found) => break found,
-            None => assert!(Instant::now() < until, "{}", std::fs::read_to_string(&log).unwrap()),
-        }
-        std::thread::sleep(Duration::from_millis(20));
+    let configuration = |address: SocketAddr, folder: &str| {
+        format!(
+            "server:\n  listen: {}@{}\n  rundir: \"{folder}\"\ncontrol:\n  listen: \"{folder}/knot.sock\"\n\
+             log:\n  - target: stderr\n    any: info\n\
+             database:\n  storage: \"{folder}\"\n  journal-db-max-size: 10M\n  kasp-db-max-size: 10M\n  \
+             timer-db-max-size: 10M\n  catalog-db-max-size: 10M\nacl:\n  - id: all\n    action: transfer\n\
+             zone:\n  - domain: {APEX}\n    storage: \"{folder}\"\n    file: zone\n    acl: all\n    \
+             zonefile-sync: -1\n    journal-content: none\n    semantic-checks: off\n",
+            address.ip(),
+            address.port(),
+        )
     };
-    zone.assert_equals(&found, "Knot DNS");
+    for zone in [Specimen::of_all_types(), Specimen::of_long_data()] {
+        zone.assert_equals(&served(&server, &[], &zone.text, configuration), "Knot DNS");
+    }
 }
 
-/// All records of the zone, by AXFR (RFC 5936); an error while the server does not have it.
-fn transferred(mut stream: TcpStream) -> std::io::Result<BTreeSet<Entry>> {
-    stream.set_read_timeout(Some(PATIENCE))?;
+/// All records of the zone, by AXFR (RFC 5936); `None` while the server does not have it.
+fn transferred(mut stream: TcpStream) -> Option<BTreeSet<Entry>> {
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
     let question = [parse(APEX).as_wire(), &RecordType::AXFR.0.to_be_bytes(), &1u16.to_be_bytes()].concat();
     let query = [&[0, 7, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0][..], &question].concat();
-    stream.write_all(&[&(query.len() as u16).to_be_bytes()[..], &query].concat())?;
+    stream.write_all(&[&(query.len() as u16).to_be_bytes()[..], &query].concat()).unwrap();
     let (mut entries, mut soas) = (BTreeSet::new(), 0);
     while soas < 2 {
         let mut length = [0; 2];
-        stream.read_exact(&mut length)?;
+        stream.read_exact(&mut length).unwrap();
         let mut octets = vec![0; usize::from(u16::from_be_bytes(length))];
-        stream.read_exact(&mut octets)?;
-        if octets[3] & 15 != 0 {
-            return Err(std::io::Error::other("not loaded yet"));
-        }
+        stream.read_exact(&mut octets).unwrap();
         let message = Message::new(&octets).unwrap();
+        if message.header.rcode() != Rcode::NOERROR {
+            assert!(entries.is_empty(), "the transfer breaks off");
+            return None;
+        }
         for record in message.records().unwrap() {
             let record = record.unwrap();
             let (mut owner, mut rdata) = (NameBuf::new(), Vec::new());
-            secondo_wire::read_name(&octets, record.owner, &mut owner).unwrap();
+            read_name(&octets, record.owner, &mut owner).unwrap();
             rdata::expand(record.rtype, &octets, record.rdata, record.end, &mut rdata).unwrap();
             soas += usize::from(record.rtype == RecordType::SOA);
             entries.insert(entry(owner.as_ref().as_wire(), record.rtype.0, record.ttl, &rdata));
         }
     }
-    Ok(entries)
+    Some(entries)
 }

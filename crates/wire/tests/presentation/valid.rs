@@ -34,7 +34,9 @@ pub(crate) fn valid_rdata(rtype: RecordType) -> Option<Octets> {
         }
         RecordType::RRSIG => {
             let covered = (1u16..).prop_map(|rtype| rtype.to_be_bytes().to_vec()).boxed();
-            vec![covered, any_octets(2), period(), any_octets(10), wire_name(), rest()]
+            // RFC 4034 §3.1.3: not fewer labels than the signer has.
+            let labels = (any::<u8>(), 6u8..).prop_map(|(algorithm, labels)| vec![algorithm, labels]).boxed();
+            vec![covered, labels, period(), any_octets(10), wire_name(), rest()]
         }
         RecordType::NSEC => vec![wire_name(), types(1)],
         RecordType::NSEC3 => {
@@ -153,12 +155,12 @@ fn types(least: usize) -> Octets {
 }
 
 fn gateway() -> Octets {
-    let algorithm = any::<u8>();
+    let algorithm = 1u8..;
     prop_oneof![
-        (Just(0), algorithm, Just(vec![])),
-        (Just(1), algorithm, any_octets(4)),
-        (Just(2), algorithm, any_octets(16)),
-        (Just(3), algorithm, Just(b"\x01a\x02_b\x01*\0".to_vec())),
+        (Just(0), algorithm.clone(), Just(vec![])),
+        (Just(1), algorithm.clone(), any_octets(4)),
+        (Just(2), algorithm.clone(), any_octets(16)),
+        (Just(3), algorithm.clone(), Just(b"\x01a\x02_b\x01*\0".to_vec())),
         (Just(3), algorithm, Just(vec![0])),
     ]
     .prop_map(|(kind, algorithm, gateway)| [&[kind, algorithm][..], &gateway].concat())
