@@ -7,9 +7,15 @@ use std::time::Duration;
 
 use secondo_wire::{Name, Reason, Serial};
 use tracing::Level;
+use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::filter::LevelFilter;
 
 use crate::config::{LogConfig, LogFormat, LogLevel, Problem};
+
+/// Lines that wait for whoever reads the log; more are lost.
+const LINES: usize = 16_384;
+/// How often it is looked whether lines were lost.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// An event to be: name, phrase, and the fields that apply.
 #[derive(Clone, Copy, Debug, Default)]
@@ -139,8 +145,43 @@ fn seconds(time: Duration) -> f64 {
     (time.as_secs_f64() * 1000.0).round() / 1000.0
 }
 
-/// Starts logging to standard error. A second call in one process is ignored.
-pub(crate) fn start(log: &LogConfig) {
+/// The running log. Dropping it writes what is still on its way, for a second at most.
+pub(crate) struct Log {
+    lost: ErrorCounter,
+    _writer: WorkerGuard,
+}
+
+impl Log {
+    /// Says now and then, for ever, how many lines were lost.
+    pub(crate) async fn watch(lost: ErrorCounter) {
+        let mut said = 0;
+        loop {
+            tokio::time::sleep(LOOK).await;
+            let now = lost.dropped_lines();
+            if now > said {
+                let detail = format!("{} lines", now - said);
+                let event = Event::new("log.lost", "whoever reads the log was too slow: lines are missing");
+                Event { detail: Some(&detail), ..event }.warn();
+                said = now;
+            }
+        }
+    }
+
+    /// How many lines were lost.
+    pub(crate) fn lost(&self) -> ErrorCounter {
+        self.lost.clone()
+    }
+}
+
+/// Starts logging to standard error, from a thread of its own: one who does not read the log must not hold up zones. A
+/// second call in one process is ignored.
+pub(crate) fn start(log: &LogConfig) -> Log {
+    let (writer, guard) = NonBlockingBuilder::default()
+        .buffered_lines_limit(LINES)
+        .lossy(true)
+        .thread_name("log")
+        .finish(std::io::stderr());
+    let running = Log { lost: writer.error_counter(), _writer: guard };
     let level = match log.level {
         LogLevel::Error => LevelFilter::ERROR,
         LogLevel::Warn => LevelFilter::WARN,
@@ -150,7 +191,7 @@ pub(crate) fn start(log: &LogConfig) {
     };
     let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     let lines = tracing_subscriber::fmt()
-        .with_writer(std::io::stderr)
+        .with_writer(writer)
         .with_max_level(level)
         .with_target(false)
         // It would write of its own failure to where it just failed, and panic: a log that nobody reads any more is no
@@ -162,4 +203,5 @@ pub(crate) fn start(log: &LogConfig) {
         LogFormat::Text => tracing::subscriber::set_global_default(lines.finish()),
         LogFormat::Json => tracing::subscriber::set_global_default(lines.json().flatten_event(true).finish()),
     };
+    running
 }

@@ -42,11 +42,12 @@ pub fn run(path: &Path) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    event::start(&config.server.log);
+    let log = event::start(&config.server.log);
     event::concerns("daemon.started", &config.warnings);
     raise_descriptors();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("secondo").build();
     let ended = runtime.map_err(|error| format!("no threads: {error}")).and_then(|runtime| {
+        runtime.spawn(event::Log::watch(log.lost()));
         let ended = runtime.block_on(serve(path, config));
         // Jobs under way are of no use any more; what was committed is on disk.
         runtime.shutdown_background();

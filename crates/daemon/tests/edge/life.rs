@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
+use std::net::SocketAddr;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -116,4 +117,33 @@ fn a_log_that_nobody_reads_any_more_is_no_reason_to_end() {
     }
     let _ = File::create(daemon.folder.path().join("log"));
     assert_eq!(rcode(&ask(daemon.address(), "a.test", SOA)), 0);
+}
+
+#[test]
+fn a_log_that_nobody_reads_for_a_while_holds_up_nothing_and_says_how_much_was_lost() {
+    let primary = Primary::start();
+    // None but the first is ever loaded: at each signal all of them are in the log.
+    let dead = SocketAddr::from(([127, 0, 0, 1], 1));
+    let dead: String = (0..1000).map(|n| zone(&format!("z{n}.test"), dead)).collect();
+    let mut daemon = Daemon::prepare("", &(zone("a.test", primary.address) + &dead));
+    let mut child = daemon.command().stderr(Stdio::piped()).spawn().unwrap();
+    let mut log = BufReader::new(child.stderr.take().unwrap());
+    daemon.adopt(child);
+    let mut lines = String::new();
+    while !lines.contains("\"zone.published\"") {
+        assert_ne!(log.read_line(&mut lines).unwrap(), 0, "{lines}");
+    }
+    for next in 2..30 {
+        daemon.signal(Signal::SIGUSR1);
+        primary.set_serial(next);
+        assert_eq!(daemon.order(&["refresh", "a.test"]).code, 0);
+        assert_eq!(serial(daemon.address(), "a.test"), Some(next));
+    }
+    while !lines.contains("\"log.lost\"") {
+        lines.clear();
+        assert_ne!(log.read_line(&mut lines).unwrap(), 0);
+    }
+    daemon.signal(Signal::SIGTERM);
+    std::io::copy(&mut log, &mut std::io::sink()).unwrap();
+    assert!(daemon.ended().0.success());
 }
