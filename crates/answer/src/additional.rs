@@ -60,26 +60,59 @@ pub(crate) fn refer(
     Ok(())
 }
 
-/// Adds the addresses of the names that the records of an answer point to, as far as the same zone is authoritative
-/// for them and they fit (RFC 1034 §4.3.2 step 6).
+/// Adds the addresses of the names that the records of `owner`'s answer point to, as far as the same zone is
+/// authoritative for them and they fit (RFC 1034 §4.3.2 step 6).
 pub(crate) fn add_targets(
     reply: &mut Reply<'_>,
     zone: &Zone,
-    rrset: Rrset<'_>,
+    (owner, rrset): (NameRef<'_>, Rrset<'_>),
     client: IpAddr,
     key: &mut KeyBuf,
 ) {
-    for (nth, target) in targets(rrset).take(ADDITIONAL_NAMES).enumerate() {
+    let rtype = rrset.rtype();
+    // RFC 9460 §2.5.2: with the root for a target the service is at the owner itself.
+    let effective = |(target, rdata)| match Binding::of(rtype, rdata) {
+        Some(Binding::Service) if NameRef::is_root(target) => owner,
+        _ => target,
+    };
+    for (nth, pointer) in pointers(rrset).take(ADDITIONAL_NAMES).enumerate() {
+        let target = effective(pointer);
         // RFC 2181 §5: no record twice; several MX or SRV may share a target.
-        if target.is_root() || targets(rrset).take(nth).any(|before| before == target) {
+        if target.is_root() || pointers(rrset).take(nth).any(|before| effective(before) == target) {
             continue;
         }
         // RFC 4592 §3.3 and RFC 1034 §3.6.2 are left alone here: neither wildcards nor aliases are followed.
         let Some(node) = node_at(zone, target, key) else { continue };
-        if standing(zone, key, node) == Standing::Authoritative
-            && add_addresses(reply, target, node, Standing::Authoritative, client).is_err()
-        {
+        if standing(zone, key, node) != Standing::Authoritative {
+            continue;
+        }
+        // RFC 9460 §4.1: where the alias leads there may be a service.
+        let service = match Binding::of(rtype, pointer.1) {
+            Some(Binding::Alias) => node.rrset(rtype).filter(|_| target != owner),
+            _ => None,
+        };
+        let bound = service
+            .map_or(Ok(()), |service| reply.signed_rrset(Section::Additional, target, node, service, None));
+        if bound.is_err() || add_addresses(reply, target, node, Standing::Authoritative, client).is_err() {
             break;
+        }
+    }
+}
+
+/// What a SVCB or HTTPS record says of its target (RFC 9460 §2.4).
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Binding {
+    /// Priority 0: another name for the owner.
+    Alias,
+    Service,
+}
+
+impl Binding {
+    fn of(rtype: RecordType, rdata: &[u8]) -> Option<Binding> {
+        match rtype {
+            RecordType::SVCB | RecordType::HTTPS if rdata.starts_with(&[0, 0]) => Some(Binding::Alias),
+            RecordType::SVCB | RecordType::HTTPS => Some(Binding::Service),
+            _ => None,
         }
     }
 }
@@ -108,8 +141,13 @@ fn add_addresses(
     Ok(())
 }
 
-/// The names that records of a type point to, in uncompressed RDATA (RFC 1035 §3.3, RFC 2782, RFC 9460 §4.1).
+/// The names that records of a type point to, in uncompressed RDATA (RFC 1035 §3.3, RFC 2782, RFC 9460 §2.2).
 fn targets<'z>(rrset: Rrset<'z>) -> impl Iterator<Item = NameRef<'z>> + use<'z> {
+    pointers(rrset).map(|(target, _)| target)
+}
+
+/// The same with the RDATA that each stands in.
+fn pointers<'z>(rrset: Rrset<'z>) -> impl Iterator<Item = (NameRef<'z>, &'z [u8])> + use<'z> {
     let offset = match rrset.rtype() {
         RecordType::NS => Some(0),
         RecordType::MX | RecordType::SVCB | RecordType::HTTPS => Some(2),
@@ -118,7 +156,7 @@ fn targets<'z>(rrset: Rrset<'z>) -> impl Iterator<Item = NameRef<'z>> + use<'z> 
     };
     let rdatas = offset.map(|offset| (offset, rrset.rdatas()));
     rdatas.into_iter().flat_map(|(offset, rdatas)| {
-        rdatas.filter_map(move |rdata| NameRef::split_from(rdata.get(offset..)?).map(|(name, _)| name))
+        rdatas.filter_map(move |rdata| Some((NameRef::split_from(rdata.get(offset..)?)?.0, rdata)))
     })
 }
 

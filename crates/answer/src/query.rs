@@ -156,7 +156,7 @@ fn follow(
             if let Some(denial) = &denial {
                 proofs.write(denial, reply, zone, name, key)?;
             }
-            add_targets(reply, zone, rrset, asker.address(), key);
+            add_targets(reply, zone, (name, rrset), asker.address(), key);
             return Ok(());
         }
         Finding::Several { node, denial } => {

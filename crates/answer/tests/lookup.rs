@@ -305,6 +305,35 @@ fn targets_of_ns_mx_and_srv_bring_authoritative_addresses_once() {
 }
 
 #[test]
+fn rfc_9460_section_4_1_services_bring_what_is_at_their_targets() {
+    let world = world(
+        "own HTTPS 1 .\nown A 192.0.2.1\nown HTTPS 2 own\nown HTTPS 3 other
+         other A 192.0.2.2\nother AAAA 2001:db8::2\nother HTTPS 1 .\nother SVCB 1 .
+         alias HTTPS 0 other\nnone SVCB 0 .\nnone A 192.0.2.3\nself SVCB 0 self\nself A 192.0.2.4
+         away HTTPS 1 elsewhere.test.\n*.w HTTPS 1 .\n*.w A 192.0.2.5",
+    );
+    let (https, svcb) = (RecordType::HTTPS, RecordType::SVCB);
+    for (name, qtype, additional) in [
+        ("own.example.", https, &["own A", "other A", "other AAAA"][..]),
+        ("alias.example.", https, &["other HTTPS", "other A", "other AAAA"]),
+        ("other.example.", svcb, &["other A", "other AAAA"]),
+        ("none.example.", svcb, &[]),
+        ("self.example.", svcb, &["self A"]),
+        ("away.example.", https, &[]),
+        ("x.w.example.", https, &[]),
+    ] {
+        let reply = world.get(name, qtype);
+        let pair = |line: &String| {
+            let words: Vec<&str> = line.split(' ').collect();
+            format!("{} {}", words[0].trim_end_matches(".example."), words[2])
+        };
+        let seen: Vec<String> = reply.additional.iter().map(pair).collect();
+        assert!(reply.aa && !reply.answer.is_empty(), "{name}");
+        assert_eq!(seen, additional, "{name}");
+    }
+}
+
+#[test]
 fn no_more_than_thirteen_targets_are_looked_up() {
     let text: String = (10..30).map(|n| format!("m MX {n} t{n}\nt{n} A 192.0.2.1\n")).collect();
     let reply = world(&text).ask_tcp(Query::new("m.example.", RecordType::MX));

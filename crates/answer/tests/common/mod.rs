@@ -124,11 +124,15 @@ fn rdata(rtype: RecordType, data: &[&str], apex: &Name) -> Vec<u8> {
         RecordType::AAAA => data[0].parse::<std::net::Ipv6Addr>().unwrap().octets().to_vec(),
         RecordType::NS | RecordType::CNAME | RecordType::DNAME | RecordType::PTR => name(data[0]),
         RecordType::MX => [&data[0].parse::<u16>().unwrap().to_be_bytes()[..], &name(data[1])].concat(),
+        RecordType::SVCB | RecordType::HTTPS => {
+            [&data[0].parse::<u16>().unwrap().to_be_bytes()[..], &name(data[1])].concat()
+        }
         RecordType::SRV => [&[0; 6][..], &name(data[0])].concat(),
         RecordType::HINFO => {
             data.iter().flat_map(|t| [&[t.len() as u8][..], t.as_bytes()].concat()).collect()
         }
         RecordType::TXT => [&[data[0].len() as u8][..], data[0].as_bytes()].concat(),
+        RecordType::DNSKEY => vec![1, 1, 3, 8, 1, 2, 3, 4],
         RecordType::DS => vec![0, 1, 8, 2, 1, 2, 3, 4],
         RecordType::RRSIG => {
             let covered: RecordType = data[0].parse().unwrap();

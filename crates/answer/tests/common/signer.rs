@@ -157,7 +157,7 @@ fn nsec3(listed: &Listed, iterations: u16, salt: &[u8], opt_out: bool) -> Vec<(N
         names.iter().map(|name| (nsec3_hash(name, salt, iterations), name)).collect();
     hashed.sort();
     let next = hashed.iter().skip(1).chain(&hashed[..1]);
-    let record = |((hash, name), (next, _)): (&(Vec<u8>, &Name), &(Vec<u8>, &Name))| {
+    let records = hashed.iter().zip(next).map(|((hash, name), (next, _))| {
         let mut types = listed.seen_types(name);
         if types.iter().any(|rtype| !listed.is_cut(name) || *rtype == RecordType::DS) {
             types.insert(RecordType::RRSIG);
@@ -165,8 +165,8 @@ fn nsec3(listed: &Listed, iterations: u16, salt: &[u8], opt_out: bool) -> Vec<(N
         let head = parameters(u8::from(opt_out), iterations, salt);
         let rdata = [&head[..], &[20], next, &bitmap(&types)].concat();
         (hashed_owner(hash, &listed.apex), RecordType::NSEC3, rdata)
-    };
-    hashed.iter().zip(next).map(record).collect()
+    });
+    records.collect()
 }
 
 /// RFC 5155 §5.

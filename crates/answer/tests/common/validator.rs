@@ -39,6 +39,19 @@ pub fn records(reply: &Reply) -> Vec<Seen> {
     records.filter(|record| record.rtype != RecordType::OPT).map(seen).collect()
 }
 
+/// What a reply shows: the authority section without signatures, as owner and type, sorted; with NSEC the next name.
+pub fn shown(reply: &Reply) -> Vec<String> {
+    let line = |seen: &Seen| {
+        let next = seen.target.as_ref().filter(|_| seen.rtype == RecordType::NSEC);
+        let next = next.map(|next| format!(" {next}")).unwrap_or_default();
+        format!("{} {}{next}", seen.owner, seen.rtype)
+    };
+    let of_interest = |seen: &&Seen| seen.section == Section::Authority && seen.rtype != RecordType::RRSIG;
+    let mut lines: Vec<String> = records(reply).iter().filter(of_interest).map(line).collect();
+    lines.sort_unstable();
+    lines
+}
+
 impl Seen {
     /// The types of a bitmap of one window.
     fn types(bitmap: &[u8]) -> BTreeSet<RecordType> {
@@ -193,8 +206,15 @@ impl Judged {
         }
     }
 
-    fn proofs(&self) -> impl Iterator<Item = (usize, &Seen)> {
-        self.records.iter().enumerate().filter(|(_, seen)| seen.section == Section::Authority)
+    /// The records that may prove something, those of the deepest zone first: a zone above may seem to speak of names in
+    /// the zone below.
+    fn proofs(&self) -> Vec<(usize, &Seen)> {
+        let may = |(_, seen): &(usize, &Seen)| {
+            seen.section == Section::Authority && matches!(seen.rtype, RecordType::NSEC | RecordType::NSEC3)
+        };
+        let mut all: Vec<_> = self.records.iter().enumerate().filter(may).collect();
+        all.sort_by_key(|(_, seen)| std::cmp::Reverse(self.signer(seen).label_count()));
+        all
     }
 
     fn take(&self, at: usize) {
@@ -204,7 +224,7 @@ impl Judged {
     /// The common ancestor of the name with the owner or the next name of the record that covers it, whichever is longer:
     /// the closest encloser. RFC 4035 §5.4 with RFC 6840 §4.1: the record of a cut or DNAME above says nothing.
     fn covered_by_nsec(&self, name: &Name) -> Option<Name> {
-        let covering = self.proofs().find_map(|(at, seen)| {
+        let covering = self.proofs().into_iter().find_map(|(at, seen)| {
             let (next, types) = seen.nsec()?;
             let above = *name != seen.owner && name.is_at_or_below(&seen.owner);
             let hides = types.contains(&RecordType::DNAME)
@@ -229,7 +249,7 @@ impl Judged {
     }
 
     fn nsec_without(&self, name: &Name, qtype: RecordType) -> bool {
-        let found = self.proofs().find_map(|(at, seen)| {
+        let found = self.proofs().into_iter().find_map(|(at, seen)| {
             let (next, types) = seen.nsec()?;
             let lacks = seen.owner == *name && lacks(&types, qtype);
             // RFC 4592 §2.2.2: an empty non-terminal stands between a name and one below itself.
@@ -268,10 +288,7 @@ impl Judged {
             let owner = hashed_owner(&nsec3_hash(name, &nsec3.salt, nsec3.iterations), &apex);
             name.is_at_or_below(&apex).then_some((at, &self.records[at], nsec3, owner))
         };
-        let mut all: Vec<_> = self.proofs().filter_map(hashed).collect();
-        // A zone above may seem to say something of names in the zone below.
-        all.sort_by_key(|(_, seen, ..)| std::cmp::Reverse(seen.owner.label_count()));
-        all
+        self.proofs().into_iter().filter_map(hashed).collect()
     }
 
     fn nsec3_without(&self, name: &Name, qtype: RecordType) -> bool {
