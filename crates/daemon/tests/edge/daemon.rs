@@ -6,6 +6,7 @@ use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::channel;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -240,9 +241,16 @@ impl Ordering {
 
     /// Reads so many octets of what it says, and no more.
     pub(crate) fn read_only(&mut self, octets: usize) -> String {
-        let mut text = vec![0; octets];
-        self.0.stdout.as_mut().unwrap().read_exact(&mut text).unwrap();
-        String::from_utf8(text).unwrap()
+        let mut out = self.0.stdout.take().unwrap();
+        let (tell, told) = channel();
+        thread::spawn(move || {
+            let mut text = vec![0; octets];
+            out.read_exact(&mut text).unwrap();
+            let _ = tell.send((String::from_utf8(text).unwrap(), out));
+        });
+        let (text, out) = told.recv_timeout(PATIENCE).expect("it says nothing");
+        self.0.stdout = Some(out);
+        text
     }
 
     /// Closes what it speaks into, as `head` does when it has seen enough, and waits for its end.
