@@ -3,7 +3,9 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, MAIN_DB, OpenFlags, OptionalExtension, ffi, params};
 use secondo_wire::Name;
 use secondo_zone::BorderSecret;
@@ -30,6 +32,9 @@ CREATE TABLE retired(apex BLOB PRIMARY KEY, due BLOB NOT NULL) WITHOUT ROWID;
 /// The log shrinks to so many octets when it was longer.
 pub(crate) const LOG_LIMIT: u64 = 8 << 20;
 
+/// How long a stranger who writes to the file is waited for.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 /// An open database.
 #[derive(Debug)]
 pub(crate) struct Database {
@@ -47,6 +52,7 @@ impl Database {
         if connection.is_readonly(MAIN_DB)? {
             return Err(rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_READONLY), None));
         }
+        connection.busy_timeout(PATIENCE)?;
         connection.pragma_update(None, "cell_size_check", true)?;
         connection.pragma_update(None, "trusted_schema", false)?;
         // Takes effect in a new file alone, and only before anything is written into it.
@@ -112,6 +118,18 @@ impl Database {
         Ok(database)
     }
 
+    /// Opens for reading while another connection of this process writes. Only as long as that one is open.
+    pub(crate) fn open_beside(path: &Path) -> rusqlite::Result<Database> {
+        let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+        // The last connection to a file removes its log, by name: that of the new file, when the old one was exchanged.
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+        connection.pragma_update(None, "cell_size_check", true)?;
+        connection.pragma_update(None, "trusted_schema", false)?;
+        let database = Database { connection };
+        database.check_schema()?;
+        Ok(database)
+    }
+
     /// The secret of page borders, if it is there and undamaged.
     pub(crate) fn border_secret(&self) -> rusqlite::Result<Option<BorderSecret>> {
         let mut statement = self.connection.prepare("SELECT value FROM meta WHERE key='border-secret'")?;
@@ -139,6 +157,11 @@ impl Database {
     /// Begins a transaction.
     pub(crate) fn begin(&self) -> rusqlite::Result<()> {
         self.connection.execute_batch("BEGIN IMMEDIATE")
+    }
+
+    /// Begins a transaction that only reads: it sees one state of the database.
+    pub(crate) fn begin_reading(&self) -> rusqlite::Result<()> {
+        self.connection.execute_batch("BEGIN")
     }
 
     /// Ends it: after `Ok` everything in it survives a crash.
@@ -239,9 +262,12 @@ impl Database {
         Ok(())
     }
 
-    /// Empties the log into the file.
+    /// Empties the log into the file, unless somebody reads from it just now.
     pub(crate) fn empty_log(&self) -> rusqlite::Result<()> {
-        self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+        self.connection.busy_timeout(Duration::ZERO)?;
+        let emptied = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+        self.connection.busy_timeout(PATIENCE)?;
+        emptied
     }
 
     /// Checks the trees and free pages of the whole file, but not what rows say. A damaged count of free octets harms

@@ -1,11 +1,10 @@
 //! The versions of a zone before the newest one on disk: not kept themselves, but made again from what leads back.
 
-use secondo_wire::Serial;
+use secondo_wire::{Name, Serial};
 use secondo_zone::{BadDifference, Difference, PatchError, Zone};
 
-use crate::chain::Chain;
 use crate::database::Database;
-use crate::facts::{Facts, Version};
+use crate::facts::Version;
 use crate::journal::Step;
 use crate::row::Found;
 
@@ -80,55 +79,62 @@ impl History {
     }
 }
 
-/// What was found of a chain.
-pub(crate) struct LedBack {
-    pub(crate) history: History,
-    /// Where it ends before its beginning.
-    pub(crate) cut: Option<Cut>,
-}
-
-/// Where a history ends, and why.
+/// Where a history ends before its beginning, and why.
 pub(crate) struct Cut {
-    /// For the log.
+    /// The number of the zone whose step it is.
+    pub(crate) zone: u32,
+    /// The last step that cannot be had.
+    pub(crate) step: u32,
+    /// What is wrong with it.
     pub(crate) what: String,
-    /// What is left of the chain; `None` when the damage is behind the image, so that the zone itself cannot do without
-    /// what is damaged.
-    pub(crate) chain: Option<Chain>,
 }
 
-/// Reads a chain from its end, which the facts vouch for, back to its beginning or to the first step that is not the
-/// one it was.
-pub(crate) fn lead_back(db: &Database, facts: &Facts) -> LedBack {
-    let chain = facts.chain;
+/// Reads the chain of a zone from its end, which the facts vouch for, back to its beginning or to the first step that is
+/// not the one it was. `None` when the zone is not there, or nobody waits for it any more.
+pub(crate) fn lead_back(
+    db: &Database,
+    apex: &Name,
+    given_up: impl Fn() -> bool,
+) -> rusqlite::Result<Option<(History, Option<Cut>)>> {
+    // One state of the database, whatever is written meanwhile.
+    db.begin_reading()?;
+    let Some(facts) = db.facts_of(apex)? else { return Ok(None) };
     let (mut steps, mut cut) = (Vec::new(), None);
-    let (mut sum, mut back) = (chain.last_sum, 0);
-    for number in (chain.first..chain.next).rev() {
-        let what = match db.step(facts.zone, number) {
-            Ok(Found::Whole((step, own))) if own == sum => {
+    let mut sum = facts.chain.last_sum;
+    for number in (facts.chain.first..facts.chain.next).rev() {
+        if given_up() {
+            return Ok(None);
+        }
+        match linked(db, facts.zone, number, sum) {
+            Ok(step) => {
                 sum = step.before;
-                back += if number < chain.image { step.octets() } else { 0 };
                 steps.push(step);
-                continue;
             }
-            Ok(Found::Whole(_)) => "is of another history".into(),
-            Ok(Found::Damaged) => "fails the checksum".into(),
-            Ok(Found::Missing) => "is missing".into(),
-            Err(error) => format!("cannot be read: {error}"),
-        };
-        cut = Some(Cut {
-            what: format!("step {number} of its journal {what}"),
-            chain: (number < chain.image).then(|| chain.cut(number + 1, back)),
-        });
-        break;
+            Err(what) => {
+                cut = Some(Cut { zone: facts.zone, step: number, what });
+                break;
+            }
+        }
     }
     steps.reverse();
-    LedBack { history: History { steps, last: facts.last }, cut }
+    Ok(Some((History { steps, last: facts.last }, cut)))
+}
+
+/// A step that is the one with this checksum, or what is wrong with it.
+pub(crate) fn linked(db: &Database, zone: u32, number: u32, sum: u32) -> Result<Step, String> {
+    match db.step(zone, number) {
+        Ok(Found::Whole((step, own))) if own == sum => Ok(step),
+        Ok(Found::Whole(_)) => Err("is of another history".into()),
+        Ok(Found::Damaged) => Err("fails the checksum".into()),
+        Ok(Found::Missing) => Err("is missing".into()),
+        Err(error) => Err(format!("cannot be read: {error}")),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use secondo_wire::{Name, RecordType, Soa};
+    use secondo_wire::{RecordType, Soa};
     use secondo_zone::{BorderSecret, Builder, Limits};
 
     fn zone(serial: u32, host: u8) -> Zone {

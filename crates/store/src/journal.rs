@@ -24,11 +24,6 @@ pub(crate) struct Step {
 }
 
 impl Step {
-    /// Octets of its row.
-    pub(crate) fn octets(&self) -> u64 {
-        row_octets(self.difference.len())
-    }
-
     fn seal(id: i64, before: u32, from: Version, difference: &[u8]) -> Vec<u8> {
         let mut content = Vec::with_capacity(difference.len() + AROUND);
         content.extend_from_slice(&before.to_be_bytes());
@@ -102,6 +97,14 @@ impl Database {
             .map(drop)
     }
 
+    /// Octets of the rows of the steps `first..end` of a zone.
+    pub(crate) fn octets_of_steps(&self, zone: u32, first: u32, end: u32) -> rusqlite::Result<u64> {
+        let sql = "SELECT ifnull(sum(length(step)), 0) FROM journal WHERE id>=? AND id<?";
+        let octets: i64 =
+            self.connection().query_row(sql, [id(zone, first), id(zone, end)], |row| row.get(0))?;
+        Ok(octets.unsigned_abs())
+    }
+
     /// The highest number of a zone that has steps.
     pub(crate) fn last_journal(&self) -> rusqlite::Result<Option<u32>> {
         let id: Option<i64> =
@@ -145,7 +148,7 @@ mod tests {
         let (step, own) = db.step(3, 0).unwrap().whole().unwrap();
         assert_eq!(own, sum);
         assert_eq!(step, Step { before: 77, from: version(5), difference: b"one".to_vec() });
-        assert_eq!(step.octets(), 23);
+        assert_eq!(row_octets(step.difference.len()), 23);
         assert!(matches!(db.step(3, 1).unwrap(), Found::Missing));
         db.connection().execute("UPDATE journal SET id=id+1", []).unwrap();
         assert!(matches!(db.step(3, 1).unwrap(), Found::Damaged));

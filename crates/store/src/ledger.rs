@@ -1,7 +1,7 @@
 //! The ledger: database and page files together, with transactions that leave both in order whatever happens.
 
 use std::collections::BTreeMap;
-use std::ops::Deref;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -10,8 +10,7 @@ use secondo_zone::BorderSecret;
 
 use crate::database::{Database, LOG_LIMIT};
 use crate::disk::Disk;
-use crate::facts::{Facts, Held, Place, key, page_file_name, page_file_number};
-use crate::history::{History, lead_back};
+use crate::facts::{Held, Place, key, page_file_name, page_file_number};
 use crate::op::Op;
 use crate::restore::{Broken, Damage, Restored, restore_zone};
 use crate::state_dir::{StateDir, Unavailable};
@@ -68,7 +67,7 @@ impl Ledger {
         batch: &[Op],
         marks: &mut BTreeMap<Name, Mark>,
     ) -> Result<Vec<Fate>, String> {
-        let reading = batch.iter().all(|op| matches!(op, Op::Restore(_) | Op::History(_)));
+        let reading = batch.iter().all(Op::is_reading);
         if reading && marks.is_empty() {
             return Ok(batch.iter().map(|_| Fate::Written(None)).collect());
         }
@@ -172,10 +171,17 @@ impl Ledger {
 
     /// A zone as the disk has it.
     pub(crate) fn restore(&mut self, apex: &Name) -> Option<Restored> {
-        let db = Reading::of(&self.database, &self.dir)?;
+        let opened;
+        let db = match &self.database {
+            Some(db) => db,
+            None => {
+                opened = Database::open_read_only(&self.dir.database()).ok()?;
+                &opened
+            }
+        };
         let key = key(apex);
         let facts = db.facts_of(apex).ok()??;
-        let broken = match restore_zone(&db, &*self.disk, &key, &facts) {
+        let broken = match restore_zone(db, &*self.disk, &key, &facts) {
             Ok((restored, _)) => return Some(restored),
             Err(broken) => broken,
         };
@@ -187,57 +193,14 @@ impl Ledger {
         None
     }
 
-    /// What leads back from the newest version of a zone on disk. A history that is damaged ends behind the damage, on
-    /// disk too.
-    pub(crate) fn history(&mut self, apex: &Name) -> Option<History> {
-        let db = Reading::of(&self.database, &self.dir)?;
-        let facts = db.facts_of(apex).ok()??;
-        let found = lead_back(&db, &facts);
-        if let Some(cut) = found.cut {
-            self.damages.push(Damage { zone: Some(apex.clone()), what: cut.what });
-            if let Some(chain) = cut.chain {
-                // What cannot be written is found damaged again.
-                let _ = shorten(&db, &key(apex), &Facts { chain, ..facts });
-            }
-        }
-        Some(found.history)
+    /// Whether the database is open.
+    pub(crate) fn is_open(&self) -> bool {
+        self.database.is_some()
     }
-}
 
-/// Leaves of a history what these facts say.
-fn shorten(db: &Database, key: &[u8], facts: &Facts) -> rusqlite::Result<()> {
-    db.begin()?;
-    let shortened = db
-        .drop_steps(facts.zone, facts.chain.first)
-        .and_then(|()| db.set_facts(key, facts))
-        .and_then(|()| db.commit());
-    db.rollback();
-    shortened
-}
-
-/// The database, or what can be read of it while the disk refuses to have it written to.
-enum Reading<'l> {
-    Open(&'l Database),
-    Aside(Database),
-}
-
-impl Reading<'_> {
-    fn of<'l>(database: &'l Option<Database>, dir: &StateDir) -> Option<Reading<'l>> {
-        match database {
-            Some(db) => Some(Reading::Open(db)),
-            None => Database::open_read_only(&dir.database()).ok().map(Reading::Aside),
-        }
-    }
-}
-
-impl Deref for Reading<'_> {
-    type Target = Database;
-
-    fn deref(&self) -> &Database {
-        match self {
-            Reading::Open(db) => db,
-            Reading::Aside(db) => db,
-        }
+    /// The file of the database.
+    pub(crate) fn path(&self) -> PathBuf {
+        self.dir.database()
     }
 }
 

@@ -42,6 +42,7 @@ mod image;
 mod journal;
 mod ledger;
 mod op;
+mod reader;
 mod restore;
 mod row;
 mod scribe;

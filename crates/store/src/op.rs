@@ -10,6 +10,7 @@ use crate::committed::{Committed, Durability};
 use crate::confirmation::Confirmation;
 use crate::facts::Stamp;
 use crate::history::History;
+use crate::reader::Led;
 use crate::restore::{Damage, Restored};
 use crate::scribe::Filed;
 use crate::transaction::{LARGEST_DIFFERENCE, is_large};
@@ -52,6 +53,8 @@ pub(crate) enum Op {
     Purge(u64),
     Restore(Ask<Restored>),
     History(Ask<History>),
+    /// From the reader: a history as it was found.
+    Led(Led),
     /// From the scribe: a page file is written, or is not.
     Filed(Filed),
     /// The last word of the store.
@@ -66,7 +69,16 @@ impl Op {
             Op::Confirm(confirm) => Some(&confirm.apex),
             Op::Restore(ask) => Some(&ask.apex),
             Op::History(ask) => Some(&ask.apex),
-            Op::Retire(..) | Op::Purge(_) | Op::Filed(_) | Op::End => None,
+            Op::Retire(..) | Op::Purge(_) | Op::Led(_) | Op::Filed(_) | Op::End => None,
+        }
+    }
+
+    /// Whether it changes nothing.
+    pub(crate) fn is_reading(&self) -> bool {
+        match self {
+            Op::Restore(_) | Op::History(_) => true,
+            Op::Led(led) => led.cut.is_none(),
+            Op::Commit(_) | Op::Confirm(_) | Op::Retire(..) | Op::Purge(_) | Op::Filed(_) | Op::End => false,
         }
     }
 }

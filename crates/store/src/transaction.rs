@@ -10,14 +10,20 @@ use crate::facts::{Facts, Place, Stamp, Version, key};
 use crate::image;
 use crate::journal::row_octets;
 use crate::op::{Commit, Confirm, Op};
+use crate::reader::Led;
 use crate::restore::name_of;
 use crate::scribe::{Filed, Purpose, Rebase};
 
 /// Zones up to this size live in the database; larger ones have a file and a journal.
 pub(crate) const ROW_LIMIT: u64 = 64 * 1024;
-/// The steps behind the image may grow to this part of it (1/n) before it is written anew...
-const JOURNAL_SHARE: u64 = 2;
-/// ...or to this many, so that a restart stays quick.
+/// A step that is a larger part of the image (1/n) is worth a new one at once.
+const STEP_SHARE: u64 = 2;
+/// The steps behind the image may grow to this part of it (1/n) before it is written anew, so that a restart has little
+/// to do beside reading the image...
+const JOURNAL_SHARE: u64 = 32;
+/// ...at least to so many octets, so that files are not written too often...
+const JOURNAL_OCTETS: u64 = 32 << 10;
+/// ...and at most to so many steps.
 const JOURNAL_STEPS: u32 = 4096;
 /// A difference of more octets is no step: SQLite would not take much more.
 pub(crate) const LARGEST_DIFFERENCE: u64 = 256 << 20;
@@ -44,6 +50,12 @@ fn history_limit(image: Stamp) -> u64 {
 /// Octets that one step may have: while it is written it is on disk twice, beside two images and the steps before it.
 fn step_limit(image: Stamp) -> u64 {
     history_limit(image) / 4 * 3
+}
+
+/// Whether the steps behind the image are so many that a new one is better.
+fn has_outgrown(facts: &Facts) -> bool {
+    let limit = (facts.stamp.size / JOURNAL_SHARE).max(JOURNAL_OCTETS);
+    facts.chain.on > limit || facts.chain.steps_on() > JOURNAL_STEPS
 }
 
 /// What became of one thing asked for, should the transaction be committed.
@@ -135,6 +147,7 @@ impl<'t> Transaction<'t> {
                 Purpose::Rebase(rebase) => self.rebase(rebase, job.number, *stamp),
                 Purpose::Commit(_) => Ok(Fate::Written(None)),
             },
+            Op::Led(led) => self.cut(led),
             Op::Filed(_) | Op::Restore(_) | Op::History(_) | Op::Retire(..) | Op::End => {
                 Ok(Fate::Written(None))
             }
@@ -152,7 +165,7 @@ impl<'t> Transaction<'t> {
         let step = step.map(|((_, difference), stored)| (stored, difference.as_slice()));
         let last = Version::of(zone);
         let facts = match step.filter(|(stored, difference)| {
-            let share = stored.stamp.size / JOURNAL_SHARE;
+            let share = stored.stamp.size / STEP_SHARE;
             let worth = stored.file().is_some() && is_large(zone) && commit.file.is_none();
             worth && row_octets(difference.len()) <= share
         }) {
@@ -177,9 +190,7 @@ impl<'t> Transaction<'t> {
         let facts = self.trim(Facts { last, ..facts }, commit.incoming().keep)?;
         self.replace(&key, stored, &facts)?;
         self.db.set_confirmation(&key, commit.confirmation)?;
-        let chain = &facts.chain;
-        let outgrown = chain.on > facts.stamp.size / JOURNAL_SHARE || chain.steps_on() > JOURNAL_STEPS;
-        Ok(Fate::Written(outgrown.then_some(facts)))
+        Ok(Fate::Written(Some(facts).filter(has_outgrown)))
     }
 
     /// A new image; `None`: it must be written into a file first.
@@ -267,6 +278,21 @@ impl<'t> Transaction<'t> {
         };
         let facts = self.trim(facts, rebase.keep)?;
         self.replace(&key(rebase.zone.apex()), Some(stored), &facts)?;
+        Ok(Fate::Written(None))
+    }
+
+    /// Gives up what is left of a history before a step that cannot be had. One behind the image stays: with it goes the
+    /// zone, at the next start.
+    fn cut(&mut self, led: &Led) -> rusqlite::Result<Fate> {
+        let apex = &led.ask.apex;
+        if let (Some(cut), Some(facts)) = (&led.cut, self.db.facts_of(apex)?)
+            && (facts.zone, true) == (cut.zone, (facts.chain.first..facts.chain.image).contains(&cut.step))
+        {
+            let first = cut.step + 1;
+            let back = self.db.octets_of_steps(facts.zone, first, facts.chain.image)?;
+            self.db.drop_steps(facts.zone, first)?;
+            self.db.set_facts(&key(apex), &Facts { chain: facts.chain.cut(first, back), ..facts })?;
+        }
         Ok(Fate::Written(None))
     }
 

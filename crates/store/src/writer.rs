@@ -20,7 +20,8 @@ use crate::backlog::{Backlog, Pending};
 use crate::committed::{Committed, Durability};
 use crate::ledger::Ledger;
 use crate::op::{Notice, Op, Recovered};
-use crate::restore::Restored;
+use crate::reader::{Led, Reader};
+use crate::restore::{Damage, Restored};
 use crate::scribe::{Filed, Job, Purpose, Rebase, Scribe};
 use crate::transaction::{Fate, Mark, size};
 
@@ -41,10 +42,12 @@ impl WriterHandle {
     pub(crate) fn spawn(ledger: Ledger, notice: Box<dyn Fn(Notice) + Send>) -> WriterHandle {
         let (ops, inbox) = channel();
         let scribe = Scribe::spawn(Arc::clone(&ledger.disk), ops.clone());
+        let reader = Reader::spawn(ledger.path(), ops.clone());
         let writer = Writer {
             ledger,
             notice,
             scribe,
+            reader,
             backlog: Backlog::new(),
             marks: BTreeMap::new(),
             parked: BTreeMap::new(),
@@ -80,11 +83,12 @@ impl fmt::Debug for WriterHandle {
     }
 }
 
-/// The thread's state.
+/// The thread's state. The threads beside it end before the ledger gives up the state directory: they stand first.
 struct Writer {
+    scribe: Scribe,
+    reader: Reader,
     ledger: Ledger,
     notice: Box<dyn Fn(Notice) + Send>,
-    scribe: Scribe,
     /// What the disk refused.
     backlog: Backlog,
     /// Zones whose retirement, or the end of it, the disk does not know yet.
@@ -263,11 +267,8 @@ impl Writer {
                 let found = self.restore(&ask.apex);
                 ask.finish(found);
             }
-            (Op::History(ask), _) => {
-                let found = self.ledger.history(&ask.apex);
-                self.say_damages();
-                ask.finish(found);
-            }
+            (Op::History(ask), _) => self.reader.read(ask, self.ledger.is_open()),
+            (Op::Led(led), _) => self.led(led),
             (Op::Filed(Filed { job, .. }), _) => self.rebased(&job),
             (Op::Purge(_) | Op::Retire(..) | Op::End, _) => {}
         }
@@ -289,14 +290,21 @@ impl Writer {
                 let found = self.restore(&ask.apex);
                 ask.finish(found);
             }
-            Op::History(ask) => {
-                let found = self.ledger.history(&ask.apex);
-                self.say_damages();
-                ask.finish(found);
-            }
+            Op::History(ask) => self.reader.read(ask, self.ledger.is_open()),
+            Op::Led(led) => self.led(led),
             Op::Filed(Filed { job, .. }) => self.rebased(&job),
             Op::Purge(_) | Op::Retire(..) | Op::End => {}
         }
+    }
+
+    /// Gives a history to whom it was read for, and says where it ends too early.
+    fn led(&mut self, led: Led) {
+        if let Some(cut) = led.cut {
+            let what =
+                format!("step {} of its journal {}: what leads back to it is lost", cut.step, cut.what);
+            (self.notice)(Notice::Damaged(Damage { zone: Some(led.ask.apex.clone()), what }));
+        }
+        led.ask.finish(led.history);
     }
 
     fn rebased(&mut self, job: &Job) {
