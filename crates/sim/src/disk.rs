@@ -21,6 +21,9 @@ const ASIDE: &str = "damaged/";
 /// Longest wait for something that is bound to happen.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// What is done at the moment at which the power goes.
+type Witness = Box<dyn FnOnce() + Send>;
+
 /// See the module. Shared between the store and those who watch it.
 pub struct FaultyDisk {
     state: Mutex<State>,
@@ -35,6 +38,7 @@ struct State {
     refusing: Option<Trouble>,
     /// Files in which one bit is read wrong: which octet, and which bit.
     misread: BTreeMap<String, (usize, u8)>,
+    witness: Option<Witness>,
     chance: Chance,
 }
 
@@ -52,6 +56,7 @@ impl FaultyDisk {
             strikes: BTreeMap::new(),
             refusing: None,
             misread: BTreeMap::new(),
+            witness: None,
             chance,
         };
         FaultyDisk { state: Mutex::new(state), asked: Condvar::new() }
@@ -78,6 +83,12 @@ impl FaultyDisk {
     /// The operation of this number, counted from 0, meets with trouble, whatever it is; the others do not.
     pub fn strike(&self, number: usize, trouble: Trouble) {
         self.state().strikes.insert(number, trouble);
+    }
+
+    /// Calls `witness` when a strike cuts the power, in the thread that met with it and before that goes on: so that what
+    /// else there is can be copied as of that moment. It must not touch this disk.
+    pub fn when_power_goes(&self, witness: impl FnOnce() + Send + 'static) {
+        self.state().witness = Some(Box::new(witness));
     }
 
     /// No operation to come meets with trouble of its own.
@@ -233,6 +244,9 @@ impl State {
         let refused = self.refusing.filter(|trouble| trouble.covers(operation));
         let trouble = self.strikes.remove(&number).or(refused)?;
         self.power = trouble != Trouble::PowerCut;
+        if let Some(witness) = self.witness.take_if(|_| !self.power) {
+            witness();
+        }
         Some((trouble, true))
     }
 

@@ -103,7 +103,7 @@ impl Truth {
         let confirmation = self.confirmation(checked.zone().serial());
         let committed: Committed = running.commit(checked, confirmation, 4);
         assert_eq!(Some(committed.zone()), self.versions.last());
-        if *committed.durability() == Durability::Durable {
+        if *committed.durability() == Durability::Durable && running.has_power() {
             self.durable();
         }
         committed.durability().clone()
@@ -112,7 +112,7 @@ impl Truth {
     pub(crate) fn confirm(&mut self, running: &Running) -> Result<(), String> {
         let confirmation = self.confirmation(self.versions.last().unwrap().serial());
         let result = running.confirm(&large(), confirmation);
-        if result.is_ok() {
+        if result.is_ok() && running.has_power() {
             self.durable();
         }
         result
@@ -166,6 +166,8 @@ pub(crate) fn reopen(state: &StateDir, truth: &mut Truth, primary: &mut World, w
         assert_eq!(running.opened.refused, None, "{what}");
         assert!(running.opened.damages.is_empty(), "{what}: {:?}", running.opened.damages);
         let found = truth.check(&running.opened, what);
+        let needed = usize::from(found.is_some());
+        assert_eq!(state.disk.files().len(), needed, "{what}: a file stays that nobody needs");
         change(primary, 0..2);
         assert_eq!(truth.commit_whole(&running, primary), Durability::Durable, "{what}");
         found

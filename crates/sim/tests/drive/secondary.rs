@@ -3,21 +3,20 @@
 use secondo_lifecycle::{Accept, Failure, Judgement, ProbeAnswer, Question};
 use secondo_sim::{Key, Name, Over, World, Zone};
 use secondo_transfer::{
-    Arrived, Candidate, Fault, Policy, Probe, ProbeStep, Request, Session, Step, Transport, Want, check,
+    Arrived, Candidate, CheckedZone, Fault, Policy, Probe, ProbeStep, Request, Session, Step, Transport,
+    Want, check,
 };
 use secondo_wire::Reason;
 use secondo_zone::{BorderSecret, Limits};
 
-/// A version that is fit to be served, as it arrived.
-pub(crate) struct Version {
-    pub(crate) zone: Zone,
-    pub(crate) expire: Option<u32>,
-    pub(crate) incremental: bool,
-}
+use crate::state::SECRET;
 
 pub(crate) enum Fetched {
-    UpToDate { expire: Option<u32> },
-    Version(Version),
+    UpToDate {
+        expire: Option<u32>,
+    },
+    /// A version that is fit to be served, as it arrived.
+    Version(CheckedZone),
 }
 
 /// Who asks, and with what.
@@ -78,7 +77,7 @@ impl Asker<'_> {
             zone: self.apex,
             want: if incremental { Want::Ixfr } else { Want::Axfr },
             current,
-            secret: &BorderSecret::new([9; 16]),
+            secret: &BorderSecret::new(SECRET),
             limits: Limits::default(),
             key: Some(self.key),
             id: 77,
@@ -107,7 +106,5 @@ impl Asker<'_> {
 }
 
 fn fit(candidate: Candidate, current: Option<&Zone>, forced: bool) -> Result<Fetched, Fault> {
-    let incremental = candidate.difference().is_some();
-    let checked = check(candidate, current, &Policy { forced, ..Policy::default() })?;
-    Ok(Fetched::Version(Version { zone: checked.zone().clone(), expire: checked.expire(), incremental }))
+    check(candidate, current, &Policy { forced, ..Policy::default() }).map(Fetched::Version)
 }

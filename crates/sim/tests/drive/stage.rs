@@ -9,88 +9,24 @@ use secondo_lifecycle::{
     Accept, Action, AttemptId, BootId, Bounds, Confirmation, Event, Failure, Kind as Form, Machine, Now,
     Primary, PrimaryId, ProbeAnswer, Question, Restored, Settings, Transferred, Validity,
 };
-use secondo_sim::{Algorithm, Change, Fault, Key, Kind, Name, Script, World, Zone, read_zone};
+use secondo_sim::{Algorithm, Chance, Change, Fault, Key, Name, Script, World, Zone, read_zone};
+use secondo_transfer::CheckedZone;
 use secondo_wire::{Reason, Serial};
 
-use crate::chance::Chance;
+use crate::archive::{Archive, End, Tally, from_record, to_record};
+use crate::content;
+use crate::manner::Manner;
 use crate::secondary::{Asker, Fetched};
 
 const PRIMARIES: usize = 2;
 const REFRESH: (u64, u64) = (60, 3600);
 const RETRY: (u64, u64) = (10, 600);
 const EXPIRE: (u64, u64) = (3600, 86_400);
+/// The boot clock when a process can start.
+const BOOTED: Duration = Duration::from_secs(5);
 
 fn seconds(n: u64) -> Duration {
     Duration::from_secs(n)
-}
-
-/// How a primary behaves until it behaves otherwise.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Manner {
-    Honest,
-    Dead,
-    /// It has another secret.
-    WrongKey,
-    /// It lies in all answers of a kind, or in the next few.
-    Lies(Kind, Fault, Option<u32>),
-    /// Honest about how long its own copy lives (RFC 7314).
-    Expiring(u32),
-}
-
-impl Manner {
-    pub(crate) fn any(chance: &mut Chance) -> Manner {
-        const PROBE: &[Fault] = &[
-            Fault::Silence,
-            Fault::CloseAfter(9),
-            Fault::Rcode(5),
-            Fault::Rcode(2),
-            Fault::Truncate,
-            Fault::WrongId,
-            Fault::WrongQuestion,
-            Fault::ForeignSoa,
-            Fault::BadClass,
-            Fault::Trailing,
-            Fault::CutMessage,
-            Fault::CountTooHigh,
-            Fault::PointerLoop,
-            Fault::Garbage,
-            Fault::BadSignature,
-            Fault::Unsigned,
-            Fault::Clock(90_000),
-        ];
-        const TRANSFER: &[Fault] = &[
-            Fault::InnerSoa,
-            Fault::WrongSoa,
-            Fault::NoClosingSoa,
-            Fault::MetaType,
-            Fault::BadRdata,
-            Fault::AbsentDelete,
-            Fault::BrokenChain,
-            Fault::Empty,
-            Fault::UnsignedEnd,
-            Fault::Rcode(4),
-            Fault::Rcode(1),
-            Fault::Drip(Duration::from_secs(1)),
-            Fault::CloseAfter(300),
-        ];
-        let times = (!chance.one_in(3)).then(|| 1 + chance.below(4) as u32);
-        match chance.below(10) {
-            0 | 1 => Manner::Dead,
-            2 => Manner::WrongKey,
-            3 => Manner::Expiring(chance.of(&[0, 1, 2, 600, 7200, 1 << 20])),
-            // AA clear is tolerated in transfers; a zone that has another serial throughout is another zone. No world
-            // comes to serial 500.
-            4 if chance.one_in(4) => {
-                Manner::Lies(Kind::Soa, chance.of(&[Fault::NotAuthoritative, Fault::Serial(500)]), times)
-            }
-            4 => Manner::Lies(Kind::Soa, chance.of(PROBE), times),
-            // Not of differences: without its opening SOA, a difference from our version says that we are up to date.
-            5 if chance.one_in(4) => Manner::Lies(Kind::Axfr, Fault::NoOpeningSoa, times),
-            5 | 6 => Manner::Lies(Kind::Transfer, chance.of(PROBE), times),
-            7 => Manner::Lies(Kind::Ixfr, chance.of(TRANSFER), times),
-            _ => Manner::Lies(Kind::Transfer, chance.of(TRANSFER), times),
-        }
-    }
 }
 
 /// What an attempt will bring, decided when it was sent, told when its answer arrives.
@@ -117,17 +53,20 @@ pub(crate) struct Stage {
     machine: Machine,
     now: Now,
     flight: Option<Flight>,
-    /// What is served, and what the disk keeps beside it.
+    /// What is served, and what keeps it.
     zone: Option<Zone>,
-    confirmation: Option<Confirmation>,
+    archive: Archive,
+    /// In this world the zone is large at times.
+    large: bool,
     /// Versions that an honest primary had: serial and content.
     published: BTreeSet<(u32, [u8; 32])>,
-    /// Until when honest answers allow the zone to be served, at most.
+    /// Until when honest answers allow the zone to be served, at most; on a clock that no reboot sets back.
     allowed: Duration,
     delays: Chance,
     boots: u8,
+    /// How long the boots before this one took.
+    before: Duration,
     hosts: u32,
-    lies: usize,
 }
 
 fn address(primary: usize) -> SocketAddr {
@@ -138,10 +77,8 @@ impl Stage {
     pub(crate) fn new(chance: &mut Chance) -> Stage {
         let apex = Name::parse("drive.example.").unwrap();
         let serial = if chance.one_in(2) { u32::MAX - 2 } else { 1000 };
-        let text = format!(
-            "$TTL 300\n@ SOA ns h {serial} 1800 300 43200 60\n@ NS ns\nns A 192.0.2.1\n* TXT \"wild\"\n\
-             cut NS ns.cut\nns.cut A 192.0.2.2\nTwo A 192.0.2.3\nTwo A 192.0.2.4\n"
-        );
+        let large = chance.one_in(2);
+        let text = content::whole(serial, large);
         let zone = read_zone(&text, &apex).unwrap();
         let name = Name::parse("drive-key.").unwrap();
         let keys = [&b"the right secret"[..], b"the wrong secret"]
@@ -157,29 +94,30 @@ impl Stage {
             primaries: (0..PRIMARIES).map(|_| World::new([zone.clone()])).collect(),
             manners: vec![Manner::Honest; PRIMARIES],
             published: BTreeSet::from([(serial, zone.digest())]),
+            archive: Archive::new(&apex, chance),
+            large,
             apex,
             keys,
             settings,
             now,
             flight: None,
             zone: None,
-            confirmation: None,
             allowed: Duration::ZERO,
             delays: Chance::new(chance.below(u64::MAX)),
             boots: 0,
+            before: Duration::ZERO,
             hosts: 0,
-            lies: 0,
         };
         for primary in 0..PRIMARIES {
-            stage.primaries[primary].records_per_message(4);
+            stage.primaries[primary].records_per_message(if large { 40 } else { 4 });
             stage.behave(primary, Manner::Honest);
         }
         stage.pass(0);
         stage
     }
 
-    pub(crate) fn lies(&self) -> usize {
-        self.lies
+    pub(crate) fn tally(self) -> Tally {
+        self.archive.tally
     }
 
     pub(crate) fn behave(&mut self, primary: usize, manner: Manner) {
@@ -197,20 +135,9 @@ impl Stage {
 
     /// The first primary gets a version; the second at times at once, else when it follows.
     pub(crate) fn change(&mut self, chance: &mut Chance) {
-        let host = self.hosts;
+        let zone = self.primaries[0].zone(&self.apex).unwrap();
+        let lines = content::change(zone, self.hosts, self.large, chance);
         self.hosts += 1;
-        let mut lines = format!("+ host{host} 300 A 192.0.2.{}\n", host % 250);
-        if host > 0 && chance.one_in(2) {
-            let gone = chance.below(u64::from(host));
-            let zone = self.primaries[0].zone(&self.apex).unwrap();
-            let text = format!("- host{gone} A 192.0.2.{}\n", gone % 250);
-            let change = Change::parse(&text, &self.apex).unwrap();
-            let mut key = secondo_wire::KeyBuf::new();
-            key.set(change.removed[0].owner.as_ref(), self.apex.as_ref());
-            if zone.find(key.as_slice()).is_some() {
-                lines += &text;
-            }
-        }
         let change = Change::parse(&lines, &self.apex).unwrap();
         self.primaries[0].change(&self.apex, &change).unwrap();
         let zone = self.primaries[0].zone(&self.apex).unwrap().clone();
@@ -221,7 +148,7 @@ impl Stage {
     }
 
     /// The second primary takes the first one's version.
-    pub(crate) fn follow(&mut self, _: &mut Chance) {
+    pub(crate) fn follow(&mut self) {
         let zone = self.primaries[0].zone(&self.apex).unwrap().clone();
         if self.primaries[1].zone(&self.apex).unwrap().serial() != zone.serial() {
             self.primaries[1].publish(zone);
@@ -233,7 +160,7 @@ impl Stage {
     }
 
     pub(crate) fn notify(&mut self, chance: &mut Chance) {
-        let primary = chance.primary();
+        let primary = chance.below(2) as usize;
         let serial = self.primaries[primary].zone(&self.apex).unwrap().serial();
         let hint = match chance.below(4) {
             0 => None,
@@ -248,34 +175,45 @@ impl Stage {
             0 => self.tell(Event::Refresh),
             1 => self.tell(Event::Retransfer),
             _ => {
+                self.allowed = self.real();
                 self.tell(Event::ExpireNow);
-                self.allowed = self.now.boot;
             }
         }
     }
 
+    /// From now on the disk is in trouble.
+    pub(crate) fn trouble(&mut self, chance: &mut Chance) {
+        self.archive.trouble(chance);
+    }
+
     /// The process ends and starts again; or the machine does, after it was off for a while.
-    pub(crate) fn restart(&mut self, reboot: bool, off: u64) {
+    pub(crate) fn restart(&mut self, end: End, reboot: bool, off: u64, harm: bool) {
         self.now.wall += off;
         if reboot {
             self.boots += 1;
-            let left = self.allowed.saturating_sub(self.now.boot).saturating_sub(seconds(off));
+            self.before += self.now.boot + seconds(off) - BOOTED;
             self.now.boot_id = BootId([self.boots; 16]);
-            self.now.boot = seconds(5);
-            // Whole seconds on one clock, parts of them on the other.
-            self.allowed = if left.is_zero() { left } else { self.now.boot + left + seconds(1) };
+            self.now.boot = BOOTED;
         } else {
             self.now.boot += seconds(off);
         }
         self.flight = None;
-        let kept = self
-            .zone
-            .as_ref()
-            .map(|zone| Restored { soa: zone.soa().clone(), confirmation: self.confirmation });
+        let kept = self.archive.restart(end, harm, &mut self.delays);
+        self.zone = kept.as_ref().map(|kept| kept.zone.clone());
+        self.allowed = kept.as_ref().map_or(Duration::ZERO, |kept| kept.allowed);
+        let restored = kept.map(|kept| Restored {
+            soa: kept.zone.soa().clone(),
+            confirmation: Some(from_record(kept.confirmation)),
+        });
         let seed = self.delays.below(u64::MAX);
-        self.machine = Machine::new(self.settings.clone(), kept, self.now, seed);
+        self.machine = Machine::new(self.settings.clone(), restored, self.now, seed);
         self.check();
         self.pass(0);
+    }
+
+    /// Now, on a clock that no reboot sets back.
+    fn real(&self) -> Duration {
+        self.before + self.now.boot
     }
 
     pub(crate) fn pass(&mut self, time: u64) {
@@ -302,7 +240,7 @@ impl Stage {
 
     /// All are honest and have the same: soon the zone is served, and equal in all.
     pub(crate) fn quiet(&mut self) {
-        self.follow(&mut Chance::new(1));
+        self.follow();
         for primary in 0..PRIMARIES {
             self.behave(primary, Manner::Honest);
         }
@@ -311,6 +249,15 @@ impl Stage {
         let ours = self.zone.as_ref().expect("nothing is served though all primaries are honest");
         assert_eq!(ours.serial(), theirs.serial());
         assert_eq!(ours.digest(), theirs.digest(), "the content is not the primary's");
+        assert!(matches!(self.machine.validity(), Validity::Current { .. }), "{:?}", self.machine);
+    }
+
+    /// A sound disk with all that is served: after another start that is served at once.
+    pub(crate) fn settle(&mut self) {
+        self.archive.allow();
+        let served = self.zone.as_ref().map(Zone::serial);
+        self.restart(End::Clean, false, 1, false);
+        assert_eq!(self.zone.as_ref().map(Zone::serial), served);
         assert!(matches!(self.machine.validity(), Validity::Current { .. }), "{:?}", self.machine);
     }
 
@@ -331,7 +278,9 @@ impl Stage {
                     let flight = self.flight.take().expect("cancels what runs");
                     assert_eq!(flight.attempt, attempt);
                 }
-                Action::Confirm(confirmation) => self.confirmation = Some(confirmation),
+                Action::Confirm(confirmation) => {
+                    self.archive.confirm(to_record(confirmation), self.allowed);
+                }
                 Action::Expire { .. } => assert!(
                     !matches!(self.machine.validity(), Validity::Current { .. }),
                     "expired and served"
@@ -363,7 +312,7 @@ impl Stage {
         };
         // Over UDP first, then over TCP: only the last answer counts.
         let asked = world.asked();
-        self.lies += asked.iter().filter(|asked| asked.fault.is_some()).count();
+        self.archive.tally.lies += asked.iter().filter(|asked| asked.fault.is_some()).count();
         // Behind a first message that says that we are up to date, nothing is read: what is wrong there is no lie.
         let up_to_date = matches!(result, Brought::Fetched(Ok(Fetched::UpToDate { .. })));
         let spoils = |fault| {
@@ -393,24 +342,40 @@ impl Stage {
                 self.allow(vouched.filter(|(serial, _)| Some(*serial) == served), sent);
                 Event::Transferred { attempt, result: Ok(Transferred::UpToDate { expire }) }
             }
-            Brought::Fetched(Ok(Fetched::Version(version))) => {
-                let (soa, expire) = (version.zone.soa().clone(), version.expire);
-                let known = self.published.contains(&(soa.serial.0, version.zone.digest()));
-                assert!(known, "serial {} was published and is nobody's version", soa.serial);
+            Brought::Fetched(Ok(Fetched::Version(checked))) => {
                 assert!(vouched.is_some(), "a version was made of a lie");
-                // Another version: what allowed the one before counts no more.
-                self.allowed = Duration::ZERO;
-                self.allow(vouched, sent);
-                let way = self.now.boot - sent;
-                self.confirmation =
-                    Some(Confirmation::of_transfer(&soa, expire, way, &self.settings, self.now));
-                self.zone = Some(version.zone);
-                let kind = if version.incremental { Form::Ixfr } else { Form::Axfr };
-                Event::Transferred { attempt, result: Ok(Transferred::Published { soa, expire, kind }) }
+                match self.publish(checked, vouched, sent) {
+                    Some(published) => Event::Transferred { attempt, result: Ok(published) },
+                    None => {
+                        let off = self.delays.below(3600);
+                        return self.restart(End::PowerCut, true, off, false);
+                    }
+                }
             }
             Brought::Fetched(Err(failure)) => Event::Transferred { attempt, result: Err(failure) },
         };
         self.tell(event);
+    }
+
+    /// Commits a version, then serves it; `None`: the power went before.
+    fn publish(
+        &mut self,
+        checked: CheckedZone,
+        vouched: Option<(Serial, Option<u32>)>,
+        sent: Duration,
+    ) -> Option<Transferred> {
+        let (soa, expire) = (checked.zone().soa().clone(), checked.expire());
+        let known = self.published.contains(&(soa.serial.0, checked.zone().digest()));
+        assert!(known, "serial {} was published and is nobody's version", soa.serial);
+        let kind = if checked.difference().is_some() { Form::Ixfr } else { Form::Axfr };
+        // Another version: what allowed the one before counts no more.
+        self.allowed = Duration::ZERO;
+        self.allow(vouched, sent);
+        let way = self.now.boot - sent;
+        let confirmation = Confirmation::of_transfer(&soa, expire, way, &self.settings, self.now);
+        let confirmation = to_record(confirmation);
+        self.zone = Some(self.archive.commit(checked, confirmation, self.allowed, &mut self.delays)?);
+        Some(Transferred::Published { soa, expire, kind })
     }
 
     /// An honest primary vouched for what is served (RFC 1034 §4.3.5, RFC 7314 §4).
@@ -421,18 +386,20 @@ impl Stage {
         let told = life.map_or(Duration::MAX, |life| seconds(life.into()));
         // At its end, a primary vouches for nothing.
         if told > seconds(1) {
-            self.allowed = self.allowed.max(self.now.boot + own.min(told.saturating_sub(way)));
+            self.allowed = self.allowed.max(self.real() + own.min(told.saturating_sub(way)));
         }
     }
 
     /// What must hold at every moment.
     fn check(&self) {
         if let Validity::Current { until, .. } = self.machine.validity() {
+            // Whole seconds on the wall clock, parts of them on the other.
+            let allowed = self.allowed + seconds(self.boots.into());
             assert!(
-                until <= self.now.boot || until <= self.allowed,
-                "served until {until:?}, while honest answers allow {:?}, at {:?}",
-                self.allowed,
-                self.now.boot
+                until <= self.now.boot || self.before + until <= allowed,
+                "served until {:?}, while honest answers allow {allowed:?}, at {:?}",
+                self.before + until,
+                self.real()
             );
             assert_eq!(self.machine.serial(), self.zone.as_ref().map(Zone::serial));
         }
