@@ -435,6 +435,32 @@ mod tests {
     }
 
     #[test]
+    fn one_who_reads_beside_leaves_alone_what_took_the_place_of_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("secondo.db");
+        let db = Database::open(&path).unwrap();
+        db.set_facts(b"\x01a\0", &facts(1)).unwrap();
+        let beside = Database::open_beside(&path).unwrap();
+        beside.begin_reading().unwrap();
+        assert_eq!(beside.facts(b"\x01a\0").unwrap().whole(), Some(facts(1)));
+        assert!(beside.set_facts(b"\x01a\0", &facts(9)).is_err());
+        // It sees one state, and holds up nobody.
+        db.set_facts(b"\x01a\0", &facts(2)).unwrap();
+        db.empty_log().unwrap();
+        assert_eq!(beside.facts(b"\x01a\0").unwrap().whole(), Some(facts(1)));
+        drop(db);
+        for name in names(folder.path()) {
+            fs::rename(folder.path().join(&name), folder.path().join(format!("old-{name}"))).unwrap();
+        }
+        let db = Database::open(&path).unwrap();
+        db.set_facts(b"\x01a\0", &facts(3)).unwrap();
+        drop(beside);
+        assert!(names(folder.path()).contains(&"secondo.db-wal".into()));
+        let beside = Database::open_beside(&path).unwrap();
+        assert_eq!(beside.facts(b"\x01a\0").unwrap().whole(), Some(facts(3)));
+    }
+
+    #[test]
     fn a_file_of_another_program_or_format_is_damage() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("secondo.db");

@@ -10,6 +10,7 @@
 //! to be read.
 
 use std::io::{self, Read, Write};
+use std::sync::Arc;
 
 use secondo_wire::{Name, NameRef};
 use secondo_zone::{BorderSecret, Tree, Zone};
@@ -18,8 +19,6 @@ use crate::facts::Stamp;
 
 const MAGIC: &[u8; 8] = b"secondo1";
 const END: u8 = 0xFF;
-/// Octets that are made room for before they have come: a length may be damaged.
-const TRUSTED: u64 = 1 << 20;
 
 /// Why octets are not the image of a zone.
 #[derive(Debug, thiserror::Error)]
@@ -96,7 +95,9 @@ pub(crate) fn decode(mut from: impl Read, expected: Stamp) -> Result<Zone, BadIm
     let mut sums = crc32fast::Hasher::new();
     let (apex, secret, sum) = decode_header(&mut from)?;
     sums.update(&sum);
-    let mut pages = Vec::new();
+    let mut pages: Vec<(Tree, Arc<[u8]>)> = Vec::new();
+    // One room for all: what stays of a page is the one allocation that the zone keeps.
+    let mut page = Vec::new();
     loop {
         let number = pages.len() as u32;
         let [mark] = octets(&mut from)?;
@@ -115,7 +116,7 @@ pub(crate) fn decode(mut from: impl Read, expected: Stamp) -> Result<Zone, BadIm
         let [a, b, c, d] = rest;
         let head = [mark, a, b, c, d];
         let length = u64::from(u32::from_be_bytes(rest));
-        let mut page = Vec::with_capacity(length.min(TRUSTED) as usize);
+        page.clear();
         if (&mut from).take(length).read_to_end(&mut page)? as u64 != length {
             return Err(BadImage::Torn);
         }
@@ -129,7 +130,7 @@ pub(crate) fn decode(mut from: impl Read, expected: Stamp) -> Result<Zone, BadIm
             1 => Tree::Nsec3,
             _ => return Err(BadImage::Sum(number)),
         };
-        pages.push((tree, page));
+        pages.push((tree, page.as_slice().into()));
     }
     if from.read(&mut [0])? != 0 {
         return Err(BadImage::Trailing);

@@ -3,7 +3,7 @@
 //! **Job**: what is published survives a crash: zones, and when a primary last vouched for them.
 //! **In**: [`CheckedZone`](secondo_transfer::CheckedZone)s and [`Confirmation`]s, from many zones at once.
 //! **Out**: [`Committed`], the only ticket to publication: [`Durability::Durable`], or [`Durability::Volatile`] when
-//! the disk refuses; at start, [`Restored`] zones with their confirmations.
+//! the disk refuses; at start, [`Restored`] zones with their confirmations; the [`History`] of a zone.
 //! **Never**: serves or restores a byte whose checksum or structure is wrong; keeps the daemon from starting (only
 //! another daemon's lock does); loses a version silently.
 //! **Source**: RFC 1034 §4.3.5 (the expiry clock that must survive); ARCHITECTURE.md, "Disk".
@@ -12,18 +12,35 @@
 //! state-dir/
 //!   lock            held while a daemon runs
 //!   secondo.db      SQLite in WAL mode: facts, small zones whole, confirmations, journal of differences, retirements
-//!   zones/*.pages   the base version of each large zone: header, pages with checksums, end mark
+//!   zones/*.pages   the image of each large zone: header, pages with checksums, end mark
 //!   damaged/        page files and databases found damaged, set aside for a person to look at; the newest few
 //! ```
 //!
-//! Two threads: the writer gives all that is asked at once one transaction and one sync; the scribe writes page files
-//! beside it, so that a large zone keeps no other one waiting. A page file is durable before the row that refers to it
-//! is, and removed only after the row that no longer does.
+//! Three threads: the `writer` gives all that is asked at once one `transaction` and one sync; the `scribe` writes page
+//! files beside it and the `reader` reads histories, so that a large zone keeps no other one waiting. A page file is
+//! durable before the row that refers to it is, and removed only after the row that no longer does.
 //!
-//! A zone's facts hold the checksum of its image, and that of the last step of its journal; each step's checksum covers
-//! the one before. So a version is put together from its own pieces or not at all, even when damage has made SQLite mix
-//! older pages with newer ones. A confirmation counts only together with the version it vouches for; a version without
-//! one is expired until a primary vouches again.
+//! A zone is an `image` and a `chain` of steps, in which the image stands somewhere. The steps behind it are in the
+//! `journal` because they are cheaper than a new image; those before it because earlier versions are wanted. So kept
+//! versions cost no memory, and on disk what changed: a version is made again, by the steps that lead back to it, when
+//! somebody asks for it. At start only the image and the steps behind it are read.
+//!
+//! ## Invariants
+//!
+//! Asserted where they are made, checked of what comes from the disk, tested as properties and with damage at every offset:
+//!
+//! * `first ≤ image ≤ next`: the numbers of the first step kept, of the first one behind the image, of the next.
+//! * Each step holds the checksum of the one before it, and the `facts` those of the image and of the last step. So a
+//!   version is put together from its own pieces or not at all, even when damage has made SQLite mix older pages with
+//!   newer ones.
+//! * A version that comes back has the digest that was noted when it was committed.
+//! * A step is written only if it leads on from the newest version on disk; whatever else comes begins a new chain.
+//! * At most as many steps as versions are wanted, or as stand behind the image; at most twice the octets of the image,
+//!   or 16 MiB.
+//! * A confirmation counts only together with the version it vouches for; a version without one is expired until a
+//!   primary vouches again.
+//!
+//! ## Damage
 //!
 //! The store is a cache of the primaries. A damaged zone is reported, removed and fetched again; other zones are not
 //! affected. When SQLite finds its own file damaged, at start or later, all rows that can still be read go into a new

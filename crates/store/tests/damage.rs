@@ -323,6 +323,28 @@ fn a_damaged_step_costs_the_versions_before_it_and_no_more() {
     }
 }
 
+#[test]
+fn a_step_of_an_earlier_history_does_not_pass_for_one_of_this() {
+    let folder = tempfile::tempdir().unwrap();
+    let versions: Vec<Zone> = (1..8).map(|serial| small("a.example.", serial)).collect();
+    let database = || rusqlite::Connection::open(folder.path().join("secondo.db")).unwrap();
+    let first = |db: &rusqlite::Connection| -> (i64, Vec<u8>) {
+        let sql = "SELECT id, step FROM journal ORDER BY id LIMIT 1";
+        db.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?))).unwrap()
+    };
+    let (store, _) = open(folder.path());
+    commit(&store, full(&versions[0]), 1);
+    commit(&store, incremental(&versions[0], &versions[1]), 1);
+    let (id, old) = first(&database());
+    commit(&store, full(&versions[4]), 1);
+    commit(&store, incremental(&versions[4], &versions[5]), 1);
+    commit(&store, incremental(&versions[5], &versions[6]), 1);
+    assert_eq!(first(&database()).0, id);
+    assert_eq!(serials(&store, "a.example."), [5, 6, 7]);
+    database().execute("UPDATE journal SET step=? WHERE id=?", rusqlite::params![old, id]).unwrap();
+    assert_eq!(serials(&store, "a.example."), [6, 7]);
+}
+
 /// A disk that fails, or loses power, at the nth thing it is asked to do. Without power nothing reaches the folder any
 /// more; with a fault everything else does.
 struct Faulty {
