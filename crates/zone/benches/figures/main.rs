@@ -14,13 +14,17 @@ mod journal;
 mod lookups;
 mod memory;
 
+/// As in the daemon, whose figures these are.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// A row: what, and a figure for a zone.
 type Row = (&'static str, String);
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match &arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        ["--peaks-of", names] => return memory::peaks(names.parse().unwrap()),
+        ["--peak-of", names, way] => return memory::peak(names.parse().unwrap(), way.parse().unwrap()),
         ["--versions-of", names] => return memory::versions(names.parse().unwrap()),
         _ => {}
     }
@@ -40,10 +44,14 @@ fn main() {
 }
 
 fn column(names: usize) -> Vec<Row> {
-    let (zone, mut rows) = builds::rows(names, &memory::in_its_own_process("--peaks-of", names));
+    let (zone, mut rows) = builds::rows(names, &memory::peaks(names));
     rows.extend(lookups::rows(&zone, names));
     let versions = changes::kept_in_time(&zone, names);
-    rows.extend(changes::rows(&zone, &versions, &memory::in_its_own_process("--versions-of", names)));
+    rows.extend(changes::rows(
+        &zone,
+        &versions,
+        &memory::in_its_own_process(&["--versions-of", &names.to_string()]),
+    ));
     rows.extend(journal::rows(&versions.0));
     rows
 }
