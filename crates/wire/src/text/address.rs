@@ -32,7 +32,8 @@ pub(super) fn put_prefixes(out: &mut Vec<u8>, mut items: &[u8]) -> Option<()> {
             return None;
         }
         out.extend_from_slice(if length & 0x80 == 0 { b" " } else { b" !" });
-        out.extend_from_slice(&[b'0' + family, b':']);
+        put_decimal(out, u32::from(family));
+        out.push(b':');
         match family {
             1 if prefix <= 32 => put_v4(out, filled(address)?),
             2 if prefix <= 128 => put_v6(out, filled(address)?),

@@ -263,6 +263,7 @@ fn what_would_come_back_as_other_octets_is_written_as_octets() {
         (RecordType::APL, "0001 20 05 c000020102", "more octets than an address has"),
         (RecordType::APL, "0003 00 00", "a family without a form"),
         (RecordType::APL, "0101 00 00", "a family with a high octet"),
+        (RecordType::APL, "00ff 00 00", "a family with a large number"),
         (RecordType::APL, "0001", "half of an item"),
         (RecordType::LOC, "01 000000 80000000 80000000 00989680", "another version"),
         (RecordType::LOC, "00 010000 80000000 80000000 00989680", "zero, written another way"),
@@ -370,6 +371,7 @@ proptest! {
             prop_assert_eq!(mnemonic.parse(), Ok(rtype));
             prop_assert!(!mnemonic.starts_with("TYPE"));
             prop_assert!(rdata::validate(rtype, &rdata).is_ok());
+            prop_assert!(valid_rdata(rtype).is_some(), "{} is not tested", rtype);
         }
     }
 
