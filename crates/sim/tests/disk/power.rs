@@ -19,7 +19,8 @@ fn at_every_operation_that_writes_a_page_file() {
         assert!(!state.disk.has_power());
         for seed in 0..SEEDS {
             let what = format!("power cut at operation {number} of {count}, seed {seed}");
-            reopen(&state.after_power_cut(seed), &mut truth.clone(), &mut primary.clone(), &what);
+            let state = state.after_power_cut(number as u64 * SEEDS + seed);
+            reopen(&state, &mut truth.clone(), &mut primary.clone(), &what);
         }
     }
 }
