@@ -219,6 +219,9 @@ fn next(
         return end(reply, key);
     }
     let Some(entry) = zone_for(asker.table, name, qtype) else { return end(reply, key) };
+    if reply.dnssec() && link.all().any(|link| link.denial.is_some() && are_nested(link.entry, entry)) {
+        return end(reply, key);
+    }
     // One answer shows one version of each zone.
     if let Some(seen) = link.all().find(|link| Arc::ptr_eq(link.entry, entry)) {
         return follow(asker, qtype, Here { name, entry, zone: seen.zone }, Some(link), reply, key);
@@ -227,6 +230,12 @@ fn next(
         Some(held) => follow(asker, qtype, Here { name, entry, zone: held.zone() }, Some(link), reply, key),
         None => end(reply, key),
     }
+}
+
+/// Whether one of two zones lies below the other. Their proofs cannot stand in one message: at the cut between them both
+/// have NSEC records, which a validator would take for one RRset (RFC 4035 §5.3).
+fn are_nested(one: &Arc<Entry>, other: &Arc<Entry>) -> bool {
+    !Arc::ptr_eq(one, other) && (one.apex.is_at_or_below(&other.apex) || other.apex.is_at_or_below(&one.apex))
 }
 
 /// The version of a zone other than the first, if it is served, and to the asker.

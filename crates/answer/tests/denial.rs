@@ -112,6 +112,19 @@ fn each_zone_of_a_chain_brings_its_own_proofs() {
 }
 
 #[test]
+fn proofs_of_a_zone_and_of_one_below_it_never_meet() {
+    // The NSEC of the cut and that of the child's apex have one owner.
+    let parent =
+        signed(&zone("example.", "sub NS ns.sub\n* CNAME gone.sub\na CNAME gone.sub"), &[Chain::Nsec]);
+    let world = World::new([parent, signed(&zone("sub.example.", ""), &[Chain::Nsec])]);
+    let reply = ask(&world, "x.example.", A);
+    assert_eq!((reply.rcode, reply.answer.len(), reply.authority.len()), (Rcode::NOERROR, 2, 2));
+    // Without a proof before, or without DNSSEC, the chain goes on.
+    assert_eq!(ask(&world, "a.example.", A).rcode, Rcode::NXDOMAIN);
+    assert_eq!(world.get("x.example.", A).rcode, Rcode::NXDOMAIN);
+}
+
+#[test]
 fn ds_is_denied_by_the_parent_and_the_rest_of_the_apex_by_the_child() {
     for chains in [vec![Chain::Nsec], vec![Chain::nsec3(1, b"s", false)], vec![Chain::nsec3(1, b"s", true)]] {
         let parent = signed(&zone("example.", "sub NS ns.sub\nsub TXT hidden\nplain NS ns.plain"), &chains);
@@ -188,6 +201,16 @@ fn opt_out_leaves_unsigned_cuts_and_what_exists_by_them_to_the_encloser() {
     assert_eq!(matched("x.si.example.", A), 0);
     assert_eq!(ask(&world, "e.f.example.", A).rcode, Rcode::NOERROR);
     assert_eq!(ask(&world, "gone.e.f.example.", A).rcode, Rcode::NXDOMAIN);
+}
+
+#[test]
+fn a_wildcard_that_exists_only_by_unsigned_cuts_is_not_taken_for_another() {
+    let world = nsec3("* TXT t\na.*.g NS ns.test.\nd.*.d NS ns.test.\nd A 192.0.2.1", true);
+    let reply = ask(&world, "a.g.example.", A);
+    assert_eq!((reply.rcode, shown(&reply).len()), (Rcode::NOERROR, 3));
+    assert!(!shown(&reply).contains(&hashed("*.example.")));
+    let reply = ask(&world, "a.d.example.", A);
+    assert_eq!((reply.rcode, shown(&reply).len()), (Rcode::NOERROR, 3));
 }
 
 #[test]

@@ -101,7 +101,12 @@ impl<'z> Chain<'z> {
             // RFC 5155 §7.2.5.
             Denial::WildcardNoData { below, .. } => {
                 let Enclosed { matched, covered, encloser } = self.closest(name, below, None)?;
-                let wildcard = self.seek(&self.wildcard(encloser))?.matched();
+                // One that exists only by cuts left out is no more in the chain than what it stands for; then the wildcard
+                // at the provable encloser is another.
+                let wildcard = match encloser == name.ancestor(below) {
+                    true => self.seek(&self.wildcard(encloser))?.matched(),
+                    false => None,
+                };
                 Some([Some(matched), Some(covered), wildcard])
             }
         }

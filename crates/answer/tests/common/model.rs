@@ -123,14 +123,20 @@ impl Model {
         all.max_by_key(|(apex, _)| apex.len())
     }
 
-    pub fn answer(&self, question: &str, qtype: RecordType) -> Seen {
+    /// `proved`: with DNSSEC records. The proof that a link came from a wildcard cannot stand beside those of a zone above
+    /// or below, so the chain ends there.
+    pub fn answer(&self, question: &str, qtype: RecordType, proved: bool) -> Seen {
         let (mut answer, mut name, mut seen) = (Vec::new(), question.to_string(), Vec::new());
+        let mut expanded = Vec::new();
         let mut aa = true;
         loop {
             let closed = seen.contains(&name) || seen.len() > secondo_answer::bounds::CHAIN_LENGTH - 1;
             let Some((apex, map)) = self.zone(&name, qtype).filter(|_| !closed) else {
                 return (0, aa, answer, vec![]);
             };
+            if proved && expanded.iter().any(|zone| zone != apex) {
+                return (0, aa, answer, vec![]);
+            }
             seen.push(name.clone());
             let has = |name: &str, rtype| map.get(name).is_some_and(|types| types.contains_key(&rtype));
             // RFC 4592 §2.2.2: a name exists when it, or a name below it, has records.
@@ -190,6 +196,9 @@ impl Model {
                 return (0, aa, answer, soa());
             }
             answer.push(pair(&name, "CNAME"));
+            if source != name {
+                expanded.push(*apex);
+            }
             name = map[&source][&RecordType::CNAME].clone();
         }
     }
