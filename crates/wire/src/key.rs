@@ -54,6 +54,7 @@ impl KeyBuf {
 
     /// Makes it a copy of `key`, which must be one (at most 510 octets; the rest is cut).
     pub fn set_key(&mut self, key: &[u8]) {
+        debug_assert!(key.len() <= MAX_KEY && key.last().is_none_or(|&last| last == 0), "a key ends a label");
         let n = key.len().min(MAX_KEY);
         self.octets[..n].copy_from_slice(&key[..n]);
         self.length = n as u16;
@@ -76,6 +77,7 @@ impl KeyBuf {
     /// Cuts it to its first `length` octets, which must end a label.
     pub fn truncate(&mut self, length: usize) {
         self.length = self.length.min(length as u16);
+        debug_assert!(self.as_slice().last().is_none_or(|&last| last == 0), "a key ends a label");
     }
 
     fn push(&mut self, octet: u8) {

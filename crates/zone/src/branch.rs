@@ -43,10 +43,22 @@ enum Children {
     Branches(Box<[Arc<Branch>]>),
 }
 
+impl Children {
+    fn len(&self) -> usize {
+        match self {
+            Children::Pages(pages) => pages.len(),
+            Children::Branches(branches) => branches.len(),
+        }
+    }
+}
+
 impl Branch {
     /// Puts one to [`FAN_OUT`] children of one kind under a node.
     pub(crate) fn new(below: &[Below<'_>]) -> Arc<Branch> {
-        debug_assert!((1..=FAN_OUT).contains(&below.len()));
+        debug_assert!((1..=FAN_OUT).contains(&below.len()), "a node has some children and not too many");
+        // The first separator is no bound of this node.
+        let separators_ascend = || below.windows(2).skip(1).all(|pair| pair[0].0 < pair[1].0);
+        debug_assert!(separators_ascend(), "separators ascend");
         let mut separators = Vec::with_capacity(below.iter().map(|(separator, _)| separator.len()).sum());
         let mut ends = Vec::with_capacity(below.len());
         for (separator, _) in below {
@@ -71,6 +83,7 @@ impl Branch {
             }
             _ => Children::Pages(below.iter().filter_map(|b| pages_of(&b.1)).collect()),
         };
+        debug_assert!(children.len() == below.len(), "children are of one kind");
         let (pages, memory) = match &children {
             Children::Pages(pages) => {
                 (pages.len() as u64, pages.iter().map(|page| page.memory() as u64).sum::<u64>())

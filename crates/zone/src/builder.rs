@@ -6,6 +6,10 @@
 //! and worked into the pages that there are, as a change would be; many are sorted in runs as they come, and all is merged
 //! at the end ([`merging`]). So a stream in canonical order costs no sorting, one with a few stray owners little, and one
 //! in no order at all about twice as much.
+//!
+//! **Invariant**: each owner that was closed is in the pages of one tree so far, among the strays, or in a run, and `summary`
+//! counts it there once for each time it came; at the end it is in one tree, counted once. Asserted of the zone that comes out
+//! (`Zone::assemble`), as is the order of what goes into pages ([`PageWriter::push`]).
 
 mod merging;
 

@@ -168,12 +168,14 @@ impl Writer {
             }
             part
         };
-        Difference {
+        let difference = Difference {
             from: old.serial(),
             to: new.serial(),
             removed: self.removed.behind(soa(old)),
             added: self.added.behind(soa(new)),
-        }
+        };
+        debug_assert!(difference.is_sound(), "a difference is as it must be");
+        difference
     }
 }
 

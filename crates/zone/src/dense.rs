@@ -205,7 +205,9 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Difference, BadDifference> {
         }
         if reader.added { added.put(&record) } else { removed.put(&record) }
     }
-    Ok(Difference { from, to, removed, added })
+    let difference = Difference { from, to, removed, added };
+    debug_assert!(difference.is_sound(), "what is read is a difference");
+    Ok(difference)
 }
 
 /// The serial of a SOA that stands in its place.

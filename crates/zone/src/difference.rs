@@ -1,15 +1,19 @@
 //! What leads from one version of a zone to another.
 //!
-//! Both parts are records in uncompressed wire form, the SOA first. A record whose TTL or spelling changed, or the spelling of its owner, is in
-//! both, so that applying a difference gives the new version octet for octet.
+//! A record whose TTL or spelling changed, or the spelling of its owner, is in both parts, so that applying a difference gives the
+//! new version octet for octet, and applying it backwards the old one.
+//!
+//! **Invariant** ([`Difference::is_sound`]): each part begins with its only SOA, that of the version it belongs to; both SOAs have
+//! one owner, and the owners of the rest ascend from there, in one part as in the other. Asserted of each that is found between
+//! versions; octets of which it does not hold are refused.
 
 use crate::compare;
 use crate::dense;
 use crate::limits::Limits;
 use crate::patch::{Patch, PatchError};
-use crate::record::{Part, Records};
+use crate::record::{Part, Record, Records};
 use crate::zone::Zone;
-use secondo_wire::{RecordType, Serial};
+use secondo_wire::{KeyBuf, RecordType, Serial, Soa};
 use std::borrow::Borrow;
 
 /// The net difference of two versions, both SOAs included.
@@ -72,6 +76,24 @@ impl Difference {
         dense::read(bytes)
     }
 
+    /// The invariant of differences.
+    pub(crate) fn is_sound(&self) -> bool {
+        let apex = self.removed().next().map(|soa| soa.owner);
+        let part = |mut records: Records<'_>, serial: Serial| {
+            let (mut last, mut key) = (KeyBuf::new(), KeyBuf::new());
+            let ascends = |record: Record<'_>| {
+                std::mem::swap(&mut last, &mut key);
+                apex.is_some_and(|apex| key.set(record.owner, apex)) && last.as_slice() <= key.as_slice()
+            };
+            let mut first = records.clone();
+            let soa = first.next().filter(|soa| soa.rtype == RecordType::SOA && apex == Some(soa.owner));
+            soa.and_then(|soa| Soa::from_rdata(soa.rdata)).is_some_and(|soa| soa.serial == serial)
+                && first.all(|record| record.rtype != RecordType::SOA)
+                && records.all(ascends)
+        };
+        part(self.removed(), self.from) && part(self.added(), self.to)
+    }
+
     /// The way back: what leads from the new version to the old one, octet for octet as well.
     pub fn reversed(&self) -> Difference {
         Difference { from: self.to, to: self.from, removed: self.added.clone(), added: self.removed.clone() }
@@ -118,7 +140,7 @@ impl Difference {
 mod tests {
     use super::*;
     use crate::{BorderSecret, Builder};
-    use secondo_wire::{Name, Soa};
+    use secondo_wire::Name;
 
     /// A zone with its apex spelled so, and an address.
     fn zone(apex: &str, serial: u32, address: &[u8; 4]) -> Zone {

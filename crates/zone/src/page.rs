@@ -18,6 +18,9 @@
 //!
 //! Numbers are little-endian. One prefix for all keys of the page costs an octet or two more a name than one for each,
 //! but each entry then stands alone: a search needs no walk from the entry before. Equal owners are equal octets.
+//!
+//! **Invariant** ([`View::is_sound`]): there is an owner, entries fill the page, keys ascend, the prefix is all that the first and
+//! the last key, and hence all, begin with. Asserted of each page that is written; [`crate::check`] refuses others from a disk.
 
 use crate::varint;
 use std::cmp::Ordering;
@@ -172,6 +175,17 @@ impl<'p> View<'p> {
             }
         }
         low
+    }
+
+    /// The invariant of pages, but for what only the zone's secret and its apex tell.
+    pub(crate) fn is_sound(self) -> bool {
+        let mut pairs = self.entries().zip(self.entries().skip(1));
+        let common = |(first, last): (Entry<'_>, Entry<'_>)| common(first.suffix, last.suffix);
+        let heads = HEAD + self.len() * (1 + self.width) + self.prefix.len();
+        self.entries().count() == self.len()
+            && pairs.all(|(one, next)| one.cmp_entry(&next).is_lt())
+            && self.start(0) == Some(heads)
+            && self.first().zip(self.last()).is_some_and(|ends| self.len() == 1 || common(ends) == 0)
     }
 
     pub(crate) fn entries(self) -> impl Iterator<Item = Entry<'p>> {

@@ -172,6 +172,7 @@ impl PageWriter {
             (key_start, body_start) = (owner.key_end as usize, owner.body_end as usize);
         }
         debug_assert_eq!(out.len(), heads(width) + entries);
+        debug_assert!(page::View::new(out).is_some_and(page::View::is_sound), "a page is as it must be");
         let reused = self.reuse.as_mut().and_then(|reuse| reuse.equal_to(out));
         self.pages.push(reused.unwrap_or_else(|| Page::from_checked(Arc::from(&out[..]))));
         self.keys.clear();

@@ -2,6 +2,10 @@
 //!
 //! Which inner nodes there are depends on history (ordinary splits); which pages there are does not. Two trees are
 //! equal when their sequences of pages are.
+//!
+//! **Invariant**: keys ascend from page to page, and a separator parts them: no key before it is as great, none behind it is
+//! smaller. All leaves are equally deep, a node has one to [`FAN_OUT`] children of one kind, the root more than one. Asserted
+//! where pages are put side by side, and in [`Branch::new`].
 
 use crate::branch::{Below, Branch, Child, ChildRef, FAN_OUT, between};
 use crate::page::Page;
@@ -179,6 +183,8 @@ impl Tree {
         if edits.is_empty() {
             return self.clone();
         }
+        let ascend = edits.windows(2).all(|pair| pair[0].start + pair[0].count <= pair[1].start);
+        debug_assert!(ascend && edits.iter().all(|edit| edit.count > 0), "edits ascend and do not overlap");
         match self.root() {
             None => Tree::from_pages(edits.iter().flat_map(|edit| edit.pages.iter().cloned()).collect()),
             Some(ChildRef::Branch(branch)) => Tree::over(edited(branch, 0, edits)),
@@ -219,6 +225,7 @@ fn separator(before: &Page, behind: &Page) -> Vec<u8> {
         b.key_into(&mut last);
         a.key_into(&mut first);
     }
+    debug_assert!(last < first, "keys ascend from page to page");
     between(&last, &first).to_vec()
 }
 

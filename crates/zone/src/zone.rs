@@ -5,6 +5,7 @@ use crate::digest::Summary;
 use crate::node::Node;
 use crate::nsec3;
 use crate::page::{Entry, Page};
+use crate::pieces::have_an_owner_in_common;
 use crate::tree::{self, Tree as PageTree};
 use secondo_wire::{Name, RecordType, Serial, Soa};
 use std::sync::Arc;
@@ -85,6 +86,13 @@ impl Zone {
             .filter(|entry| entry.key_len() == 0)
             .and_then(|entry| Node::new(entry, apex.as_ref()).rrset(RecordType::SOA))?;
         let rdata = set.rdatas().next()?;
+        let owners = |tree: &PageTree| tree.pages().map(|page| page.view().len() as u64).sum::<u64>();
+        debug_assert_eq!(owners(&main) + owners(&hashed), summary.names, "what is counted is what is there");
+        let is_small = hashed.len() <= 16;
+        debug_assert!(
+            !(is_small && have_an_owner_in_common(&main, &hashed, usize::MAX)),
+            "an owner is in one tree"
+        );
         let (soa, soa_ttl, soa_rdata) = (Soa::from_rdata(rdata)?, set.ttl(), rdata.into());
         Some(Zone(Arc::new(Matter { apex, secret, soa, soa_ttl, soa_rdata, main, hashed, summary })))
     }
