@@ -16,7 +16,7 @@ pub(crate) enum Fetched {
         expire: Option<u32>,
     },
     /// A version that is fit to be served, as it arrived.
-    Version(CheckedZone),
+    Version(Box<CheckedZone>),
 }
 
 /// Who asks, and with what.
@@ -106,5 +106,6 @@ impl Asker<'_> {
 }
 
 fn fit(candidate: Candidate, current: Option<&Zone>, forced: bool) -> Result<Fetched, Fault> {
-    check(candidate, current, &Policy { forced, ..Policy::default() }).map(Fetched::Version)
+    check(candidate, current, &Policy { forced, ..Policy::default() })
+        .map(|checked| Fetched::Version(Box::new(checked)))
 }

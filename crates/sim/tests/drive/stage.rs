@@ -344,7 +344,7 @@ impl Stage {
             }
             Brought::Fetched(Ok(Fetched::Version(checked))) => {
                 assert!(vouched.is_some(), "a version was made of a lie");
-                match self.publish(checked, vouched, sent) {
+                match self.publish(*checked, vouched, sent) {
                     Some(published) => Event::Transferred { attempt, result: Ok(published) },
                     None => {
                         let off = self.delays.below(3600);
