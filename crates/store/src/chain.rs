@@ -109,6 +109,8 @@ mod tests {
         let chain = chain.appended(3, 30).rebased(&chain);
         assert_eq!((chain.steps(), chain.steps_on(), chain.back, chain.on), (3, 1, 30, 30));
         assert_eq!((chain.image_sum, chain.last_sum), (2, 3));
+        let again = chain.rebased(&chain);
+        assert_eq!((again.back, again.on, again.image_sum), (60, 0, 3));
         let chain = chain.shortened(10);
         assert_eq!((chain.first, chain.steps(), chain.back), (1, 2, 20));
         let chain = chain.shortened(19);

@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
-use rusqlite::config::DbConfig;
 use rusqlite::{Connection, MAIN_DB, OpenFlags, OptionalExtension, ffi, params};
 use secondo_wire::Name;
 use secondo_zone::BorderSecret;
@@ -121,8 +120,6 @@ impl Database {
     /// Opens for reading while another connection of this process writes. Only as long as that one is open.
     pub(crate) fn open_beside(path: &Path) -> rusqlite::Result<Database> {
         let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
-        // The last connection to a file removes its log, by name: that of the new file, when the old one was exchanged.
-        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
         connection.pragma_update(None, "cell_size_check", true)?;
         connection.pragma_update(None, "trusted_schema", false)?;
         let database = Database { connection };

@@ -292,6 +292,13 @@ mod tests {
             let other = Facts { chain, ..stepped };
             assert!(matches!(restore_zone(&db, &disk, &key, &other), Err(Broken::Zone(_))));
         }
+        // An earlier step of another chain.
+        let (between, forged) = (Difference::between(&zone(8), &zone(9)).to_bytes(), append(1));
+        let second = db.append(3, 1, forged, version(8), &between).unwrap();
+        let two = Facts { last: version(9), chain: chain.appended(second, 1), ..facts };
+        append(stamp.sum);
+        let error = restore_zone(&db, &disk, &key, &two).unwrap_err();
+        assert!(error.to_string().contains("step 1 of its journal does not follow"), "{error}");
         let other = Facts { last: Version { digest: [0; 8], ..stepped.last }, ..stepped };
         assert!(matches!(restore_zone(&db, &disk, &key, &other), Err(Broken::Zone(_))));
         assert!(restore_zone(&db, &disk, &key, &stepped).is_ok());

@@ -141,6 +141,8 @@ fn the_database_keeps_no_images_and_steps_that_nothing_refers_to() {
     assert_eq!((count("image"), count("journal")), (0, 1));
     commit(&store, full(&small("example.", 7)), 1);
     assert_eq!((count("image"), count("journal")), (1, 0));
+    commit(&store, incremental(&small("example.", 7), &small("example.", 8)), 1);
+    assert_eq!((count("image"), count("journal")), (1, 1));
     store.retire(vec![name("example.")], 1);
     store.purge(2);
     restore(&store, "example.");
