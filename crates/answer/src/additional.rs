@@ -33,9 +33,12 @@ pub(crate) fn refer(
 ) -> Result<(), Full> {
     reply.rrset(Section::Authority, owner, ns, None)?;
     if reply.dnssec() {
-        // RFC 4035 §3.1.4: DS or the proof that there is none.
+        // RFC 4035 §3.1.4: DS or the proof that there is none. What nobody signed is not DNSSEC's.
         match cut.rrset(RecordType::DS) {
-            Some(ds) => reply.signed_rrset(Section::Authority, owner, cut, ds, None)?,
+            Some(ds) if cut.signatures(RecordType::DS).is_some() => {
+                reply.signed_rrset(Section::Authority, owner, cut, ds, None)?;
+            }
+            Some(_) => {}
             None => proofs.write(&Denial::InsecureReferral { cut }, reply, zone, owner, key)?,
         }
     }

@@ -9,7 +9,7 @@ use secondo_zone::{Node, Rrset, Zone};
 
 use crate::additional::{add_targets, refer};
 use crate::bounds::CHAIN_LENGTH;
-use crate::denial::{Denial, Proofs};
+use crate::denial::{Denial, Proofs, shows_nsec};
 use crate::lookup::{Finding, look_up};
 use crate::refusal::Refusal;
 use crate::reply::Reply;
@@ -219,7 +219,7 @@ fn next(
         return end(reply, key);
     }
     let Some(entry) = zone_for(asker.table, name, qtype) else { return end(reply, key) };
-    if reply.dnssec() && link.all().any(|link| link.denial.is_some() && are_nested(link.entry, entry)) {
+    if reply.dnssec() && link.all().any(|link| meets_at_cut(asker, link, entry, key)) {
         return end(reply, key);
     }
     // One answer shows one version of each zone.
@@ -232,10 +232,20 @@ fn next(
     }
 }
 
-/// Whether one of two zones lies below the other. Their proofs cannot stand in one message: at the cut between them both
-/// have NSEC records, which a validator would take for one RRset (RFC 4035 §5.3).
-fn are_nested(one: &Arc<Entry>, other: &Arc<Entry>) -> bool {
-    !Arc::ptr_eq(one, other) && (one.apex.is_at_or_below(&other.apex) || other.apex.is_at_or_below(&one.apex))
+/// Whether what is left to say of a link would stand beside the records of a zone as if both were one. The zones on the
+/// two sides of a cut have one NSEC record each for it, and a validator takes records of one owner and type for one RRset
+/// (RFC 4035 §5.3). When a link shows one of the two, the chain does not go on to the zone of the other.
+fn meets_at_cut(asker: &Asker<'_>, link: &Link<'_>, entry: &Arc<Entry>, key: &mut KeyBuf) -> bool {
+    let Some(denial) = &link.denial else { return false };
+    let lower =
+        match (entry.apex.is_at_or_below(&link.entry.apex), link.entry.apex.is_at_or_below(&entry.apex)) {
+            (true, false) => entry,
+            (false, true) => link.entry,
+            // The same zone, or neither above the other.
+            _ => return false,
+        };
+    let iterations = asker.table.nsec3_iterations();
+    shows_nsec(link.zone, (denial, link.name), lower.apex.as_ref(), iterations, key)
 }
 
 /// The version of a zone other than the first, if it is served, and to the asker.

@@ -112,16 +112,26 @@ fn each_zone_of_a_chain_brings_its_own_proofs() {
 }
 
 #[test]
-fn proofs_of_a_zone_and_of_one_below_it_never_meet() {
+fn proofs_of_both_sides_of_a_cut_never_meet() {
     // The NSEC of the cut and that of the child's apex have one owner.
-    let parent =
-        signed(&zone("example.", "sub NS ns.sub\n* CNAME gone.sub\na CNAME gone.sub"), &[Chain::Nsec]);
-    let world = World::new([parent, signed(&zone("sub.example.", ""), &[Chain::Nsec])]);
-    let reply = ask(&world, "x.example.", A);
+    let text = "sub NS ns.sub\n* CNAME gone.sub\na CNAME gone.sub";
+    let world = |chain: Chain| {
+        let chains = [chain];
+        let zones = [zone("example.", text), zone("sub.example.", "*.w CNAME gone.example.")];
+        World::new(zones.iter().map(|zone| signed(zone, &chains)))
+    };
+    let nsec = world(Chain::Nsec);
+    let reply = ask(&nsec, "x.example.", A);
     assert_eq!((reply.rcode, reply.answer.len(), reply.authority.len()), (Rcode::NOERROR, 2, 2));
-    // Without a proof before, or without DNSSEC, the chain goes on.
-    assert_eq!(ask(&world, "a.example.", A).rcode, Rcode::NXDOMAIN);
-    assert_eq!(world.get("x.example.", A).rcode, Rcode::NXDOMAIN);
+    // Another record proves the expansion; no proof is needed; none is wanted; the records have owners of their own.
+    assert_eq!(ask(&nsec, "0.example.", A).rcode, Rcode::NXDOMAIN);
+    assert_eq!(ask(&nsec, "a.example.", A).rcode, Rcode::NXDOMAIN);
+    assert_eq!(nsec.get("x.example.", A).rcode, Rcode::NXDOMAIN);
+    assert_eq!(ask(&world(Chain::nsec3(0, b"", false)), "x.example.", A).rcode, Rcode::NXDOMAIN);
+    // From below upwards.
+    let reply = ask(&nsec, "\\033.w.sub.example.", A);
+    assert_eq!((reply.rcode, reply.answer.len()), (Rcode::NOERROR, 2));
+    assert_eq!(ask(&nsec, "x.w.sub.example.", A).rcode, Rcode::NXDOMAIN);
 }
 
 #[test]

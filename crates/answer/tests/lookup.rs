@@ -255,6 +255,9 @@ fn a_signed_referral_has_ds_and_never_signs_ns_or_glue() {
     assert_eq!(reply.additional, ["ns.sub.example. 600 A 192.0.2.1"]);
     let reply = world.get("a.sub.example.", A);
     assert_eq!(reply.authority.len(), 1);
+    // In a zone that is not signed a DS says nothing.
+    let reply = self::world("sub NS ns.sub\nsub DS -").ask(Query::new("a.sub.example.", A).dnssec());
+    assert_eq!(reply.authority.len(), 1);
 }
 
 #[test]

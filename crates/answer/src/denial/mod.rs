@@ -96,27 +96,13 @@ impl Proofs {
         if !reply.dnssec() {
             return Ok(());
         }
-        // RFC 5155 §10.4, §10.5: while a zone goes from one kind of chain to the other, NSEC3PARAM says which to use.
-        if let Some(proof) = nsec3::prove(zone, denial, name, self.iterations) {
-            return proof.iter().try_for_each(|node| self.show(reply, node, RecordType::NSEC3));
-        }
-        if zone.apex_node().has(RecordType::NSEC) {
-            let proof = nsec::prove(zone, denial, name, key);
-            return proof.iter().try_for_each(|node| self.show(reply, node, RecordType::NSEC));
-        }
-        Ok(())
+        let (rtype, proof) = prove(zone, denial, name, self.iterations, key);
+        proof.into_iter().flatten().try_for_each(|node| self.show(reply, node, rtype))
     }
 
     /// Writes the record that proves, if it is there and not yet written.
-    fn show(
-        &mut self,
-        reply: &mut Reply<'_>,
-        node: &Option<Node<'_>>,
-        rtype: RecordType,
-    ) -> Result<(), Full> {
-        let Some((node, rrset)) = node.and_then(|node| Some((node, node.rrset(rtype)?))) else {
-            return Ok(());
-        };
+    fn show(&mut self, reply: &mut Reply<'_>, node: Node<'_>, rtype: RecordType) -> Result<(), Full> {
+        let Some(rrset) = node.rrset(rtype) else { return Ok(()) };
         let place = rrset.rdatas().next().map_or(std::ptr::null(), <[u8]>::as_ptr);
         if self.written[..self.count].contains(&place) {
             return Ok(());
@@ -130,6 +116,41 @@ impl Proofs {
         }
         Ok(())
     }
+}
+
+/// The nodes that prove a denial, and the type of record by which they do.
+///
+/// RFC 5155 §10.4, §10.5: while a zone goes from one kind of chain to the other, NSEC3PARAM says which to use.
+fn prove<'z>(
+    zone: &'z Zone,
+    denial: &Denial<'z>,
+    name: NameRef<'_>,
+    iterations: u16,
+    key: &mut KeyBuf,
+) -> (RecordType, [Option<Node<'z>>; 3]) {
+    if let Some(proof) = nsec3::prove(zone, denial, name, iterations) {
+        return (RecordType::NSEC3, proof);
+    }
+    let signed = zone.apex_node().has(RecordType::NSEC);
+    let [first, second] = if signed { nsec::prove(zone, denial, name, key) } else { [None, None] };
+    (RecordType::NSEC, [first, second, None])
+}
+
+/// Whether the proof of a denial shows the NSEC record of `owner`.
+pub(crate) fn shows_nsec(
+    zone: &Zone,
+    (denial, name): (&Denial<'_>, NameRef<'_>),
+    owner: NameRef<'_>,
+    iterations: u16,
+    key: &mut KeyBuf,
+) -> bool {
+    let (rtype, proof) = prove(zone, denial, name, iterations, key);
+    let mut shown = NameBuf::new();
+    rtype == RecordType::NSEC
+        && proof.into_iter().flatten().any(|node| {
+            node.name_into(&mut shown);
+            shown.as_ref() == owner
+        })
 }
 
 /// The zone's apex, spelled as in `name`, which lies in the zone.

@@ -123,9 +123,9 @@ impl Model {
         all.max_by_key(|(apex, _)| apex.len())
     }
 
-    /// `proved`: with DNSSEC records. The proof that a link came from a wildcard cannot stand beside those of a zone above
-    /// or below, so the chain ends there.
-    pub fn answer(&self, question: &str, qtype: RecordType, proved: bool) -> Seen {
+    /// `apart`: when a link came from a wildcard the chain does not go on to the zone above or below: proofs from NSEC of
+    /// both sides of a cut may not stand in one message.
+    pub fn answer(&self, question: &str, qtype: RecordType, apart: bool) -> Seen {
         let (mut answer, mut name, mut seen) = (Vec::new(), question.to_string(), Vec::new());
         let mut expanded = Vec::new();
         let mut aa = true;
@@ -134,7 +134,7 @@ impl Model {
             let Some((apex, map)) = self.zone(&name, qtype).filter(|_| !closed) else {
                 return (0, aa, answer, vec![]);
             };
-            if proved && expanded.iter().any(|zone| zone != apex) {
+            if apart && expanded.iter().any(|zone| zone != apex) {
                 return (0, aa, answer, vec![]);
             }
             seen.push(name.clone());
