@@ -140,7 +140,7 @@ impl Backlog {
         let again = |(_, apex)| {
             let Pending { version, confirmation, .. } = self.pending.remove(&apex)?;
             Some(match version {
-                Some(version) => Op::Commit(Commit::new(version, confirmation, None)),
+                Some(version) => Op::Commit(Box::new(Commit::new(version, confirmation, None))),
                 None => Op::Confirm(Confirm::new(apex, confirmation, None)),
             })
         };

@@ -47,7 +47,7 @@ fn call<T>(done: Option<Done<T>>, answer: T) {
 pub(crate) type Done<T> = Box<dyn FnOnce(T) + Send>;
 
 pub(crate) enum Op {
-    Commit(Commit),
+    Commit(Box<Commit>),
     Confirm(Confirm),
     Retire(Vec<Name>, Option<u64>),
     Purge(u64),

@@ -17,7 +17,7 @@ use crate::op::{Commit, Op};
 /// What a page file is for.
 pub(crate) enum Purpose {
     /// A version that cannot be durable before.
-    Commit(Commit),
+    Commit(Box<Commit>),
     /// A new image for a zone whose journal has outgrown the old one. Can be given up at any time.
     Rebase(Rebase),
 }

@@ -136,11 +136,8 @@ impl Store {
         keep: u32,
         done: impl FnOnce(Committed) + Send + 'static,
     ) {
-        self.writer.send(Op::Commit(Commit::new(
-            Incoming::new(checked, keep),
-            confirmation,
-            Some(Box::new(done)),
-        )));
+        let incoming = Incoming::new(checked, keep);
+        self.writer.send(Op::Commit(Box::new(Commit::new(incoming, confirmation, Some(Box::new(done))))));
     }
 
     /// Writes that a primary vouched again for the version we have; `done` is called exactly once, from the writer's

@@ -64,7 +64,7 @@ impl Truth {
             for serial in history.serials() {
                 let made =
                     history.version(zone, serial).unwrap_or_else(|error| panic!("{what}: {serial}: {error}"));
-                let known = self.versions.iter().any(|known| *known == made);
+                let known = self.versions.contains(&made);
                 assert!(known, "{what}: an unknown version {serial}");
             }
             kept += history.serials().count() - 1;
