@@ -118,14 +118,16 @@ fn at_node<'z>(
         return Finding::Several { node, denial };
     }
     let cname = node.rrset(RecordType::CNAME);
-    // RFC 2181 §10.1, RFC 4035 §2.5: NSEC may stand beside CNAME; nothing else that stands there is answered.
-    if let Some(cname) = cname.filter(|_| !matches!(qtype, RecordType::CNAME | RecordType::NSEC)) {
-        return Finding::Alias { node, cname, denial };
-    }
     match (node.rrset(qtype), cname) {
-        (Some(rrset), _) => Finding::Answer { node, rrset, denial },
-        (None, Some(cname)) if qtype != RecordType::CNAME => Finding::Alias { node, cname, denial },
-        (None, _) => Finding::Negative(none),
+        // RFC 2181 §10.1: nothing else that stands beside a CNAME is answered; RFC 4035 §2.5: but NSEC and KEY, which are
+        // the alias's own.
+        (Some(rrset), None) => Finding::Answer { node, rrset, denial },
+        (Some(rrset), _) if matches!(qtype, RecordType::CNAME | RecordType::NSEC | RecordType::KEY) => {
+            Finding::Answer { node, rrset, denial }
+        }
+        // An alias has an NSEC record of its own or none. Resolvers refuse one of what it stands for.
+        (_, Some(cname)) if qtype != RecordType::NSEC => Finding::Alias { node, cname, denial },
+        _ => Finding::Negative(none),
     }
 }
 
@@ -166,6 +168,9 @@ mod tests {
             "a A 192.0.2.1
              c CNAME a
              n.c2 CNAME a
+             k CNAME a
+             k KEY key
+             k TXT t
              x.y.ent A 192.0.2.1
              *.w A 192.0.2.1
              *.w RRSIG A
@@ -187,7 +192,10 @@ mod tests {
             ("a.example.", RecordType::RRSIG, "NoData"),
             ("c.example.", a, "alias None"),
             ("c.example.", RecordType::RRSIG, "alias None"),
-            ("c.example.", RecordType::NSEC, "alias None"),
+            ("c.example.", RecordType::NSEC, "NoData"),
+            ("k.example.", RecordType::KEY, "answer None"),
+            ("k.example.", RecordType::TXT, "alias None"),
+            ("c.example.", RecordType::KEY, "alias None"),
             ("c.example.", RecordType::CNAME, "answer None"),
             ("c2.example.", a, "EmptyNonTerminal"),
             ("y.ent.example.", a, "EmptyNonTerminal"),

@@ -132,7 +132,7 @@ fn rdata(rtype: RecordType, data: &[&str], apex: &Name) -> Vec<u8> {
             data.iter().flat_map(|t| [&[t.len() as u8][..], t.as_bytes()].concat()).collect()
         }
         RecordType::TXT => [&[data[0].len() as u8][..], data[0].as_bytes()].concat(),
-        RecordType::DNSKEY => vec![1, 1, 3, 8, 1, 2, 3, 4],
+        RecordType::DNSKEY | RecordType::KEY => vec![1, 1, 3, 8, 1, 2, 3, 4],
         RecordType::DS => vec![0, 1, 8, 2, 1, 2, 3, 4],
         RecordType::RRSIG => {
             let covered: RecordType = data[0].parse().unwrap();
