@@ -123,7 +123,7 @@ fn more_clients_than_places_wait_for_one() {
     third.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
     assert!(read(&mut third).is_err(), "there is no place");
     assert_eq!(rcode(&ask(daemon.address(), "a.test", SOA)), 0, "UDP goes on");
-    assert!(daemon.log().contains("`tcp-clients` is reached"));
+    daemon.wait("a word about it", |daemon| daemon.log().contains("`tcp-clients` is reached"));
     drop(holders);
     third.set_read_timeout(Some(dns::PATIENCE)).unwrap();
     assert_eq!(dns::id(&read(&mut third).unwrap().unwrap()), 3);
