@@ -12,6 +12,11 @@ use crate::{Candidate, Fault, Kind};
 const CNAME_AND_OTHER: &str = "a CNAME stands beside other data (RFC 1034 §3.6.2)";
 const SEVERAL_CNAMES: &str = "several CNAMEs stand at one owner (RFC 2181 §10.1)";
 
+/// Octets that the difference to a whole zone may take, in wire form: in any case...
+const LARGEST_DIFFERENCE: usize = 64 << 20;
+/// ...and so many times what the zone takes in memory: enough for a zone of which every record changed.
+const DIFFERENCE_SHARE: usize = 6;
+
 /// What a version must have to be served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Policy {
@@ -39,7 +44,7 @@ impl CheckedZone {
         self.0.zone()
     }
 
-    /// What really changed; only of [`Kind::Ixfr`].
+    /// What really changed since the version that was served. Of a whole zone, only when that is not too much to be kept.
     pub fn difference(&self) -> Option<&Difference> {
         self.0.difference()
     }
@@ -112,6 +117,12 @@ pub fn check(
         return Err(Fault::new(Reason::GuardEmpty, detail));
     }
     find_oddities(&mut candidate);
+    if candidate.difference.is_none()
+        && let Some(current) = current
+    {
+        let most = LARGEST_DIFFERENCE.max(DIFFERENCE_SHARE * candidate.zone.counts().memory_bytes as usize);
+        candidate.difference = Difference::between_within(current, &candidate.zone, most);
+    }
     Ok(CheckedZone(candidate))
 }
 
@@ -253,6 +264,16 @@ mod tests {
             assert_eq!(reason(candidate(), Some(&now), policy), expected);
             assert!(check(candidate(), Some(&now), &Policy { forced: true, ..policy }).is_ok());
         }
+    }
+
+    #[test]
+    fn of_a_whole_zone_it_is_told_what_changed() {
+        let old = testing::zone(1, &[a("www.example.", 1), a("mail.example.", 1)]);
+        let new = testing::zone(2, &[a("www.example.", 2), a("mail.example.", 1)]);
+        let checked = check(candidate(new.clone(), Some(&old)), Some(&old), &Policy::default()).unwrap();
+        assert_eq!(checked.difference(), Some(&Difference::between(&old, &new)));
+        let first = check(candidate(new, None), None, &Policy::default()).unwrap();
+        assert_eq!(first.difference(), None);
     }
 
     #[test]

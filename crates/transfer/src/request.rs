@@ -42,6 +42,7 @@ pub struct Request<'a> {
 
 /// What a message led to.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "the large one is made once a transfer")]
 pub enum Step {
     /// More messages are awaited.
     More,

@@ -10,14 +10,16 @@ use crate::zone::{Entries, Zone};
 use secondo_wire::{NameBuf, RecordType, rdata};
 use std::cmp::Ordering;
 
-/// What leads from `old` to `new`. Pages that both share are passed over.
-pub(crate) fn difference(old: &Zone, new: &Zone) -> Difference {
+/// What leads from `old` to `new`, unless it takes more than `most` octets. Pages that both share are passed over.
+pub(crate) fn difference(old: &Zone, new: &Zone, most: usize) -> Option<Difference> {
     let mut writer = Writer::default();
     let mut main = Walk::new(old.main(), new.main());
     let mut hashed = Walk::new(old.hashed(), new.hashed());
     loop {
         let order = match (main.is_over(), hashed.is_over()) {
-            (true, true) => return writer.finish(old, new),
+            (true, true) => {
+                return Some(writer.finish(old, new)).filter(|difference| difference.wire_bytes() <= most);
+            }
             (false, true) => Ordering::Less,
             (true, false) => Ordering::Greater,
             // An owner that changed trees is met in both, once as it was and once as it is.
@@ -28,6 +30,9 @@ pub(crate) fn difference(old: &Zone, new: &Zone) -> Difference {
         let was = one[0].or(two[0]).map(|entry| Node::new(entry, old.apex().as_ref()));
         let is = one[1].or(two[1]).map(|entry| Node::new(entry, new.apex().as_ref()));
         writer.compare(was, is);
+        if writer.removed.wire_bytes() + writer.added.wire_bytes() > most {
+            return None;
+        }
     }
 }
 

@@ -35,7 +35,12 @@ pub struct BadDifference(pub(crate) &'static str);
 impl Difference {
     /// What leads from `old` to `new`, two versions of one zone. Pages that both share are passed over.
     pub fn between(old: &Zone, new: &Zone) -> Difference {
-        compare::difference(old, new)
+        compare::difference(old, new, usize::MAX).expect("no difference takes more")
+    }
+
+    /// The same, unless it takes more than `most` octets ([`Difference::wire_bytes`]): it is not looked for any longer then.
+    pub fn between_within(old: &Zone, new: &Zone, most: usize) -> Option<Difference> {
+        compare::difference(old, new, most)
     }
 
     /// The records of the old version that are not in the new one; the old SOA first, the rest in canonical order of
@@ -163,6 +168,17 @@ mod tests {
         assert_eq!(read, difference);
         assert_eq!(read.apply(&old).unwrap(), new);
         assert_eq!(read.reversed().apply(&new).unwrap(), old);
+    }
+
+    #[test]
+    fn a_difference_that_is_too_large_is_none() {
+        let (old, new) = (zone("example.", 1, b"abcd"), zone("example.", 2, b"efgh"));
+        let difference = Difference::between(&old, &new);
+        let most = difference.wire_bytes();
+        assert_eq!(Difference::between_within(&old, &new, most).as_ref(), Some(&difference));
+        for less in [0, 1, most - 1] {
+            assert_eq!(Difference::between_within(&old, &new, less), None);
+        }
     }
 
     #[test]
