@@ -57,6 +57,21 @@ fn refused(ended: &Ended, code: i32, why: &str) {
 }
 
 #[test]
+fn versions_that_came_whole_are_kept_too() {
+    let (primary, daemon) = after(2, 4);
+    for serial in 3..=4 {
+        // It knows no way there from where we are, so the whole zone is sent.
+        primary.set_serial(serial);
+        assert_eq!(daemon.order(&["refresh", "a.test"]).code, 0);
+    }
+    daemon.wait("a log of it", |daemon| daemon.said("transfer.finished", "a.test."));
+    let kinds = daemon.events().into_iter().filter(|event| event["event"] == "zone.published");
+    assert!(kinds.skip(2).all(|event| event["kind"] != "ixfr"), "{}", daemon.log());
+    assert_eq!(done(daemon.order(&["diff", "a.test"])), changed(3, 4));
+    assert_eq!(done(daemon.order(&["dump", "a.test", "--serial", "1"])), dumped(1));
+}
+
+#[test]
 fn every_kept_version_is_told_and_none_that_is_not() {
     let (primary, mut daemon) = after(7, 3);
     let check = |daemon: &Daemon| {
