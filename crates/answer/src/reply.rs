@@ -74,7 +74,8 @@ impl<'b> Reply<'b> {
             counts[0] = 1;
         }
         let header = frame.header;
-        // RFC 1996 §3.4, §4.8: nothing is copied for a NOTIFY; RFC 1035 §4.1.1: RD is copied for a query.
+        // RFC 1996 §3.4, §4.8: nothing is copied for a NOTIFY; RFC 1035 §4.1.1: RD is copied for a query. RFC 4035 §3.1.6:
+        // an authoritative answer has CD and AD clear.
         let copied = if header.opcode() == Opcode::NOTIFY { 0 } else { header.flags & flags::RD };
         Reply {
             id: header.id,

@@ -36,6 +36,11 @@ fn hashed(name: &str) -> String {
 
 /// A copy of the zone that leaves records out.
 fn without(zone: &Zone, out: impl Fn(&Name, RecordType) -> bool) -> Zone {
+    altered(zone, out, None)
+}
+
+/// A copy of the zone that leaves records out and has one more at the apex.
+fn altered(zone: &Zone, out: impl Fn(&Name, RecordType) -> bool, more: Option<(RecordType, &[u8])>) -> Zone {
     let mut builder = Builder::new(zone.apex().clone(), &BorderSecret::new([5; 16]), Limits::default());
     let mut name = secondo_wire::NameBuf::new();
     for node in zone.nodes() {
@@ -45,6 +50,9 @@ fn without(zone: &Zone, out: impl Fn(&Name, RecordType) -> bool) -> Zone {
                 builder.push(name.as_ref(), set.rtype(), set.ttl(), rdata).unwrap();
             }
         }
+    }
+    if let Some((rtype, rdata)) = more {
+        builder.push(zone.apex().as_ref(), rtype, 0, rdata).unwrap();
     }
     builder.finish().unwrap().zone
 }
@@ -243,9 +251,13 @@ fn of_several_chains_one_with_the_fewest_iterations_is_used_whole() {
     let gap = without(&both, |name, _| format!("{name} NSEC3") == encloser);
     let reply = ask(&World::new([gap]), "gone.example.", A);
     assert!(records(&reply).iter().all(|s| s.rtype != RecordType::NSEC3 || s.rdata[2..4] == [0, 9]));
-    // RFC 5155 §10.5: without NSEC3PARAM the NSEC records count.
-    let reply = ask(&World::new([without(&both, |_, rtype| rtype.0 == 51)]), "gone.example.", A);
-    assert!(records(&reply).iter().all(|seen| seen.rtype != RecordType::NSEC3));
+    // RFC 5155 §10.5: without NSEC3PARAM the NSEC records count; §4.1.2: so they do where it has flags.
+    let flagged = (RecordType::NSEC3PARAM, &[1, 1, 0, 1, 1, b's'][..]);
+    for more in [None, Some(flagged)] {
+        let zone = altered(&both, |_, rtype| rtype == RecordType::NSEC3PARAM, more);
+        let reply = ask(&World::new([zone]), "gone.example.", A);
+        assert!(records(&reply).iter().all(|seen| seen.rtype != RecordType::NSEC3));
+    }
 }
 
 #[test]

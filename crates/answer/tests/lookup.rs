@@ -140,6 +140,21 @@ fn a_dname_used_twice_is_answered_once() {
 }
 
 #[test]
+fn a_dname_that_leads_to_itself_is_answered_once() {
+    let world = world("d DNAME @\nd RRSIG DNAME\nd TXT t\nd RRSIG TXT");
+    let reply = world.ask(Query::new("d.d.example.", RecordType::DNAME).dnssec());
+    let types = |reply: &Reply| -> Vec<String> {
+        reply.answer.iter().map(|line| line.split(' ').nth(2).unwrap().to_string()).collect()
+    };
+    assert_eq!(types(&reply), ["DNAME", "RRSIG", "CNAME"]);
+    // Of the signatures asked for one is there already.
+    let reply = world.ask_tcp(Query::new("d.d.example.", RecordType::RRSIG).dnssec());
+    assert_eq!(types(&reply), ["DNAME", "RRSIG", "CNAME", "RRSIG"]);
+    let reply = world.ask_tcp(Query::new("d.d.example.", RecordType::RRSIG));
+    assert_eq!(types(&reply), ["DNAME", "CNAME", "RRSIG", "RRSIG"]);
+}
+
+#[test]
 fn a_redirected_name_that_is_too_long_is_yxdomain() {
     let label = "x".repeat(63);
     let world = world(&format!("d DNAME {label}.{label}.{label}"));

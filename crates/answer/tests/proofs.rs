@@ -38,7 +38,7 @@ fn without_dnssec((rcode, aa, answer, authority): Seen) -> Seen {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2048))]
+    #![proptest_config(ProptestConfig::with_cases(1024))]
 
     #[test]
     fn signed_zones_say_the_same_and_prove_it(

@@ -7,6 +7,7 @@
 mod common;
 
 use common::model::{Line, PARENT, absolute, relative, seen, small_types, small_world, zones};
+use common::signer::{Chain, signed};
 use common::{Query, World, only, zone};
 use proptest::prelude::*;
 use secondo_answer::{Outcome, Transport};
@@ -16,7 +17,6 @@ use secondo_wire::RecordType;
 /// A zone with everything in it.
 const MIXED: &str = "a A 192.0.2.1
     a AAAA 2001:db8::1
-    a RRSIG A
     * MX 10 a
     c CNAME a
     loop CNAME loop
@@ -29,8 +29,12 @@ const MIXED: &str = "a A 192.0.2.1
     big TXT 0123456789012345678901234567890123456789012345678901234567890123456789";
 
 fn world() -> World {
-    let mut world =
-        World::new([zone("example.", MIXED), zone("other.", "b CNAME a.example."), zone(".", "")]);
+    let signed = |zone, chain| signed(&zone, &[chain]);
+    let mut world = World::new([
+        signed(zone("example.", MIXED), Chain::Nsec),
+        signed(zone("other.", "b CNAME a.example.\n* CNAME z.d.example."), Chain::nsec3(1, b"", true)),
+        zone(".", ""),
+    ]);
     world.entry("example.").transfer = only(None, None);
     world.entry("example.").notify = only(None, None);
     world.keys = vec![key()];
