@@ -144,6 +144,10 @@ pub(crate) fn shows_nsec(
     iterations: u16,
     key: &mut KeyBuf,
 ) -> bool {
+    // Nothing is hashed where only NSEC3 proves.
+    if !zone.apex_node().has(RecordType::NSEC) {
+        return false;
+    }
     let (rtype, proof) = prove(zone, denial, name, iterations, key);
     let mut shown = NameBuf::new();
     rtype == RecordType::NSEC
