@@ -8,8 +8,8 @@
 //!
 //! From below: an RRset lies in a page as octets (`rrset`), a `page` is a run of owners and is where a search ends, a
 //! `border` is where it ends, a `tree` is a sequence of pages, a `zone` is two trees. The `builder` writes trees, by
-//! way of `sort` and `run` when owners are out of order; the `patch` changes them by way of `rebuild`, the `difference`
-//! compares them, `check` takes them from a disk, in `pieces`.
+//! way of `sort` and `run` when owners are out of order; the `patch` changes them by way of `rebuild`; a `difference` is what
+//! `compare` finds between them, and `dense` is how it lies in a journal; `check` takes trees from a disk, in `pieces`.
 //!
 //! ## Why pages, and why their borders are content-defined
 //!
@@ -24,13 +24,15 @@
 //!
 //! ## Invariants
 //!
-//! Asserted where they are made, checked of pages from a disk, tested as properties:
+//! Asserted where they are made, checked of pages from a disk, tested as properties; those of a single room stand at its head:
 //!
 //! * After any history a zone has the pages of a fresh build of its content.
 //! * A page holds at least one owner, an owner at least one RRset, an RRset at least one record; keys, RRsets and
 //!   records ascend; there is one way to write each.
 //! * The first owner of the main tree is the apex, which has exactly one SOA.
 //! * An owner is in one of the two trees.
+//! * A page holds one owner, or less than 40 KiB of keys and RRsets, whatever the names.
+//! * A difference leads back as it leads on, and there is one way to write it.
 //!
 //! ## Streams in any order
 //!
@@ -46,11 +48,17 @@
 //! Since borders are content-defined, a page behind a natural border can be checked without those before it; so pieces of
 //! a thousand pages are shared out among as many threads as there are processors, eight at most, which are gone when it returns.
 //!
+//! ## Versions that are not kept
+//!
+//! A version that nobody holds is gone, pages that it alone had with it. What leads from one version to the next can be
+//! reversed, so an earlier version is made again of the one at hand and the steps of a journal: [`Difference::apply_all`] collects
+//! what they come to and writes each page once.
+//!
 //! ## Names chosen by others
 //!
-//! Borders hang on a keyed hash of names. Under a secret that somebody knew, 20,000 names that each end a page make one page of
-//! 363 KB; the same names under another secret make pages as any names do (median 1.2 KB, the largest 6 KB; of any names
-//! 1.0 and 5 KB).
+//! Borders hang on a keyed hash of names. Names that were ground against another secret make the pages of any names, which a
+//! test shows for names that each end a page there and for names that end none. Under a secret that somebody knew all the same
+//! pages are larger, and bounded: 20,000 names that would each end a page make 9 pages of up to 41 KB.
 //!
 //! ## Figures
 //!
