@@ -119,6 +119,7 @@ fn the_annotated_example_shows_every_option() {
         "udp-payload",
         "udp-threads",
         "rrset-records",
+        "nsec3-iterations",
         "keys",
         "algorithm",
         "secret",
@@ -173,7 +174,7 @@ fn the_defaults_are_those_of_the_manual() {
     assert_eq!(server.control, Path::new("/run/secondo/control.sock"));
     assert_eq!(server.user, None);
     assert_eq!((server.log.format, server.log.level), (LogFormat::Text, LogLevel::Info));
-    assert_eq!(server.limits.rrset_records, 65_535);
+    assert_eq!((server.limits.rrset_records, server.limits.nsec3_iterations), (65_535, 150));
     let zone = settings(&config, "a.example");
     let (hour, day) = (3600, 86_400);
     for (bounds, min, max) in

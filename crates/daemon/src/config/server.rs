@@ -32,8 +32,9 @@ const LIMITS: Words = Words {
         "udp-payload",
         "udp-threads",
         "rrset-records",
+        "nsec3-iterations",
     ],
-    later: &["nsec3-iterations"],
+    later: &[],
     private: false,
 };
 
@@ -101,7 +102,7 @@ impl From<LogLevel> for tracing::Level {
     }
 }
 
-/// Bounds of the whole daemon; every number is at least 1.
+/// Bounds of the whole daemon; every number is at least 1, unless it says otherwise.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Incoming transfers at once.
@@ -122,6 +123,8 @@ pub struct Limits {
     pub udp_threads: usize,
     /// Most records of one RRset that is taken from a primary.
     pub rrset_records: usize,
+    /// Most iterations of an NSEC3 chain that proofs are made of (RFC 9276 §3.2); 0: only chains without extra ones.
+    pub nsec3_iterations: u16,
 }
 
 impl Default for Limits {
@@ -136,6 +139,7 @@ impl Default for Limits {
             udp_payload: 1232,
             udp_threads: std::thread::available_parallelism().map_or(1, usize::from),
             rrset_records: 65_535,
+            nsec3_iterations: 150,
         }
     }
 }
@@ -279,6 +283,10 @@ fn limits(node: &Node, findings: &mut Findings) -> Limits {
     let payload = fields.of("udp-payload").and_then(|node| walk::number(node, 512, 65_535, findings));
     if let Some(payload) = payload.and_then(|payload| u16::try_from(payload).ok()) {
         limits.udp_payload = payload;
+    }
+    let iterations = fields.of("nsec3-iterations").and_then(|node| walk::number(node, 0, 65_535, findings));
+    if let Some(iterations) = iterations.and_then(|iterations| u16::try_from(iterations).ok()) {
+        limits.nsec3_iterations = iterations;
     }
     limits
 }

@@ -223,5 +223,6 @@ pub(crate) fn table(
 ) -> Table {
     let settings = TableSettings { udp_payload: server.limits.udp_payload, hash_secret };
     let keys = KeyRing::new(keys.values().cloned());
-    Table::new(entries, keys, &settings).expect("a configuration has no two zones of one name")
+    let table = Table::new(entries, keys, &settings).expect("a configuration has no two zones of one name");
+    table.with_nsec3_iterations(server.limits.nsec3_iterations)
 }
