@@ -37,12 +37,16 @@ pub(crate) fn rebuilt<'c>(
     let mut changes = changes.peekable();
     let mut edits = Vec::new();
     let mut writer = PageWriter::new(secret, Some(Reuse::new(model)));
-    while let Some(change) = changes.peek() {
-        let Some(place) = tree.place_of(change.key) else {
+    while let Some(first) = changes.peek().map(|change| change.key) {
+        let Some(place) = tree.place_of(first) else {
             changes.by_ref().for_each(|change| apply(&mut writer, change));
             return Tree::from_pages(writer.take_pages());
         };
         edits.push(window(tree, secret, place, &mut writer, &mut changes));
+        assert!(
+            changes.peek().is_none_or(|next| next.key != first),
+            "each window takes the change it was made for"
+        );
     }
     tree.edited(&edits)
 }
@@ -81,7 +85,7 @@ fn window<'c>(
         while let Some(change) = changes.next_if(belongs) {
             apply(writer, change);
         }
-        if writer.is_fresh() && ends_fresh(page, secret) {
+        if writer.is_fresh() && begins_fresh(tree, at, secret) {
             break;
         }
     }
@@ -259,6 +263,28 @@ mod tests {
         new.remove(&all[2].0);
         assert_change(&old, &new, &secret);
         assert_change(&new, &old, &secret);
+    }
+
+    #[test]
+    fn a_giant_behind_a_border_and_what_is_around_it_change_in_any_combination() {
+        let secret = BorderSecret::new([5; 16]);
+        for plan in [
+            vec![(false, 300), (true, 600), (false, MOST), (false, 100), (true, 600)],
+            vec![(true, 600), (false, 300), (true, 600), (false, MOST), (false, MOST), (true, 600)],
+        ] {
+            let all = owners(&secret, &plan);
+            let old: Model = all.iter().cloned().collect();
+            for changed in 1_u32..1 << all.len() {
+                let mut new = old.clone();
+                let others = all.iter().enumerate().filter(|(at, _)| changed >> at & 1 == 1);
+                new.extend(others.map(|(_, (key, body))| (key.clone(), vec![2; body.len()])));
+                assert_change(&old, &new, &secret);
+                let kept = old.iter().zip(0..).filter(|(_, at)| changed >> at & 1 == 0);
+                let fewer: Model = kept.map(|((key, body), _)| (key.clone(), body.clone())).collect();
+                assert_change(&old, &fewer, &secret);
+                assert_change(&fewer, &old, &secret);
+            }
+        }
     }
 
     #[test]
