@@ -23,7 +23,7 @@ use secondo_wire::{Class, Name};
 use crate::config::PrimaryConfig;
 
 pub(crate) use probe::probe;
-pub(crate) use transfer::{Fetched, TransferJob, transfer};
+pub(crate) use transfer::{Fetched, TransferJob, aside, transfer};
 
 /// One zone at one address of a primary.
 #[derive(Clone, Debug)]

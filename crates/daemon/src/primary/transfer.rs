@@ -21,7 +21,7 @@ use crate::clock;
 const RATE_FROM_MINUTE: u64 = 6;
 /// Octets of records in no order that are kept in memory, at the least; beyond them a file takes them.
 const KEPT: usize = 4 << 20;
-/// A transfer of up to so many octets is decoded where it is read: to move other tasks away would take longer.
+/// Work on up to so many octets is done at once: to move other tasks away would take longer.
 const AT_ONCE: usize = 16 << 10;
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -148,16 +148,15 @@ async fn receive(
             return Err(too_slow(format!("less than {} octets in a minute", limits.minimum_rate)));
         }
         received += read;
-        let step = if received > AT_ONCE {
-            // Decoding is work: other tasks of this thread go on elsewhere meanwhile.
-            tokio::task::block_in_place(|| decode(&mut session, &mut frames))?
-        } else {
-            decode(&mut session, &mut frames)?
-        };
-        if let Step::Done(arrived) = step {
+        if let Step::Done(arrived) = aside(received, || decode(&mut session, &mut frames))? {
             return Ok(arrived);
         }
     }
+}
+
+/// Does work on so many octets: other tasks of this thread go on elsewhere meanwhile, where that is worth it.
+pub(crate) fn aside<T>(octets: usize, work: impl FnOnce() -> T) -> T {
+    if octets > AT_ONCE { tokio::task::block_in_place(work) } else { work() }
 }
 
 /// Takes all messages that are there.

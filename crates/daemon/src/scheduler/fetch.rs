@@ -15,7 +15,7 @@ use super::jobs::Ending;
 use super::{Message, UpToDate};
 use crate::clock::{Clock, millis};
 use crate::event::Event;
-use crate::primary::{Fetched, TransferJob, transfer};
+use crate::primary::{Fetched, TransferJob, aside, transfer};
 
 /// A version on its way from the store to publication.
 #[derive(Debug)]
@@ -112,27 +112,35 @@ pub(super) async fn fetch(
         }
         Err(fault) => return ending.tell(Message::Fetched(ticket, Err(fault))),
     };
-    let policy = Policy { forced: job.accept == Accept::Any, ..Policy::default() };
-    let mut report = Report::of(&candidate, job.way.address, key, took);
-    let checked = tokio::task::block_in_place(|| check(*candidate, job.current.as_ref(), &policy));
-    let checked = match checked {
-        Ok(checked) => checked,
-        Err(fault) => {
-            report.say_rejected(&job.way.zone, &fault);
+    // What a whole zone changed is found by looking at both versions, however little came.
+    let work = match (candidate.kind(), &job.current) {
+        (Kind::Ixfr, _) | (_, None) => candidate.tally().bytes,
+        (_, Some(current)) => candidate.tally().bytes.max(current.counts().memory_bytes),
+    };
+    let arrived = move || {
+        let policy = Policy { forced: job.accept == Accept::Any, ..Policy::default() };
+        let mut report = Report::of(&candidate, job.way.address, key, took);
+        let checked = match check(*candidate, job.current.as_ref(), &policy) {
+            Ok(checked) => checked,
+            Err(fault) => {
+                report.say_rejected(&job.way.zone, &fault);
+                return ending.tell(Message::Fetched(ticket, Err(fault)));
+            }
+        };
+        // The check may have added some.
+        report.warnings = checked.warnings().iter().map(ToString::to_string).collect();
+        let (soa, expire) = (checked.zone().soa(), checked.expire());
+        let confirmation = to_record(Vouched::of_transfer(soa, expire, took, &settings, clock.now()));
+        // Jobs do not hold the store, so that it ends with the daemon, not with a slow primary.
+        let Some(store) = store.upgrade() else { return };
+        // Nothing is waited for between the check and here: a job that was aborted meanwhile ends here.
+        if cancelled.load(Ordering::Acquire) {
+            let fault = Fault::new(Reason::Cancelled, "no longer wanted");
             return ending.tell(Message::Fetched(ticket, Err(fault)));
         }
+        store.commit(checked, confirmation, keep, move |committed| {
+            ending.tell(Message::Committed(Box::new(Arrival { ticket, committed, confirmation, report })));
+        });
     };
-    // The check may have added some.
-    report.warnings = checked.warnings().iter().map(ToString::to_string).collect();
-    let (soa, expire) = (checked.zone().soa(), checked.expire());
-    let confirmation = to_record(Vouched::of_transfer(soa, expire, took, &settings, clock.now()));
-    // Jobs do not hold the store, so that it ends with the daemon, not with a slow primary.
-    let Some(store) = store.upgrade() else { return };
-    // Nothing is waited for between the check and here: a job that was aborted meanwhile ends here.
-    if cancelled.load(Ordering::Acquire) {
-        return ending.tell(Message::Fetched(ticket, Err(Fault::new(Reason::Cancelled, "no longer wanted"))));
-    }
-    store.commit(checked, confirmation, keep, move |committed| {
-        ending.tell(Message::Committed(Box::new(Arrival { ticket, committed, confirmation, report })));
-    });
+    aside(usize::try_from(work).unwrap_or(usize::MAX), arrived);
 }
