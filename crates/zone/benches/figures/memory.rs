@@ -44,9 +44,10 @@ pub fn peak(names: usize, way: usize) {
     drop(again);
 }
 
-/// Resident memory once the allocator has given back what it will: it does so within ten seconds.
+/// Resident memory once the allocator has given back what it will: its thread looks every ten seconds at what has not been used
+/// for as long.
 fn settled() -> f64 {
-    std::thread::sleep(std::time::Duration::from_secs(12));
+    std::thread::sleep(std::time::Duration::from_secs(25));
     clock::resident()
 }
 
