@@ -104,7 +104,7 @@
 //! | applied at once, ms \* | 203 (0.55x) | 155 (0.56x) | 210 (0.65x) |
 //! | applied at once backwards, ms \* | 189 | 215 | 215 |
 //!
-//! \* of another run, with three times as much else at work on the machine (build in canonical order 115 to 123, from pages 262, 210,
+//! \* of another run, with more else at work on the machine (build in canonical order 115 to 123, from pages 262, 210,
 //! 119): to be read as ratios.
 
 mod border;
