@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 
 use secondo_wire::Name;
 
+use crate::bounds::{ROW_LIMIT, size};
 use crate::confirmation::Confirmation;
 use crate::op::{Commit, Confirm, Incoming, Op};
-use crate::transaction::{ROW_LIMIT, size};
 
 /// Delays between tries while the disk refuses.
 const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));

@@ -48,6 +48,7 @@
 //! longer, and gives an earlier version with the confirmation of that time.
 
 mod backlog;
+mod bounds;
 mod chain;
 mod committed;
 mod confirmation;

@@ -6,6 +6,7 @@ use secondo_transfer::CheckedZone;
 use secondo_wire::{Name, Serial};
 use secondo_zone::Zone;
 
+use crate::bounds::{LARGEST_DIFFERENCE, is_large};
 use crate::committed::{Committed, Durability};
 use crate::confirmation::Confirmation;
 use crate::facts::Stamp;
@@ -13,7 +14,6 @@ use crate::history::History;
 use crate::reader::Led;
 use crate::restore::{Damage, Restored};
 use crate::scribe::Filed;
-use crate::transaction::{LARGEST_DIFFERENCE, is_large};
 
 /// What the store tells unasked, from the writer's thread.
 #[derive(Clone, Debug, PartialEq, Eq)]

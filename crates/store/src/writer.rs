@@ -17,13 +17,14 @@ use std::time::{Duration, Instant};
 use secondo_wire::Name;
 
 use crate::backlog::{Backlog, Pending};
+use crate::bounds::size;
 use crate::committed::{Committed, Durability};
 use crate::ledger::Ledger;
 use crate::op::{Notice, Op, Recovered};
 use crate::reader::{Led, Reader};
 use crate::restore::{Damage, Restored};
 use crate::scribe::{Filed, Job, Purpose, Rebase, Scribe};
-use crate::transaction::{Fate, Mark, size};
+use crate::transaction::{Fate, Mark};
 
 /// Most operations that share a transaction...
 const BATCH: usize = 4096;
