@@ -21,9 +21,12 @@
 mod acl;
 mod additional;
 pub mod bounds;
+mod cookies;
 mod denial;
+mod identity;
 mod lookup;
 mod notify;
+mod options;
 mod query;
 mod refusal;
 mod reply;
@@ -43,6 +46,8 @@ extern crate self as secondo_answer;
 use std::net::SocketAddr;
 
 pub use acl::{AccessList, IpPrefix, PrefixError, Rule};
+pub use cookies::Cookies;
+pub use identity::Identity;
 pub use refusal::{Asked, Cause, Refused};
 pub use respond::{Outcome, Scratch, respond};
 pub use slot::{Serving, Slot};

@@ -9,6 +9,7 @@ use secondo_zone::{Node, Rrset, Zone};
 
 use crate::additional::{add_targets, refer};
 use crate::bounds::CHAIN_LENGTH;
+use crate::cookies::{Cookie, Malformed};
 use crate::denial::{Denial, Proofs, shows_nsec};
 use crate::lookup::{Finding, look_up};
 use crate::refusal::Refusal;
@@ -25,6 +26,8 @@ pub(crate) struct Asker<'r> {
     pub(crate) clock: Clock,
     /// The key whose seal was verified.
     pub(crate) key: Option<&'r Name>,
+    /// What its DNS cookie is worth, if it sent one and they are in use.
+    pub(crate) cookie: Option<Result<Cookie, Malformed>>,
 }
 
 impl Asker<'_> {
@@ -87,6 +90,7 @@ pub(crate) fn answer(
     if question.rtype == RecordType::SOA && at_apex {
         reply.tell_expire(frame, held.expires_in);
     }
+    reply.tell_version(frame, held.zone());
     let here = Here { name: question.name, entry, zone: held.zone() };
     if follow(asker, question.rtype, here, None, reply, key).is_err() {
         reply.give_up();

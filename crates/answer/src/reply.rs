@@ -1,15 +1,17 @@
 //! A reply, composed in place: whole RRsets only, within its limit, with space held back for OPT and TSIG.
 
-use secondo_wire::edns::{DO, OPT_SIZE, option};
 use secondo_wire::{
-    CLASS_IN, Compressor, Full, Header, MAX_MESSAGE, NameRef, Opcode, Rcode, RecordType, Section, Writer,
-    flags,
+    CLASS_CH, CLASS_IN, Compressor, Full, Header, MAX_MESSAGE, NameRef, Opcode, Rcode, RecordType, Section,
+    Writer, flags,
 };
-use secondo_zone::{Node, Rrset};
+use secondo_zone::{Node, Rrset, Zone};
 
 use crate::Transport;
 use crate::bounds::UDP_PLAIN;
-use crate::refusal::{Ede, Refusal};
+use crate::cookies::WHOLE;
+use crate::identity::TEXT;
+use crate::options::Told;
+use crate::refusal::Refusal;
 use crate::request::Frame;
 
 /// A reply being composed.
@@ -23,38 +25,47 @@ pub(crate) struct Reply<'b> {
     /// Where the records begin: behind the question.
     body: usize,
     transport: Transport,
-    edns: Option<Edns>,
+    edns: Option<Told<'b>>,
     tsig_len: usize,
 }
 
-/// The OPT record of the reply.
-struct Edns {
-    payload: u16,
-    dnssec: bool,
-    expire: Option<u32>,
-    ede: Option<Ede>,
+/// What holds for a reply whatever it will say.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Terms<'b> {
+    pub(crate) transport: Transport,
+    /// Our own limit over UDP, octets.
+    pub(crate) udp_payload: u16,
+    /// Octets held back for TSIG.
+    pub(crate) tsig_len: usize,
+    /// The cookie that answers the client's.
+    pub(crate) cookie: Option<[u8; WHOLE]>,
+    /// What is told of the connection and of ourselves, to those who ask for it.
+    pub(crate) keepalive: Option<u16>,
+    pub(crate) nsid: Option<&'b [u8]>,
 }
 
 impl<'b> Reply<'b> {
-    /// Begins the reply to `frame` behind what `out` holds, copying its question; `udp_payload` is our own limit over
-    /// UDP, `tsig_len` what is held back for TSIG.
+    /// Begins the reply to `frame` behind what `out` holds, copying its question.
     pub(crate) fn new(
         frame: &Frame<'_>,
-        transport: Transport,
-        udp_payload: u16,
-        tsig_len: usize,
+        terms: Terms<'b>,
         compressor: &'b mut Compressor,
         out: &'b mut Vec<u8>,
     ) -> Reply<'b> {
+        let Terms { transport, udp_payload, tsig_len, .. } = terms;
         let question = frame.question;
         let question_len = question.map_or(0, |question| question.name.as_wire().len() + 4);
-        let edns = frame.opt.map(|opt| Edns {
+        let edns = frame.opt.map(|opt| Told {
             payload: udp_payload,
             dnssec: opt.wants_dnssec(),
+            cookie: terms.cookie,
             expire: None,
             ede: None,
+            zone_version: None,
+            keepalive: terms.keepalive,
+            nsid: terms.nsid,
         });
-        let reserved = tsig_len + if edns.is_some() { OPT_SIZE } else { 0 };
+        let reserved = tsig_len + edns.as_ref().map_or(0, Told::reserved);
         let limit = match (transport, frame.opt) {
             (Transport::Tcp, _) => MAX_MESSAGE,
             (Transport::Udp, None) => UDP_PLAIN,
@@ -107,6 +118,14 @@ impl<'b> Reply<'b> {
         }
     }
 
+    /// Tells which version of which zone answers (RFC 9660 §3.2), if it was asked for.
+    pub(crate) fn tell_version(&mut self, frame: &Frame<'_>, zone: &Zone) {
+        if let Some(edns) = self.edns.as_mut().filter(|_| frame.asks.zone_version.is_some()) {
+            // A name has at most 127 labels.
+            edns.zone_version = u8::try_from(zone.apex().label_count()).ok().map(|n| (n, zone.serial().0));
+        }
+    }
+
     /// Whether DNSSEC records are wanted.
     pub(crate) fn dnssec(&self) -> bool {
         self.edns.as_ref().is_some_and(|edns| edns.dnssec)
@@ -128,6 +147,19 @@ impl<'b> Reply<'b> {
         self.writer.record(owner, rtype, CLASS_IN, ttl_of(ttl), rdata)?;
         self.counts[section as usize + 1] += 1;
         Ok(())
+    }
+
+    /// Makes it one that tells a text of at most 255 octets under a name of class CH.
+    pub(crate) fn identify(&mut self, owner: NameRef<'_>, text: &str) {
+        let mut rdata = [0; 1 + TEXT];
+        let text = &text.as_bytes()[..text.len().min(TEXT)];
+        rdata[0] = text.len() as u8;
+        rdata[1..=text.len()].copy_from_slice(text);
+        self.set_authoritative();
+        match self.writer.record(owner, RecordType::TXT, CLASS_CH, 0, &rdata[..=text.len()]) {
+            Ok(()) => self.counts[1] += 1,
+            Err(Full) => self.give_up(),
+        }
     }
 
     /// Adds a whole RRset, or nothing of it. `ttl` takes the place of the set's own.
@@ -199,7 +231,7 @@ impl<'b> Reply<'b> {
         self.rcode = refusal.rcode;
         self.flags &= !(flags::AA | flags::TC);
         if let Some(edns) = &mut self.edns {
-            edns.expire = None;
+            edns.forget_zone();
             edns.ede = refusal.ede;
         }
     }
@@ -213,7 +245,7 @@ impl<'b> Reply<'b> {
     pub(crate) fn finish(mut self) {
         self.writer.reserve(self.tsig_len);
         if let Some(edns) = self.edns.take() {
-            self.write_opt(&edns).expect("the space for the OPT record was held back");
+            edns.write(self.rcode, &mut self.writer).expect("the space for the OPT record was held back");
             self.counts[3] += 1;
         }
         self.writer.finish(Header {
@@ -221,43 +253,6 @@ impl<'b> Reply<'b> {
             flags: self.flags | (self.rcode.0 & 15),
             counts: self.counts,
         });
-    }
-
-    /// RFC 6891 §6.1.2. Options that do not fit are left out: the EDE's text first, then its code, then EXPIRE.
-    fn write_opt(&mut self, edns: &Edns) -> Result<(), Full> {
-        let mut room = self.writer.room().saturating_sub(OPT_SIZE);
-        let mut take = |octets: usize| {
-            let fits = octets <= room;
-            room -= if fits { octets } else { 0 };
-            fits
-        };
-        let expire = edns.expire.filter(|_| take(8));
-        let ede = edns.ede.as_ref().filter(|_| take(6));
-        let text = ede.map_or("", |ede| if take(ede.text.len()) { &ede.text } else { "" });
-        let length = expire.map_or(0, |_| 8) + ede.map_or(0, |_| 6 + text.len());
-        let mut head = [0; OPT_SIZE];
-        head[1..3].copy_from_slice(&RecordType::OPT.0.to_be_bytes());
-        head[3..5].copy_from_slice(&edns.payload.to_be_bytes());
-        head[5] = (self.rcode.0 >> 4) as u8;
-        // RFC 3225 §3: DO is copied, all other bits are clear.
-        head[7..9].copy_from_slice(&(if edns.dnssec { DO } else { 0 }).to_be_bytes());
-        head[9..].copy_from_slice(&(length as u16).to_be_bytes());
-        self.writer.octets(&head)?;
-        if let Some(expire) = expire {
-            self.option(option::EXPIRE, 4)?;
-            self.writer.octets(&expire.to_be_bytes())?;
-        }
-        if let Some(ede) = ede {
-            self.option(option::EDE, 2 + text.len())?;
-            self.writer.octets(&ede.code.to_be_bytes())?;
-            self.writer.octets(text.as_bytes())?;
-        }
-        Ok(())
-    }
-
-    fn option(&mut self, code: u16, length: usize) -> Result<(), Full> {
-        let [[a, b], [c, d]] = [code.to_be_bytes(), (length as u16).to_be_bytes()];
-        self.writer.octets(&[a, b, c, d])
     }
 }
 
@@ -274,16 +269,22 @@ pub(crate) fn whole_seconds(ms: u64) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::refusal::Ede;
     use crate::testing::{self, Query};
+    use secondo_wire::edns::OPT_SIZE;
 
     const TXT: RecordType = RecordType::TXT;
+
+    fn terms(transport: Transport, tsig_len: usize) -> Terms<'static> {
+        Terms { transport, udp_payload: 1232, tsig_len, cookie: None, keepalive: None, nsid: None }
+    }
 
     /// A reply to a client of 512 octets, filled so that `left` octets are free behind the OPT record; finished.
     fn filled(left: usize, ede: &'static str) -> testing::Reply {
         let octets = Query::new("a.example.", TXT).edns(512, 0, &[0, 9, 0, 0]).octets();
         let frame = Frame::parse(&octets).unwrap();
         let (mut compressor, mut out) = (Compressor::folding(), Vec::new());
-        let mut reply = Reply::new(&frame, Transport::Udp, 1232, 0, &mut compressor, &mut out);
+        let mut reply = Reply::new(&frame, terms(Transport::Udp, 0), &mut compressor, &mut out);
         let name = frame.question.unwrap().name;
         let text = vec![0; 512 - 12 - name.as_wire().len() - 4 - 12 - OPT_SIZE - left];
         reply.record(Section::Answer, name, TXT, u32::MAX, &text).unwrap();
@@ -331,8 +332,8 @@ mod tests {
         {
             let (mut compressor, mut out) = (Compressor::folding(), Vec::new());
             let limit = 12 + 15 + OPT_SIZE + free;
-            let mut reply =
-                Reply::new(&frame, Transport::Tcp, 1232, MAX_MESSAGE - limit, &mut compressor, &mut out);
+            let terms = terms(Transport::Tcp, MAX_MESSAGE - limit);
+            let mut reply = Reply::new(&frame, terms, &mut compressor, &mut out);
             let before = reply.mark();
             let fits = reply.signed_rrset(Section::Answer, name, node, rrset, None).is_ok();
             assert_eq!((fits, reply.mark() == before), (signed, !signed), "{free}");

@@ -6,6 +6,7 @@ use secondo_wire::{
 };
 
 use crate::bounds::REQUEST_RECORDS;
+use crate::options::Asks;
 
 /// The question of a request. Borrowed: never compressed, spelling kept.
 #[derive(Clone, Copy, Debug)]
@@ -25,6 +26,8 @@ pub(crate) struct Frame<'m> {
     pub(crate) question: Option<Question<'m>>,
     /// The OPT record, when there is exactly one in its place.
     pub(crate) opt: Option<Opt<'m>>,
+    /// Its options, as far as they are answered.
+    pub(crate) asks: Asks<'m>,
     /// A TSIG record was seen, and all records could be walked.
     pub(crate) signed: bool,
     /// The answer to a request that is not to be looked at further.
@@ -37,7 +40,16 @@ impl<'m> Frame<'m> {
     /// The frame of a request that is known but no longer at hand.
     pub(crate) fn of(header: Header, question: Question<'m>, opt: Option<Opt<'m>>) -> Frame<'m> {
         let records = Header::SIZE;
-        Frame { octets: &[], header, question: Some(question), opt, signed: false, fault: None, records }
+        Frame {
+            octets: &[],
+            header,
+            question: Some(question),
+            opt,
+            asks: Asks::default(),
+            signed: false,
+            fault: None,
+            records,
+        }
     }
 
     /// Frames a request; `None` is silence: no header, or a response. A response is never answered, lest two servers
@@ -52,6 +64,7 @@ impl<'m> Frame<'m> {
             header,
             question: None,
             opt: None,
+            asks: Asks::default(),
             signed: false,
             fault: None,
             records: Header::SIZE,
@@ -97,6 +110,7 @@ impl<'m> Frame<'m> {
         // Octets behind the last counted record are not part of the message.
         self.octets = self.octets.get(..records.position()).unwrap_or(self.octets);
         self.signed = sealed;
+        self.asks = self.opt.as_ref().map(Asks::of).unwrap_or_default();
         let misfit = match self.header.opcode() {
             // Queries have a question and nothing else but OPT, TSIG and the SOA of RFC 1995 §3.
             Opcode::QUERY => {
@@ -106,7 +120,10 @@ impl<'m> Frame<'m> {
             // RFC 1996 §3.7: the answer section holds a hint; §3.9: the other sections are ignored.
             _ => false,
         };
-        if questions == 0 || bad_opt || misfit || self.header.rcode() != Rcode::NOERROR {
+        // RFC 7873 §5.4: whoever wants nothing but a cookie has no question.
+        let questionless =
+            questions == 0 && (self.asks.cookie.is_none() || self.header.opcode() != Opcode::QUERY);
+        if questionless || bad_opt || misfit || self.header.rcode() != Rcode::NOERROR {
             return Err(Rcode::FORMERR);
         }
         Ok(())
@@ -132,7 +149,7 @@ impl<'m> Frame<'m> {
 
     /// Whether the asker wants to know the time to expiry (RFC 7314 §2).
     pub(crate) fn wants_expire(&self) -> bool {
-        self.opt.is_some_and(|opt| opt.option(secondo_wire::edns::option::EXPIRE).is_some())
+        self.asks.expire.is_some()
     }
 
     /// The serial of the only SOA in `section`, owned by `apex` and of class IN. An error when a SOA there cannot be

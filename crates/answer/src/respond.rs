@@ -3,16 +3,17 @@
 use std::sync::Arc;
 
 use secondo_tsig::{Seal, verify_request};
-use secondo_wire::{CLASS_IN, Compressor, KeyBuf, Name, Opcode, Rcode, RecordType, Serial};
+use secondo_wire::{CLASS_CH, CLASS_IN, Compressor, KeyBuf, Name, Opcode, Rcode, RecordType, Serial};
 
+use crate::cookies::{Cookie, Malformed, Standing};
 use crate::notify::Accepted;
 use crate::query::Asker;
 use crate::refusal::{Refusal, Refused};
-use crate::reply::Reply;
+use crate::reply::{Reply, Terms};
 use crate::request::{Frame, Question};
 use crate::table::{Entry, Table};
 use crate::transfer::TransferRequest;
-use crate::{Client, Clock, notify, query, transfer};
+use crate::{Client, Clock, Transport, notify, query, transfer};
 
 /// Space for one answer, to be used again and again: no answer on the common path allocates.
 pub struct Scratch {
@@ -73,6 +74,9 @@ pub fn respond(
     scratch.refused = None;
     let Some(mut frame) = Frame::parse(request) else { return Outcome::Silence };
     let from = out.len();
+    let presented = frame.asks.cookie.zip(table.cookies());
+    let cookie = presented.map(|(option, cookies)| cookies.examine(option, client.addr.ip(), clock.unix));
+    let mut terms = terms(&frame, client, table, cookie);
     let mut seal = None;
     // RFC 8945 §5.2: a seal is verified before anything that it covers is acted on. A broken one is answered by the
     // rules of TSIG; the request is never looked at as an unsigned one.
@@ -82,7 +86,7 @@ pub fn respond(
             Ok(None) => frame.fault = Some(Rcode::FORMERR),
             Err(rejected) => {
                 let compressor = &mut scratch.compressor;
-                let mut reply = Reply::new(&frame, client.transport, table.udp_payload(), 0, compressor, out);
+                let mut reply = Reply::new(&frame, terms, compressor, out);
                 scratch.refused = Some(Refused::by_seal(&frame, &rejected));
                 reply.fail(Refusal::plain(rejected.rcode));
                 reply.finish();
@@ -91,11 +95,10 @@ pub fn respond(
             }
         }
     }
-    let tsig_len = seal.as_ref().map_or(0, Seal::tsig_len);
-    let compressor = &mut scratch.compressor;
-    let mut reply = Reply::new(&frame, client.transport, table.udp_payload(), tsig_len, compressor, out);
+    terms.tsig_len = seal.as_ref().map_or(0, Seal::tsig_len);
+    let mut reply = Reply::new(&frame, terms, &mut scratch.compressor, out);
     let key = seal.as_ref().map(|seal| seal.key().name());
-    let asker = Asker { table, client, clock, key };
+    let asker = Asker { table, client, clock, key, cookie };
     let outcome = match decide(&asker, &frame, &mut reply, &mut scratch.key) {
         Ok(outcome) => outcome,
         Err(refusal) => {
@@ -118,6 +121,28 @@ pub fn respond(
     outcome
 }
 
+/// What holds for the reply whatever it will say.
+fn terms<'t>(
+    frame: &Frame<'_>,
+    client: Client,
+    table: &'t Table,
+    cookie: Option<Result<Cookie, Malformed>>,
+) -> Terms<'t> {
+    let asks = &frame.asks;
+    // RFC 7828 §3.3.2: over TCP alone. RFC 5001 §2.1: a request has nothing in it.
+    let over_tcp = client.transport == Transport::Tcp;
+    let keepalive = table.keepalive().filter(|_| over_tcp && asks.keepalive == Some(&[]));
+    let nsid = table.identity().nsid.as_deref().filter(|_| asks.nsid == Some(&[]));
+    Terms {
+        transport: client.transport,
+        udp_payload: table.udp_payload(),
+        tsig_len: 0,
+        cookie: cookie.and_then(Result::ok).map(|cookie| cookie.answer),
+        keepalive,
+        nsid: nsid.map(str::as_bytes),
+    }
+}
+
 /// Chooses who answers, and lets them.
 fn decide(
     asker: &Asker<'_>,
@@ -132,7 +157,15 @@ fn decide(
     if frame.opt.is_some_and(|opt| opt.version > 0) {
         return Err(Refusal::plain(Rcode::BADVERS));
     }
-    let question = frame.question.ok_or(Refusal::FORMAT)?;
+    examine_options(asker, frame)?;
+    let Some(question) = frame.question else {
+        return match asker.cookie {
+            // RFC 7873 §5.4: whoever asks with nothing but a cookie is told what it is worth.
+            Some(Ok(Cookie { standing: Standing::Bad, .. })) => Err(Refusal::plain(Rcode::BADCOOKIE)),
+            Some(Ok(_)) => Ok(Outcome::Reply),
+            _ => Err(Refusal::FORMAT),
+        };
+    };
     if frame.header.opcode() == Opcode::NOTIFY {
         let Accepted { entry, hint } = notify::judge(asker, frame, question)?;
         reply.set_authoritative();
@@ -142,20 +175,38 @@ fn decide(
         let transfer = transfer::judge(asker, frame, question, reply)?;
         return Ok(transfer.map_or(Outcome::Reply, |transfer| Outcome::Transfer(Box::new(transfer))));
     }
-    examine_query(question)?;
+    examine_type(question)?;
+    match question.class {
+        CLASS_IN => {}
+        CLASS_CH => return asker.table.identity().answer(question, reply).map(|()| Outcome::Reply),
+        _ => return Err(Refusal::CLASS),
+    }
     query::answer(asker, frame, question, reply, key)?;
     Ok(Outcome::Reply)
 }
 
-/// Classes and types that no zone is asked for.
-fn examine_query(question: Question<'_>) -> Result<(), Refusal> {
+/// Options of a length that none of their kind has.
+fn examine_options(asker: &Asker<'_>, frame: &Frame<'_>) -> Result<(), Refusal> {
+    let has_value = |option: Option<&[u8]>| option.is_some_and(|value| !value.is_empty());
+    // RFC 7873 §5.2.2; RFC 7828 §3.2.1, and §3.2.2: over UDP that option is ignored; RFC 9660 §3.1.
+    let over_tcp = asker.client.transport == Transport::Tcp;
+    if asker.cookie == Some(Err(Malformed))
+        || (over_tcp && has_value(frame.asks.keepalive))
+        || has_value(frame.asks.zone_version)
+    {
+        return Err(Refusal::FORMAT);
+    }
+    Ok(())
+}
+
+/// Types that nobody is asked for.
+fn examine_type(question: Question<'_>) -> Result<(), Refusal> {
     match question.rtype {
         // RFC 6895 §3.1: these are never asked for.
-        RecordType(0) | RecordType::OPT | RecordType::TKEY | RecordType::TSIG => return Err(Refusal::FORMAT),
-        RecordType::NXNAME => return Err(Refusal::QUERY_TYPE),
+        RecordType(0) | RecordType::OPT | RecordType::TKEY | RecordType::TSIG => Err(Refusal::FORMAT),
+        RecordType::NXNAME => Err(Refusal::QUERY_TYPE),
         // RFC 6895 §3.1: the range of question types, of which IXFR, AXFR and ANY are known.
-        RecordType(129..=254) => return Err(Refusal::plain(Rcode::NOTIMP)),
-        _ => {}
+        RecordType(129..=254) => Err(Refusal::plain(Rcode::NOTIMP)),
+        _ => Ok(()),
     }
-    if question.class == CLASS_IN { Ok(()) } else { Err(Refusal::CLASS) }
 }

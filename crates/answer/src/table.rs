@@ -3,6 +3,7 @@
 use std::hash::Hasher;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::{ArcSwap, Guard};
 use secondo_tsig::KeyRing;
@@ -10,6 +11,8 @@ use secondo_wire::{Name, NameRef};
 use siphasher::sip::SipHasher13;
 
 use crate::acl::{AccessList, RuleUnion};
+use crate::cookies::Cookies;
+use crate::identity::Identity;
 use crate::slot::Slot;
 
 /// A zone that we serve.
@@ -50,6 +53,9 @@ pub struct Table {
     transfer_rules: RuleUnion,
     udp_payload: u16,
     nsec3_iterations: u16,
+    identity: Identity,
+    cookies: Option<Cookies>,
+    keepalive: Option<u16>,
 }
 
 impl Table {
@@ -64,13 +70,41 @@ impl Table {
         let notify_rules = union(&entries, |entry| &entry.notify);
         let transfer_rules = union(&entries, |entry| &entry.transfer);
         let udp_payload = settings.udp_payload.max(crate::bounds::UDP_PLAIN as u16);
-        let nsec3_iterations = crate::bounds::NSEC3_ITERATIONS;
-        Ok(Table { entries, index, keys, notify_rules, transfer_rules, udp_payload, nsec3_iterations })
+        Ok(Table {
+            entries,
+            index,
+            keys,
+            notify_rules,
+            transfer_rules,
+            udp_payload,
+            nsec3_iterations: crate::bounds::NSEC3_ITERATIONS,
+            identity: Identity::default(),
+            cookies: None,
+            keepalive: None,
+        })
     }
 
     /// The same with another bound of the iterations of NSEC3 chains that are reckoned with.
     pub fn with_nsec3_iterations(self, nsec3_iterations: u16) -> Table {
         Table { nsec3_iterations, ..self }
+    }
+
+    /// The same, telling of itself what `identity` says; before, nothing.
+    pub fn with_identity(self, identity: Identity) -> Table {
+        Table { identity, ..self }
+    }
+
+    /// The same with DNS cookies; before, COOKIE options are ignored.
+    pub fn with_cookies(self, cookies: Cookies) -> Table {
+        Table { cookies: Some(cookies), ..self }
+    }
+
+    /// The same, telling clients over TCP that ask for it (RFC 7828) that connections may be idle for so long; before,
+    /// nothing is told of it.
+    pub fn with_tcp_idle(self, idle: Duration) -> Table {
+        // RFC 7828 §3.1: in units of 100 milliseconds.
+        let keepalive = u16::try_from(idle.as_millis() / 100).unwrap_or(u16::MAX);
+        Table { keepalive: Some(keepalive), ..self }
     }
 
     /// All zones, in the order given.
@@ -107,6 +141,21 @@ impl Table {
     /// Iterations of an NSEC3 chain above which nothing is hashed.
     pub(crate) fn nsec3_iterations(&self) -> u16 {
         self.nsec3_iterations
+    }
+
+    /// What is told of this server.
+    pub(crate) fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    /// The secrets of DNS cookies, where they are in use.
+    pub(crate) fn cookies(&self) -> Option<&Cookies> {
+        self.cookies.as_ref()
+    }
+
+    /// How long a connection may be idle, in tenths of a second, where that is told.
+    pub(crate) fn keepalive(&self) -> Option<u16> {
+        self.keepalive
     }
 
     /// Whether some rule for NOTIFY of any zone admits: such a peer may learn that a zone is not ours.

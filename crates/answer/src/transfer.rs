@@ -12,7 +12,7 @@ use secondo_zone::Zone;
 use crate::Transport;
 use crate::query::Asker;
 use crate::refusal::Refusal;
-use crate::reply::{Reply, whole_seconds};
+use crate::reply::{Reply, Terms, whole_seconds};
 use crate::request::{Frame, Question};
 use crate::table::Entry;
 
@@ -80,8 +80,15 @@ impl TransferRequest {
         let frame = Frame::of(header, question, opt);
         let mut compressor = Compressor::folding();
         let tsig_len = self.seal.as_ref().map_or(0, Seal::tsig_len);
-        let payload = self.edns.map_or(0, |edns| edns.payload);
-        let mut reply = Reply::new(&frame, Transport::Tcp, payload, tsig_len, &mut compressor, out);
+        let terms = Terms {
+            transport: Transport::Tcp,
+            udp_payload: self.edns.map_or(0, |edns| edns.payload),
+            tsig_len,
+            cookie: None,
+            keepalive: None,
+            nsid: None,
+        };
+        let mut reply = Reply::new(&frame, terms, &mut compressor, out);
         reply.fail(Refusal::plain(rcode));
         reply.finish();
         if let Some(seal) = &mut self.seal {
@@ -162,6 +169,7 @@ fn single_soa(
 ) {
     reply.set_authoritative();
     reply.tell_expire(frame, expires_in_ms);
+    reply.tell_version(frame, zone);
     let (ttl, rdata) = (zone.soa_ttl(), zone.soa_rdata());
     if reply.record(Section::Answer, question.name, RecordType::SOA, ttl, rdata).is_err() {
         reply.give_up();

@@ -158,12 +158,15 @@ pub struct World {
     pub keys: Vec<Key>,
     pub client: SocketAddr,
     pub udp_payload: u16,
+    /// What else the table is given.
+    pub dress: fn(Table) -> Table,
 }
 
 impl World {
     pub fn new(zones: impl IntoIterator<Item = Zone>) -> World {
         let entries = zones.into_iter().map(entry).collect();
-        World { entries, keys: Vec::new(), client: "192.0.2.1:5353".parse().unwrap(), udp_payload: 1232 }
+        let client = "192.0.2.1:5353".parse().unwrap();
+        World { entries, keys: Vec::new(), client, udp_payload: 1232, dress: |table| table }
     }
 
     pub fn slot(&self, apex: &str) -> &Slot {
@@ -176,7 +179,8 @@ impl World {
 
     pub fn table(&self) -> Table {
         let settings = Settings { udp_payload: self.udp_payload, hash_secret: [3; 16] };
-        Table::new(self.entries.iter().cloned(), KeyRing::new(self.keys.iter().cloned()), &settings).unwrap()
+        let keys = KeyRing::new(self.keys.iter().cloned());
+        (self.dress)(Table::new(self.entries.iter().cloned(), keys, &settings).unwrap())
     }
 
     /// What comes of a request; `out` begins with two octets of somebody else.

@@ -1,0 +1,140 @@
+//! EDNS options: those of a request that are answered, and those of a reply (RFC 6891 §6.1.2). Others are ignored.
+
+use secondo_wire::edns::{DO, OPT_SIZE, Opt, option};
+use secondo_wire::{Full, Rcode, RecordType, Writer};
+
+use crate::cookies::WHOLE;
+use crate::refusal::Ede;
+
+/// Octets of an option before its value.
+const HEAD: usize = 4;
+/// Octets that a COOKIE option of a reply takes.
+pub(crate) const COOKIE_SIZE: usize = HEAD + WHOLE;
+
+/// The options of a request that are answered. Of each kind the first counts.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Asks<'m> {
+    pub(crate) cookie: Option<&'m [u8]>,
+    pub(crate) nsid: Option<&'m [u8]>,
+    pub(crate) expire: Option<&'m [u8]>,
+    pub(crate) keepalive: Option<&'m [u8]>,
+    pub(crate) zone_version: Option<&'m [u8]>,
+}
+
+impl<'m> Asks<'m> {
+    /// One pass over the options.
+    pub(crate) fn of(opt: &Opt<'m>) -> Asks<'m> {
+        let mut asks = Asks::default();
+        for (code, value) in opt.options() {
+            let place = match code {
+                option::COOKIE => &mut asks.cookie,
+                option::NSID => &mut asks.nsid,
+                option::EXPIRE => &mut asks.expire,
+                option::KEEPALIVE => &mut asks.keepalive,
+                option::ZONEVERSION => &mut asks.zone_version,
+                _ => continue,
+            };
+            place.get_or_insert(value);
+        }
+        asks
+    }
+}
+
+/// The OPT record of a reply.
+#[derive(Debug)]
+pub(crate) struct Told<'b> {
+    /// Our UDP payload size.
+    pub(crate) payload: u16,
+    pub(crate) dnssec: bool,
+    /// Space for it is held back: no reply goes without.
+    pub(crate) cookie: Option<[u8; WHOLE]>,
+    /// Seconds until the zone expires.
+    pub(crate) expire: Option<u32>,
+    pub(crate) ede: Option<Ede>,
+    /// Labels of the zone's name, and its serial.
+    pub(crate) zone_version: Option<(u8, u32)>,
+    /// Tenths of a second.
+    pub(crate) keepalive: Option<u16>,
+    pub(crate) nsid: Option<&'b [u8]>,
+}
+
+impl Told<'_> {
+    /// The least octets that the record takes.
+    pub(crate) fn reserved(&self) -> usize {
+        OPT_SIZE + self.cookie.map_or(0, |_| COOKIE_SIZE)
+    }
+
+    /// What is wanted of all requests, whatever they ask for, is left; what tells of a zone is not.
+    pub(crate) fn forget_zone(&mut self) {
+        (self.expire, self.zone_version) = (None, None);
+    }
+
+    /// Leaves out options that do not fit into `room` octets beside what is held back, the extended error's text first.
+    fn fit(&mut self, mut room: usize) {
+        let mut fits = |octets: usize| {
+            let fits = octets <= room;
+            room -= if fits { octets } else { 0 };
+            fits
+        };
+        self.expire = self.expire.filter(|_| fits(HEAD + 4));
+        self.ede.take_if(|_| !fits(HEAD + 2));
+        self.zone_version = self.zone_version.filter(|_| fits(HEAD + 6));
+        self.keepalive = self.keepalive.filter(|_| fits(HEAD + 2));
+        self.nsid = self.nsid.filter(|nsid| fits(HEAD + nsid.len()));
+        if let Some(ede) = &mut self.ede
+            && !fits(ede.text.len())
+        {
+            ede.text = "".into();
+        }
+    }
+
+    /// Writes the record; of `rcode` the upper eight bits.
+    pub(crate) fn write(mut self, rcode: Rcode, writer: &mut Writer<'_>) -> Result<(), Full> {
+        self.fit(writer.room().saturating_sub(self.reserved()));
+        let ede = self.ede.as_ref();
+        let lengths = [
+            self.cookie.map(|cookie| cookie.len()),
+            self.expire.map(|_| 4),
+            ede.map(|ede| 2 + ede.text.len()),
+            self.zone_version.map(|_| 6),
+            self.keepalive.map(|_| 2),
+            self.nsid.map(<[u8]>::len),
+        ];
+        let length: usize = lengths.iter().flatten().map(|length| HEAD + length).sum();
+        let mut head = [0; OPT_SIZE];
+        head[1..3].copy_from_slice(&RecordType::OPT.0.to_be_bytes());
+        head[3..5].copy_from_slice(&self.payload.to_be_bytes());
+        head[5] = (rcode.0 >> 4) as u8;
+        // RFC 3225 §3: DO is copied, all other bits are clear.
+        head[7..9].copy_from_slice(&(if self.dnssec { DO } else { 0 }).to_be_bytes());
+        head[9..].copy_from_slice(&(length as u16).to_be_bytes());
+        writer.octets(&head)?;
+        let mut option = |code: u16, first: &[u8], second: &[u8]| {
+            let length = (first.len() + second.len()) as u16;
+            let [[a, b], [c, d]] = [code.to_be_bytes(), length.to_be_bytes()];
+            writer.octets(&[a, b, c, d])?;
+            writer.octets(first)?;
+            writer.octets(second)
+        };
+        if let Some(cookie) = &self.cookie {
+            option(option::COOKIE, cookie, &[])?;
+        }
+        if let Some(expire) = self.expire {
+            option(option::EXPIRE, &expire.to_be_bytes(), &[])?;
+        }
+        if let Some(ede) = ede {
+            option(option::EDE, &ede.code.to_be_bytes(), ede.text.as_bytes())?;
+        }
+        if let Some((labels, serial)) = self.zone_version {
+            // RFC 9660 §2, §2.1: the type of the version is SOA-SERIAL.
+            option(option::ZONEVERSION, &[labels, 0], &serial.to_be_bytes())?;
+        }
+        if let Some(keepalive) = self.keepalive {
+            option(option::KEEPALIVE, &keepalive.to_be_bytes(), &[])?;
+        }
+        if let Some(nsid) = self.nsid {
+            option(option::NSID, nsid, &[])?;
+        }
+        Ok(())
+    }
+}
