@@ -9,8 +9,8 @@ use crate::bounds::{ROW_LIMIT, size};
 use crate::confirmation::Confirmation;
 use crate::op::{Commit, Confirm, Incoming, Op};
 
-/// Delays between tries while the disk refuses.
-const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+/// Delays between tries while the disk refuses: the first, and the longest.
+pub(crate) const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 
 /// Something of a zone that waits for the disk.
 pub(crate) struct Pending {

@@ -61,6 +61,7 @@ mod journal;
 mod ledger;
 mod op;
 mod reader;
+mod renewals;
 mod restore;
 mod row;
 mod scribe;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use secondo_wire::Name;
 
-use crate::bounds::{STEP_SHARE, has_outgrown, history_limit, is_large, size, step_limit};
+use crate::bounds::{has_outgrown, history_limit, is_large, is_worth, size, step_limit};
 use crate::database::Database;
 use crate::facts::{Facts, Place, Stamp, Version, key};
 use crate::image;
@@ -121,9 +121,8 @@ impl<'t> Transaction<'t> {
         let step = step.map(|((_, difference), stored)| (stored, difference.as_slice()));
         let last = Version::of(zone);
         let facts = match step.filter(|(stored, difference)| {
-            let share = stored.stamp.size / STEP_SHARE;
-            let worth = stored.file().is_some() && is_large(zone) && commit.file.is_none();
-            worth && row_octets(difference.len()) <= share
+            let journaled = stored.file().is_some() && is_large(zone) && commit.file.is_none();
+            journaled && is_worth(stored, row_octets(difference.len()))
         }) {
             Some((stored, difference)) => self.append(stored, difference)?,
             None => {

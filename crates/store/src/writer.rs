@@ -7,7 +7,7 @@
 //!                        └─ refused: answered as volatile, pending, asked again by the writer itself
 //! ```
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -17,11 +17,12 @@ use std::time::{Duration, Instant};
 use secondo_wire::Name;
 
 use crate::backlog::{Backlog, Pending};
-use crate::bounds::size;
+use crate::bounds::{is_large, size};
 use crate::committed::{Committed, Durability};
 use crate::ledger::Ledger;
-use crate::op::{Notice, Op, Recovered};
+use crate::op::{Commit, Notice, Op, Recovered};
 use crate::reader::{Led, Reader};
+use crate::renewals::Renewals;
 use crate::restore::{Damage, Restored};
 use crate::scribe::{Filed, Job, Purpose, Rebase, Scribe};
 use crate::transaction::{Fate, Mark};
@@ -52,7 +53,7 @@ impl WriterHandle {
             backlog: Backlog::new(),
             marks: BTreeMap::new(),
             parked: BTreeMap::new(),
-            rebasing: BTreeSet::new(),
+            renewals: Renewals::default(),
             refusing: false,
             chores: Some(Instant::now() + CHORES),
         };
@@ -96,8 +97,8 @@ struct Writer {
     marks: BTreeMap<Name, Mark>,
     /// Zones whose page file is being written, with what is asked of them meanwhile.
     parked: BTreeMap<Name, VecDeque<Op>>,
-    /// Zones whose base is being written anew.
-    rebasing: BTreeSet<Name>,
+    /// Images that are to be written anew.
+    renewals: Renewals,
     /// The last transaction failed.
     refusing: bool,
     /// When the database is to be put in order.
@@ -177,6 +178,10 @@ impl Writer {
                             todo.extend(self.parked.remove(&apex).into_iter().flatten());
                         }
                     },
+                    Op::Commit(commit) if self.is_refused_already(&commit) => {
+                        let why = self.backlog.of(commit.apex()).map(|pending| pending.why.clone());
+                        self.refuse(Op::Commit(commit), &why.unwrap_or_default());
+                    }
                     op => match op.apex().and_then(|apex| self.parked.get_mut(apex)) {
                         Some(queue) => queue.push_back(op),
                         None => ready.push(self.detached(op)),
@@ -192,6 +197,14 @@ impl Writer {
                 return;
             }
         }
+    }
+
+    /// Whether a version needs a page file that the disk refused an earlier one: it waits in the place of that, and is
+    /// not tried before that would be.
+    fn is_refused_already(&self, commit: &Commit) -> bool {
+        let free = !commit.is_retry() && commit.file.is_none() && !self.parked.contains_key(commit.apex());
+        let refused = self.backlog.of(commit.apex()).and_then(|pending| pending.version.as_ref());
+        free && is_large(commit.zone()) && refused.is_some_and(|version| is_large(version.zone()))
     }
 
     /// A version that comes while an earlier one waits for the disk leads on from what the disk does not have, even if
@@ -244,9 +257,14 @@ impl Writer {
                 let incoming = commit.finish(Durability::Durable);
                 let (zone, keep) = (incoming.zone().clone(), incoming.keep);
                 let (apex, serial) = (zone.apex().clone(), zone.serial());
-                if let Some(facts) = outgrown.filter(|_| self.rebasing.insert(apex.clone())) {
-                    let number = self.file_number();
-                    self.scribe.write(Job { number, purpose: Purpose::Rebase(Rebase { zone, facts, keep }) });
+                match outgrown {
+                    Some(facts) if self.renewals.begin(&apex, Instant::now()) => {
+                        let number = self.file_number();
+                        self.scribe
+                            .write(Job { number, purpose: Purpose::Rebase(Rebase { zone, facts, keep }) });
+                    }
+                    Some(_) => {}
+                    None => self.renewals.forget(&apex),
                 }
                 if retry {
                     self.backlog.recovered();
@@ -270,7 +288,7 @@ impl Writer {
             }
             (Op::History(ask), _) => self.reader.read(ask, self.ledger.is_open()),
             (Op::Led(led), _) => self.led(led),
-            (Op::Filed(Filed { job, .. }), _) => self.rebased(&job),
+            (Op::Filed(Filed { job, result }), _) => self.renewed(&job, result.is_ok()),
             (Op::Purge(_) | Op::Retire(..) | Op::End, _) => {}
         }
     }
@@ -293,7 +311,7 @@ impl Writer {
             }
             Op::History(ask) => self.reader.read(ask, self.ledger.is_open()),
             Op::Led(led) => self.led(led),
-            Op::Filed(Filed { job, .. }) => self.rebased(&job),
+            Op::Filed(Filed { job, .. }) => self.renewed(&job, false),
             Op::Purge(_) | Op::Retire(..) | Op::End => {}
         }
     }
@@ -308,9 +326,11 @@ impl Writer {
         led.ask.finish(led.history);
     }
 
-    fn rebased(&mut self, job: &Job) {
-        if let Purpose::Rebase(rebase) = &job.purpose {
-            self.rebasing.remove(rebase.zone.apex());
+    fn renewed(&mut self, job: &Job, well: bool) {
+        match &job.purpose {
+            Purpose::Rebase(rebase) if well => self.renewals.done(rebase.zone.apex()),
+            Purpose::Rebase(rebase) => self.renewals.refused(rebase.zone.apex(), Instant::now()),
+            Purpose::Commit(_) => {}
         }
     }
 
