@@ -93,19 +93,19 @@ impl Backlog {
         self.pending.remove(apex);
     }
 
-    /// The disk has answered for a confirmation. If its version waits here, it waits beside it: the error is what the
-    /// disk said of that.
-    pub(crate) fn done_confirmation(&mut self, apex: &Name, confirmation: Confirmation) -> Result<(), &str> {
-        if self.of(apex).is_some_and(|pending| pending.version.is_none()) {
+    /// The disk has answered for a confirmation.
+    pub(crate) fn done_confirmation(&mut self, apex: &Name) {
+        if !self.has_version(apex) {
             self.pending.remove(apex);
         }
-        match self.pending.get_mut(apex).filter(|pending| pending.is_version(confirmation)) {
-            Some(pending) => {
-                pending.confirmation = confirmation;
-                Err(&pending.why)
-            }
-            None => Ok(()),
-        }
+    }
+
+    /// A confirmation of the version that waits here waits beside it; what the disk said of that. `None`: it is of
+    /// another one.
+    pub(crate) fn vouch(&mut self, apex: &Name, confirmation: Confirmation) -> Option<&str> {
+        let pending = self.pending.get_mut(apex).filter(|pending| pending.is_version(confirmation))?;
+        pending.confirmation = confirmation;
+        Some(&pending.why)
     }
 
     /// The disk takes what is written to it: if something waits, now is its time.

@@ -20,7 +20,7 @@ use crate::backlog::{Backlog, Pending};
 use crate::bounds::{is_large, size};
 use crate::committed::{Committed, Durability};
 use crate::ledger::Ledger;
-use crate::op::{Commit, Notice, Op, Recovered};
+use crate::op::{Commit, Confirm, Notice, Op, Recovered};
 use crate::reader::{Led, Reader};
 use crate::renewals::Renewals;
 use crate::restore::{Damage, Restored};
@@ -182,6 +182,7 @@ impl Writer {
                         let why = self.backlog.of(commit.apex()).map(|pending| pending.why.clone());
                         self.refuse(Op::Commit(commit), &why.unwrap_or_default());
                     }
+                    Op::Confirm(confirm) if self.is_of_what_waits(&confirm, &ready) => self.vouched(confirm),
                     op => match op.apex().and_then(|apex| self.parked.get_mut(apex)) {
                         Some(queue) => queue.push_back(op),
                         None => ready.push(self.detached(op)),
@@ -205,6 +206,23 @@ impl Writer {
         let free = !commit.is_retry() && commit.file.is_none() && !self.parked.contains_key(commit.apex());
         let refused = self.backlog.of(commit.apex()).and_then(|pending| pending.version.as_ref());
         free && is_large(commit.zone()) && refused.is_some_and(|version| is_large(version.zone()))
+    }
+
+    /// Whether somebody vouches for a version that the disk does not have: what the disk has may have the same serial,
+    /// and must not live longer for it. One that stands behind another version in this batch is for that one.
+    fn is_of_what_waits(&self, confirm: &Confirm, ready: &[Op]) -> bool {
+        let apex = &confirm.apex;
+        let commit = |op: &Op| matches!(op, Op::Commit(commit) if commit.apex() == apex);
+        self.backlog.has_version(apex) && !self.parked.contains_key(apex) && !ready.iter().any(commit)
+    }
+
+    /// A confirmation waits beside its version.
+    fn vouched(&mut self, confirm: Confirm) {
+        let why = match self.backlog.vouch(&confirm.apex, confirm.confirmation) {
+            Some(why) => format!("it waits for its version, which the disk refused: {why}"),
+            None => "it is not of the version that waits for the disk".into(),
+        };
+        confirm.finish(Err(why));
     }
 
     /// A version that comes while an earlier one waits for the disk leads on from what the disk does not have, even if
@@ -273,10 +291,7 @@ impl Writer {
             }
             (Op::Commit(commit), Fate::Refused(why)) => self.refuse(Op::Commit(commit), &why),
             (Op::Confirm(confirm), fate) => {
-                if let Err(why) = self.backlog.done_confirmation(&confirm.apex, confirm.confirmation) {
-                    let why = format!("it waits for its version, which the disk refused: {why}");
-                    return confirm.finish(Err(why));
-                }
+                self.backlog.done_confirmation(&confirm.apex);
                 if confirm.is_retry() {
                     self.backlog.recovered();
                 }

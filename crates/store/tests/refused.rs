@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use secondo_store::{Disk, Durability, Fill, Folder, Store};
+use secondo_wire::Serial;
 use secondo_zone::Zone;
 use world::*;
 
@@ -88,4 +89,34 @@ fn an_image_that_cannot_be_written_anew_is_not_tried_with_every_step_and_the_ste
     drop(store);
     let (_store, opened) = open(folder.path());
     assert!(*opened.restored[0].committed.zone() == current);
+}
+
+#[test]
+fn who_vouches_for_a_version_that_the_disk_refused_does_not_vouch_for_what_it_has() {
+    let folder = tempfile::tempdir().unwrap();
+    let (disk, store) = refusing(folder.path());
+    // A transfer that an operator forced may bring the same serial with other content.
+    let [kept, forced] = [1, 2].map(|value| {
+        let owners = (0..400).map(|number| (number, (250, value))).collect();
+        zone("example.", 2, &owners)
+    });
+    commit(&store, full(&kept), 1);
+    disk.refuses.store(true, Ordering::SeqCst);
+    assert!(matches!(commit(&store, full(&forced), 50).durability(), Durability::Volatile(_)));
+    assert!(confirm(&store, "example.", confirmation(Serial(2), 99)).is_err());
+    let after_a_crash = tempfile::tempdir().unwrap();
+    lay(after_a_crash.path(), &snapshot(folder.path()));
+    let (_store, opened) = open(after_a_crash.path());
+    let [restored] = &opened.restored[..] else { panic!("{:?}", opened.damages) };
+    assert!(*restored.committed.zone() == kept);
+    assert_eq!(restored.confirmation, Some(confirmation(Serial(2), 1)));
+    // One who vouches for a version that takes its place in the same moment vouches for that.
+    let (tell, told) = std::sync::mpsc::channel();
+    let small = small("example.", 3);
+    store.commit(full(&small), confirmation(Serial(3), 100), KEEP, |_| {});
+    store.confirm(&name("example."), confirmation(Serial(3), 101), move |result| tell.send(result).unwrap());
+    assert_eq!(told.recv().unwrap(), Ok(()));
+    drop(store);
+    let (_store, opened) = open(folder.path());
+    assert_eq!(opened.restored[0].confirmation, Some(confirmation(Serial(3), 101)));
 }
