@@ -10,7 +10,7 @@ use secondo_wire::Name;
 use secondo_zone::BorderSecret;
 
 use crate::confirmation::Confirmation;
-use crate::facts::{Facts, Place, key};
+use crate::facts::{Facts, Place, Version, key};
 use crate::row::{self, Found, Kind, blob, found};
 use crate::verdict::{foreign, is_writable_format};
 
@@ -228,16 +228,25 @@ impl Database {
         ids.into_iter().filter(|id| !known.contains(id)).try_for_each(|id| self.remove_image(id))
     }
 
-    /// When a primary last vouched for the zone.
-    pub(crate) fn confirmation(&self, key: &[u8]) -> rusqlite::Result<Found<Confirmation>> {
+    /// When a primary last vouched for the zone, and for which version: its digest.
+    pub(crate) fn confirmation(&self, key: &[u8]) -> rusqlite::Result<Found<([u8; 8], Confirmation)>> {
         let mut statement = self.connection.prepare_cached("SELECT fact FROM confirmation WHERE apex=?")?;
         let sealed = statement.query_row([key], |row| blob(row, 0)).optional()?;
-        Ok(found(sealed, |sealed| Confirmation::from_bytes(row::open(Kind::Confirmation, key, sealed)?)))
+        Ok(found(sealed, |sealed| {
+            let (digest, fact) = row::open(Kind::Confirmation, key, sealed)?.split_first_chunk()?;
+            Some((*digest, Confirmation::from_bytes(fact)?))
+        }))
     }
 
-    /// Sets when a primary last vouched for the zone.
-    pub(crate) fn set_confirmation(&self, key: &[u8], confirmation: Confirmation) -> rusqlite::Result<()> {
-        let sealed = row::seal(Kind::Confirmation, key, confirmation.to_bytes());
+    /// Sets when a primary last vouched for the zone, of which that is the `version`.
+    pub(crate) fn set_confirmation(
+        &self,
+        key: &[u8],
+        version: Version,
+        confirmation: Confirmation,
+    ) -> rusqlite::Result<()> {
+        let fact = [&version.digest[..], &confirmation.to_bytes()].concat();
+        let sealed = row::seal(Kind::Confirmation, key, fact);
         self.connection
             .prepare_cached("INSERT OR REPLACE INTO confirmation(apex, fact) VALUES(?, ?)")?
             .execute(params![key, sealed])
@@ -388,7 +397,7 @@ fn due(key: &[u8], sealed: &[u8]) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::facts::{Stamp, Version};
+    use crate::facts::Stamp;
     use crate::verdict::is_damage;
     use secondo_wire::Serial;
     use std::fs;

@@ -75,7 +75,11 @@ pub(crate) fn restore_zone(
     // A version and its first confirmation share a transaction: without one, or with that of another version, which says
     // nothing about this one, something was lost.
     let (confirmation, lost) = match db.confirmation(key)? {
-        Found::Whole(confirmation) if confirmation.serial == zone.serial() => (Some(confirmation), None),
+        Found::Whole((digest, confirmation))
+            if (Version { serial: confirmation.serial, digest }) == facts.last =>
+        {
+            (Some(confirmation), None)
+        }
         Found::Whole(_) => (None, Some("its confirmation is of another version")),
         Found::Damaged => (None, Some("its confirmation fails the checksum")),
         Found::Missing => (None, Some("its confirmation is missing")),
@@ -260,12 +264,17 @@ mod tests {
         let confirm = |serial: u32| {
             let serial = Serial(serial);
             let confirmation = Confirmation { serial, wall: 1, boot_ms: 2, boot_id: [3; 16], expire_in: 4 };
-            db.set_confirmation(&key, confirmation).unwrap();
+            db.set_confirmation(&key, version(confirmation.serial.0), confirmation).unwrap();
             confirmation
         };
         // A confirmation of another version does not extend this one's life.
         assert!(restore_zone(&db, &disk, &key, &facts).unwrap().1.is_some());
         confirm(8);
+        let (restored, lost) = restore_zone(&db, &disk, &key, &facts).unwrap();
+        assert!(restored.confirmation.is_none() && lost.is_some());
+        // Nor does one of a version with the same serial and other content.
+        let own = confirm(7);
+        db.set_confirmation(&key, Version { digest: [0; 8], ..version(7) }, own).unwrap();
         let (restored, lost) = restore_zone(&db, &disk, &key, &facts).unwrap();
         assert!(restored.confirmation.is_none() && lost.is_some());
         let own = confirm(7);

@@ -144,7 +144,7 @@ impl<'t> Transaction<'t> {
         };
         let facts = self.trim(Facts { last, ..facts }, commit.incoming().keep)?;
         self.replace(&key, stored, &facts)?;
-        self.db.set_confirmation(&key, commit.confirmation)?;
+        self.db.set_confirmation(&key, last, commit.confirmation)?;
         Ok(Fate::Written(Some(facts).filter(has_outgrown)))
     }
 
@@ -255,7 +255,7 @@ impl<'t> Transaction<'t> {
         let serial = confirm.confirmation.serial;
         match self.db.facts_of(&confirm.apex)? {
             Some(facts) if facts.last.serial == serial => {
-                self.db.set_confirmation(&key(&confirm.apex), confirm.confirmation)?;
+                self.db.set_confirmation(&key(&confirm.apex), facts.last, confirm.confirmation)?;
                 Ok(Fate::Written(None))
             }
             Some(facts) => {
