@@ -75,7 +75,7 @@ impl Bind {
     directory \"{folder}\"; pid-file \"{folder}/pid\"; session-keyfile \"{folder}/session.key\";
     listen-on port {port} {{ 127.0.0.1; }}; listen-on-v6 {{ none; }};
     recursion no; dnssec-validation no; allow-query {{ any; }}; notify-delay 0;
-    ixfr-from-differences yes; max-ixfr-ratio unlimited; max-records-per-type 0; max-types-per-name 0;
+    ixfr-from-differences yes; max-ixfr-ratio unlimited; max-journal-size 100m; max-records-per-type 0; max-types-per-name 0;
     check-names primary ignore; check-names secondary ignore; check-integrity no; check-mx ignore;
     check-mx-cname ignore; check-srv-cname ignore; check-spf ignore; check-sibling no;
     min-refresh-time 1; min-retry-time 1;

@@ -10,11 +10,15 @@
 pub mod bind;
 pub mod config;
 pub mod datagram;
+pub mod dice;
 pub mod dig;
 pub mod events;
 pub mod folder;
 pub mod keys;
 pub mod knot;
+pub mod leaf;
+pub mod message;
+pub mod name;
 pub mod nsd;
 pub mod pair;
 pub mod pdns;
@@ -23,9 +27,12 @@ pub mod port;
 pub mod primary;
 pub mod process;
 pub mod proxy;
+pub mod record;
 pub mod secondo;
 pub mod signer;
+pub mod tree;
 pub mod types;
+pub mod volley;
 pub mod wait;
 pub mod zonefile;
 

@@ -79,6 +79,7 @@ impl Nsd {
   xfrdir: \"{folder}\"
   pidfile: \"{folder}/nsd.pid\"
   verbosity: 3
+  rrl-ratelimit: 0
 {database}remote-control:
   control-enable: yes
   control-interface: \"{folder}/nsd.sock\"

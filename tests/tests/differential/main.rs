@@ -1,0 +1,186 @@
+//! The same zones at secondo, BIND, Knot DNS and NSD, and the same questions to all four (RFC 1034 §4.3.2, RFC 2308,
+//! RFC 4035 §3.1, RFC 4592, RFC 5155 §7.2, RFC 6672, RFC 9471).
+
+mod inquiry;
+mod rules;
+mod validation;
+mod verdict;
+mod world;
+
+use interop::Software;
+use interop::dice::Dice;
+use interop::message::{Edns, Question, Reply, Way, flag};
+use interop::name::Name;
+use interop::record::rtype;
+use interop::signer::{Denial, Tool};
+use interop::volley;
+use validation::Standing;
+use verdict::Verdict;
+use world::{Scheme, World};
+
+/// Asks everybody the same.
+fn ask(world: &World, questions: &[Question]) -> Vec<(Reply, Vec<(Software, Reply)>)> {
+    let replies = |software: &str, address, tail: &dyn Fn() -> String| {
+        volley::ask(address, questions)
+            .unwrap_or_else(|open| panic!("{software} does not answer {open}\n{}", tail()))
+    };
+    let ours = replies("secondo", world.secondo.address(), &|| world.secondo.tail());
+    let theirs: Vec<(Software, Vec<Vec<u8>>)> = world
+        .peers()
+        .map(|peer| {
+            let software = peer.software();
+            (software, replies(&software.to_string(), peer.address(), &|| peer.tail()))
+        })
+        .collect();
+    let read = |question: &Question, bytes: &[u8]| {
+        Reply::read(bytes).unwrap_or_else(|error| panic!("{question}: {error}: {bytes:?}"))
+    };
+    let hidden = Name::of(world::HIDDEN);
+    let asked = questions.iter().enumerate().map(|(at, question)| {
+        let theirs = theirs
+            .iter()
+            .filter(|(peer, _)| *peer != Software::Knot || !question.name.is_at_or_below(&hidden));
+        (
+            read(question, &ours[at]),
+            theirs.map(|(peer, replies)| (*peer, read(question, &replies[at]))).collect(),
+        )
+    });
+    asked.collect()
+}
+
+/// A type that no zone here has.
+const NO_TYPE: u16 = 64_999;
+
+/// Validates what nobody else confirmed, and a sample of all the rest.
+fn validate(world: &World, stage: &str, count: usize, dice: &mut Dice, verdict: &mut Verdict) {
+    let validators = world.validators();
+    let unsigned = world.unsigned();
+    let questions = inquiry::around(&world.names(), count * 4, dice);
+    let questions: Vec<Question> = questions
+        .into_iter()
+        .map(|question| Question { edns: Some(Edns { size: 1232, dnssec: true }), way: Way::Tcp, ..question })
+        .collect();
+    let sample = questions
+        .iter()
+        .cloned()
+        .zip(ask(world, &questions))
+        .map(|(question, (ours, _))| (question, ours, String::new()));
+    let mut left = count;
+    for (mut question, ours, told) in verdict.alone_with.split_off(0).into_iter().chain(sample) {
+        let must_be = !told.is_empty();
+        if !must_be && left == 0 {
+            break;
+        }
+        // What is not there by this type is not there by another, for which the validator can be asked.
+        if ours.authority.iter().any(|record| record.rtype == rtype::SOA)
+            && validation::is_unusual(question.rtype)
+        {
+            question.rtype = NO_TYPE;
+        }
+        let chain = rules::chain(&question, &ours);
+        let able = validators.iter().find_map(|validator| {
+            Some((validator, validation::expected(&question, &ours, &validator.apex(), &unsigned, &chain)?))
+        });
+        let Some((validator, expected)) = able else {
+            if must_be {
+                let what = told.lines().next().unwrap_or_default();
+                verdict.differs(format!("nobody confirms it: {what}"), || told.clone());
+            }
+            continue;
+        };
+        left = if must_be { left } else { left - 1 };
+        let (standing, text) = validator.validate(world.secondo.address(), &question);
+        match standing {
+            Standing::Secure => verdict.validated[0] += 1,
+            Standing::Insecure => verdict.validated[1] += 1,
+            Standing::Bogus => {}
+        }
+        if !expected.contains(&standing) {
+            verdict.differs(format!("validator: {standing:?} for {expected:?}"), || {
+                format!("{question} ({stage})\n  ours:\n{ours}{told}{text}")
+            });
+        }
+    }
+}
+
+fn compare(world: &World, stage: &str, count: usize, dice: &mut Dice, verdict: &mut Verdict) {
+    stage.clone_into(&mut verdict.stage);
+    let served = world.served();
+    let questions = inquiry::around(&world.names(), count * world::scale(), dice);
+    let mut short = Vec::new();
+    let mut onward = Vec::new();
+    let mut judge =
+        |verdict: &mut Verdict, question: &Question, ours: Reply, theirs: &[(Software, Reply)]| {
+            if let Some(name) = verdict.judge(question, &served, &ours, theirs) {
+                onward.push((question.clone(), ours, Question { name, way: Way::Tcp, ..question.clone() }));
+            }
+        };
+    for (question, (ours, theirs)) in questions.iter().zip(ask(world, &questions)) {
+        if ours.has(flag::TC) || theirs.iter().any(|(_, reply)| reply.has(flag::TC)) {
+            short.push((question, ours));
+        } else {
+            judge(verdict, question, ours, &theirs);
+        }
+    }
+    let again: Vec<Question> =
+        short.iter().map(|(question, _)| Question { way: Way::Tcp, ..(*question).clone() }).collect();
+    for ((question, (ours, theirs)), (over_udp, in_short)) in again.iter().zip(ask(world, &again)).zip(short)
+    {
+        verdict.judge_truncation(over_udp, &in_short, &ours);
+        judge(verdict, question, ours, &theirs);
+    }
+    let ends: Vec<Question> = onward.iter().map(|(_, _, end)| end.clone()).collect();
+    for ((question, whole, end), (ours, theirs)) in onward.iter().zip(ask(world, &ends)) {
+        verdict.judge(end, &served, &ours, &theirs);
+        verdict.judge_end(question, whole, &ours);
+    }
+}
+
+fn servers_agree(scheme: Scheme) {
+    if !world::ready(scheme) {
+        return;
+    }
+    let (mut dice, _) = Dice::seeded();
+    let mut world = World::create(scheme, &mut dice);
+    let mut verdict = Verdict::default();
+    compare(&world, "first", 2500, &mut dice, &mut verdict);
+    validate(&world, "first", 60, &mut dice, &mut verdict);
+    for round in 1..=3 {
+        world.change(&mut dice);
+        let stage = format!("after {round} changes");
+        compare(&world, &stage, 500, &mut dice, &mut verdict);
+        validate(&world, &stage, 20, &mut dice, &mut verdict);
+    }
+    eprintln!("{}", verdict.report());
+    assert!(verdict.differences.is_empty());
+}
+
+#[test]
+fn unsigned_zones_are_answered_alike() {
+    servers_agree(None);
+}
+
+#[test]
+fn zones_signed_with_nsec_are_answered_alike() {
+    servers_agree(Some((Tool::Bind, Denial::Nsec)));
+}
+
+#[test]
+fn zones_signed_with_nsec3_are_answered_alike() {
+    servers_agree(Some((Tool::Bind, Denial::Nsec3With { iterations: 0, opt_out: false })));
+}
+
+#[test]
+fn zones_signed_with_nsec3_and_iterations_are_answered_alike() {
+    servers_agree(Some((Tool::Bind, Denial::Nsec3With { iterations: 7, opt_out: false })));
+}
+
+#[test]
+fn zones_signed_with_opt_out_are_answered_alike() {
+    servers_agree(Some((Tool::Bind, Denial::Nsec3With { iterations: 0, opt_out: true })));
+}
+
+#[test]
+fn zones_signed_by_knot_are_answered_alike() {
+    servers_agree(Some((Tool::Knot, Denial::Nsec3With { iterations: 1, opt_out: true })));
+}
