@@ -23,7 +23,7 @@ use crate::downstream::{Limits, TcpRoom};
 use crate::event::{self, Event};
 use crate::publish::Publisher;
 use crate::respond::Respond;
-use crate::scheduler::{self, Message, Parts, Scheduler};
+use crate::scheduler::{self, Message, Parts, Scheduler, Secrets};
 use crate::udp::UdpListener;
 use crate::{signals, socket, user};
 
@@ -103,7 +103,8 @@ async fn serve(path: &Path, config: Config) -> Result<(), String> {
     }
     let (sender, inbox) = unbounded_channel();
     let (store, opened) = open_store(&config, &sender)?;
-    let empty = scheduler::table([], &config.keys, server, rand::random());
+    let secrets = Secrets::random();
+    let empty = scheduler::table([], &config, &secrets);
     let respond = Arc::new(Respond::new(empty));
     let publisher = Publisher::start().map_err(|error| format!("no thread: {error}"))?;
     let control_path = server.control.clone();
@@ -122,7 +123,7 @@ async fn serve(path: &Path, config: Config) -> Result<(), String> {
         respond: Arc::clone(&respond),
         store: Arc::clone(&store),
         secret: opened.secret,
-        hash_secret: rand::random(),
+        secrets,
         clock: Clock::new(),
         publisher,
         sender: sender.clone(),

@@ -8,6 +8,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use secondo_answer::Identity;
 use secondo_daemon::config::{self, Config, LogFormat, LogLevel, Problem, ZoneSettings};
 use secondo_tsig::Key;
 use tempfile::TempDir;
@@ -80,6 +81,8 @@ fn the_annotated_example_passes_and_shows_the_defaults() {
     assert_eq!(shown.server.state_dir, bare.server.state_dir);
     assert_eq!(shown.server.control, bare.server.control);
     assert_eq!(shown.server.log, bare.server.log);
+    assert!(shown.answers.cookies.is_none() && bare.answers.cookies.is_none());
+    assert_eq!(bare.answers.identity, Identity::default());
     let mut limits = shown.server.limits.clone();
     limits.udp_threads = bare.server.limits.udp_threads;
     assert_eq!(limits, bare.server.limits);
@@ -109,6 +112,11 @@ fn the_annotated_example_shows_every_option() {
         "log",
         "format",
         "level",
+        "identity",
+        "id",
+        "nsid",
+        "version",
+        "cookies",
         "limits",
         "transfers",
         "transfers-per-primary",
@@ -321,6 +329,20 @@ fn includes_are_read_in_order_relative_to_the_file() {
         folder.load().unwrap().zones.iter().map(|zone| zone.name.to_string()).collect();
     names.sort();
     assert_eq!(names, ["a.example.", "a2.example.", "b.example.", "last.example.", "one.example."]);
+}
+
+#[test]
+fn what_is_told_of_the_server_and_the_secrets_of_cookies_are_read() {
+    let text = "listen: [127.0.0.1]\nidentity: { id: ns2.example.net, nsid: 10, version: \"x \" }\n\
+                cookies: { secret-file: cookies }\n";
+    let line = "00112233445566778899aabbccddeeff\n";
+    let config = Folder::with(&[("c.yaml", text), ("cookies", &line.repeat(2))]).load().unwrap();
+    let shown = |text: &str| Some(text.into());
+    let identity = Identity { id: shown("ns2.example.net"), nsid: shown("10"), version: shown("x ") };
+    assert_eq!(config.answers.identity, identity);
+    assert_eq!(format!("{:?}", config.answers.cookies), "Some(Cookies(of 2 secrets))");
+    let config = load("listen: [127.0.0.1]\nidentity:\ncookies: {}\n");
+    assert!(config.answers.cookies.is_none() && config.answers.identity == Identity::default());
 }
 
 #[test]

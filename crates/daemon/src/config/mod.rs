@@ -15,6 +15,7 @@
 //! A derived `Deserialize` of the whole document would stop at the first error and take double keys in silence.
 
 mod access;
+mod answers;
 mod files;
 mod keys;
 mod primary;
@@ -32,6 +33,7 @@ use secondo_tsig::Key;
 use secondo_wire::Name;
 
 pub use access::NotifyTarget;
+pub use answers::AnswersConfig;
 pub use primary::PrimaryConfig;
 pub use problem::Problem;
 pub use server::{Limits, LogConfig, LogFormat, LogLevel, ServerConfig};
@@ -56,6 +58,8 @@ const TOP: Words = Words {
         "control",
         "user",
         "log",
+        "identity",
+        "cookies",
         "limits",
         "keys",
         "primaries",
@@ -63,7 +67,7 @@ const TOP: Words = Words {
         "templates",
         "zones",
     ],
-    later: &["tls", "sandbox", "metrics", "identity", "cookies", "rate-limit", "hooks"],
+    later: &["tls", "sandbox", "metrics", "rate-limit", "hooks"],
     private: false,
 };
 
@@ -72,6 +76,8 @@ const TOP: Words = Words {
 pub struct Config {
     /// The daemon as a whole.
     pub server: ServerConfig,
+    /// What answers say beside the zones' own data.
+    pub answers: AnswersConfig,
     /// All keys, also those that only access lists name.
     pub keys: BTreeMap<Name, Key>,
     /// The zones in the order of the files, no two of one name.
@@ -122,7 +128,7 @@ pub fn load(path: &Path) -> Result<Config, Vec<Problem>> {
     let config = root.and_then(|root| read(&root, folder, &mut findings));
     let warnings = findings.verdict()?;
     match config {
-        Some((server, keys, zones)) => Ok(Config { server, keys, zones, warnings }),
+        Some((server, answers, keys, zones)) => Ok(Config { server, answers, keys, zones, warnings }),
         // A part is missing only where an error was reported, and then the verdict was not good.
         None => Err(vec![Problem {
             file: path.to_owned(),
@@ -133,11 +139,12 @@ pub fn load(path: &Path) -> Result<Config, Vec<Problem>> {
     }
 }
 
-type Parts = (ServerConfig, BTreeMap<Name, Key>, Vec<ZoneConfig>);
+type Parts = (ServerConfig, AnswersConfig, BTreeMap<Name, Key>, Vec<ZoneConfig>);
 
 fn read(root: &Node, folder: &Path, findings: &mut Findings) -> Option<Parts> {
     let top = walk::fields(root, &TOP, findings)?;
     let server = server::read(&top, folder, findings);
+    let answers = answers::read(&top, folder, findings);
     let keys = top.of("keys").map_or_else(Keys::default, |node| Keys::read(node, folder, findings));
     let primaries =
         top.of("primaries").map_or_else(Primaries::default, |node| Primaries::read(node, &keys, findings));
@@ -148,7 +155,7 @@ fn read(root: &Node, folder: &Path, findings: &mut Findings) -> Option<Parts> {
         }
     }
     let zones = zones.into_zones();
-    Some((server?, keys.defined, zones))
+    Some((server?, answers, keys.defined, zones))
 }
 
 fn read_included(include: &Include<'_>, folder: &Path, zones: &mut Zones<'_>, findings: &mut Findings) {

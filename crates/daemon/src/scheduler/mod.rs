@@ -34,7 +34,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use tokio::sync::oneshot;
 
 use crate::clock::{self, Clock};
-use crate::config::{Config, ServerConfig};
+use crate::config::Config;
 use crate::control::{Ask, Response};
 use crate::downstream::Heralds;
 use crate::publish::Publisher;
@@ -46,7 +46,7 @@ use kept::Readers;
 use zones::Zone;
 
 pub(crate) use reload::Prepared;
-pub(crate) use zones::table;
+pub(crate) use zones::{Secrets, table};
 
 /// The longest wait between two looks at the boot clock: the waiting itself stands still in suspend.
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
@@ -99,7 +99,7 @@ pub(crate) struct Parts {
     /// Of page borders.
     pub secret: BorderSecret,
     /// Of the zone table.
-    pub hash_secret: [u8; 16],
+    pub secrets: Secrets,
     /// The clocks.
     pub clock: Clock,
     /// Publishes versions.
@@ -228,9 +228,5 @@ impl Scheduler {
 
     fn now(&self) -> Now {
         self.parts.clock.now()
-    }
-
-    fn server(&self) -> &ServerConfig {
-        &self.parts.config.server
     }
 }

@@ -242,7 +242,7 @@ impl Scheduler {
     /// What is answered from changes here, all at once; versions of zones that are gone go with the former table.
     fn replace_table(&mut self) {
         let entries = self.zones.values().map(Zone::entry);
-        let table = table(entries, &self.parts.config.keys, self.server(), self.parts.hash_secret);
+        let table = table(entries, &self.parts.config, &self.parts.secrets);
         self.parts.publisher.bury(self.parts.respond.table.replace(table));
     }
 }

@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::time::timeout;
 
-use super::{Message, Parts, Scheduler, table};
+use super::{Message, Parts, Scheduler, Secrets, table};
 use crate::clock::Clock;
 use crate::config;
 use crate::publish::Publisher;
@@ -31,12 +31,12 @@ fn scheduler(folder: &TempDir, zones: &str) -> (Scheduler, UnboundedReceiver<Mes
     let (store, opened) = Store::open(state, [1; 16], |_| true, |_| {}).unwrap();
     let (sender, inbox) = unbounded_channel();
     let scheduler = Scheduler::new(Parts {
-        respond: Arc::new(Respond::new(table([], &config.keys, &config.server, [2; 16]))),
+        respond: Arc::new(Respond::new(table([], &config, &Secrets::random()))),
         path,
         config,
         store: Arc::new(store),
         secret: opened.secret,
-        hash_secret: [2; 16],
+        secrets: Secrets::random(),
         clock: Clock::new(),
         publisher: Publisher::start().unwrap(),
         sender,

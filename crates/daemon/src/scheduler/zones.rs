@@ -1,21 +1,20 @@
 //! What the scheduler keeps of a zone, and the zone table that is made of it.
 
-use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use secondo_answer::{Entry, Settings as TableSettings, Slot, Table};
+use secondo_answer::{Cookies, Entry, Settings as TableSettings, Slot, Table};
 use secondo_lifecycle::{Accept, Activity, AttemptId, Machine, Now, Question, Target, Validity};
 use secondo_store::Confirmation;
 use secondo_transfer::Kind;
-use secondo_tsig::{Key, KeyRing};
-use secondo_wire::{Name, Reason, Serial};
+use secondo_tsig::KeyRing;
+use secondo_wire::{Reason, Serial};
 use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
 
-use crate::config::{ServerConfig, ZoneConfig};
+use crate::config::{Config, ServerConfig, ZoneConfig};
 use crate::control::{Health, LastError, ZoneOutcome, ZoneStatus};
 
 /// A zone.
@@ -214,15 +213,30 @@ impl Zone {
     }
 }
 
+/// What keys the hashes of one run of the daemon: nobody outside may know it.
+#[derive(Clone)]
+pub(crate) struct Secrets {
+    zones: [u8; 16],
+    cookies: [u8; 16],
+}
+
+impl Secrets {
+    /// New ones.
+    pub(crate) fn random() -> Secrets {
+        Secrets { zones: rand::random(), cookies: rand::random() }
+    }
+}
+
 /// The zone table of these entries.
-pub(crate) fn table(
-    entries: impl IntoIterator<Item = Entry>,
-    keys: &BTreeMap<Name, Key>,
-    server: &ServerConfig,
-    hash_secret: [u8; 16],
-) -> Table {
-    let settings = TableSettings { udp_payload: server.limits.udp_payload, hash_secret };
+pub(crate) fn table(entries: impl IntoIterator<Item = Entry>, config: &Config, secrets: &Secrets) -> Table {
+    let Config { server: ServerConfig { limits, .. }, answers, keys, .. } = config;
+    let settings = TableSettings { udp_payload: limits.udp_payload, hash_secret: secrets.zones };
     let keys = KeyRing::new(keys.values().cloned());
     let table = Table::new(entries, keys, &settings).expect("a configuration has no two zones of one name");
-    table.with_nsec3_iterations(server.limits.nsec3_iterations)
+    let cookies = answers.cookies.clone().unwrap_or_else(|| Cookies::new(secrets.cookies, []));
+    table
+        .with_nsec3_iterations(limits.nsec3_iterations)
+        .with_identity(answers.identity.clone())
+        .with_cookies(cookies)
+        .with_tcp_idle(limits.tcp_idle)
 }

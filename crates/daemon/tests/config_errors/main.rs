@@ -360,9 +360,46 @@ fn bad_paths_users_and_logs_are_refused() {
 }
 
 #[test]
+fn what_no_answer_can_tell_is_refused() {
+    let long = "x".repeat(256);
+    body(
+        &format!("identity: {{ id: {long}, nsid: \"\", version: [], host: x }}\n"),
+        &[
+            "c.yaml:8:17: the text is 256 octets long, expected 1 to 255",
+            "c.yaml:8:281: the text is 0 octets long, expected 1 to 255",
+            "c.yaml:8:294: a list stands here, expected a text such as ns2.example.net",
+            "c.yaml:8:298: unknown key `host` in `identity`, expected `id`, `nsid` or `version`",
+        ],
+    );
+}
+
+#[test]
+fn secrets_of_cookies_stay_secret_and_are_refused_where_others_read_them() {
+    let (good, bad) = ("00112233445566778899aabbccddeeff\n", "00112233445566778899aabbccddee\n");
+    let main = |file: &str| format!("listen: [::1]\ncookies: {{ secret-file: {file} }}\n");
+    for (octets, mode, expected) in [
+        (good, 0o644, "the secret file `s` may be read or written by everybody, expected mode 0600 or 0640"),
+        (bad, 0o600, "in the secret file `s`: line 1 is no secret, expected 32 hexadecimal digits"),
+        ("\n", 0o600, "in the secret file `s`: there is no secret, expected 32 hexadecimal digits on a line"),
+    ] {
+        let found = errors(&[("c.yaml", &main("s"), 0o640), ("s", octets, mode)]);
+        assert_eq!(found, [format!("c.yaml:2:25: {expected}")]);
+    }
+    // A secret at the place of a path, or of a key, is not repeated.
+    let found = errors(&[("c.yaml", &main(good.trim()), 0o640)]);
+    let expected = "the secret file cannot be read: No such file or directory (os error 2)";
+    assert_eq!(found, [format!("c.yaml:2:25: {expected}")]);
+    let inline = format!("listen: [::1]\ncookies: {{ {}: }}\n", good.trim());
+    assert_eq!(
+        errors(&[("c.yaml", &inline, 0o640)]),
+        ["c.yaml:2:12: unknown key in `cookies`, expected `secret-file`"]
+    );
+}
+
+#[test]
 fn options_of_later_features_are_refused_as_such() {
     let mut text = String::from("listen: [::1, { address: ::2, transport: tls }]\n");
-    let top = ["tls", "sandbox", "metrics", "identity", "cookies", "rate-limit", "hooks"];
+    let top = ["tls", "sandbox", "metrics", "rate-limit", "hooks"];
     let mut expected = vec!["c.yaml:1:42: `transport: tls` is not supported yet".to_owned()];
     for (n, word) in top.iter().enumerate() {
         text += &format!("{word}: on\n");
@@ -404,7 +441,7 @@ fn errors_of_all_files_come_in_one_pass_in_order() {
         ]),
         [
             "c.yaml:2:1: unknown key `speed` in the configuration, expected `listen`, `state-dir`, `control`, `user`, \
-             `log`, `limits`, `keys`, `primaries`, `zone-defaults`, `templates` or `zones`",
+             `log`, `identity`, `cookies`, `limits`, `keys`, `primaries`, `zone-defaults`, `templates` or `zones`",
             "c.yaml:6:11: bad name `b..c`: bad label, expected a domain name",
             "d/1.yaml:2:13: bad value `x`, expected a size such as 65536, 64KiB, 10MiB, 4GiB or 1TiB",
             "d/2.yaml:1:9: zone `A.` is defined twice, expected once (first at d/1.yaml:1:9)",

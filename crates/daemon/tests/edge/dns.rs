@@ -4,6 +4,9 @@ use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::time::Duration;
 
+use secondo_wire::Message;
+use secondo_wire::edns::Opt;
+
 /// Longer than anything here takes on a machine that has other things to do.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -25,6 +28,28 @@ pub(crate) fn name(text: &str) -> Vec<u8> {
 pub(crate) fn query(id: u16, qname: &str, qtype: u16) -> Vec<u8> {
     let header = [&id.to_be_bytes()[..], &[0, 0, 0, 1, 0, 0, 0, 0, 0, 0]].concat();
     [&header[..], &name(qname), &qtype.to_be_bytes(), &[0, 1]].concat()
+}
+
+/// A query as given, with an OPT record that holds these options, and DO.
+pub(crate) fn edns(mut query: Vec<u8>, options: &[u8]) -> Vec<u8> {
+    query[11] += 1;
+    let length = (options.len() as u16).to_be_bytes();
+    [&query[..], &[0, 0, 41, 4, 208, 0, 0, 0x80, 0], &length, options].concat()
+}
+
+/// An option with its code and length before it.
+pub(crate) fn option(code: u16, value: &[u8]) -> Vec<u8> {
+    [&code.to_be_bytes()[..], &(value.len() as u16).to_be_bytes(), value].concat()
+}
+
+/// The value of an option in an answer whose last record is OPT, and the whole response code.
+pub(crate) fn told(answer: &[u8], code: u16) -> (u16, Option<Vec<u8>>) {
+    let message = Message::new(answer).unwrap();
+    let last = message.records().unwrap().map(Result::unwrap).last().expect("no OPT record");
+    let opt = Opt::new(last.class, last.ttl, &answer[last.rdata..last.end]).unwrap();
+    assert_eq!(last.rtype.0, 41);
+    let whole = u16::from(opt.extended_rcode) << 4 | u16::from(rcode(answer));
+    (whole, opt.option(code).map(<[u8]>::to_vec))
 }
 
 /// A message with its length before it.
@@ -78,6 +103,27 @@ pub(crate) fn socket(server: SocketAddr, patience: Duration) -> UdpSocket {
     socket.connect(server).unwrap();
     socket.set_read_timeout(Some(patience)).unwrap();
     socket
+}
+
+/// A message over UDP, and what answers it; a lost datagram is sent again.
+pub(crate) fn exchange(server: SocketAddr, query: &[u8]) -> Vec<u8> {
+    let socket = socket(server, Duration::from_secs(3));
+    for _ in 0..10 {
+        socket.send(query).unwrap();
+        let mut answer = vec![0; 65_535];
+        if let Ok(length) = socket.recv(&mut answer) {
+            answer.truncate(length);
+            return answer;
+        }
+    }
+    panic!("{server} does not answer");
+}
+
+/// The same over a connection of its own.
+pub(crate) fn exchange_tcp(server: SocketAddr, query: &[u8]) -> Vec<u8> {
+    let mut stream = connect(server);
+    stream.write_all(&framed(query)).unwrap();
+    read(&mut stream).unwrap().unwrap()
 }
 
 /// One query over UDP, answered from the very address asked; a lost datagram is asked again.

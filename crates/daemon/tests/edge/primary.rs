@@ -27,6 +27,8 @@ struct State {
     before: AtomicU32,
     /// Records of 40 kB beside the SOA and the NS.
     bulk: usize,
+    /// More records, whole; the same in every zone.
+    more: Vec<Vec<u8>>,
     transfers: AtomicUsize,
     probes: AtomicUsize,
     /// Transfers stop after their first message as long as it is closed.
@@ -43,6 +45,11 @@ impl Primary {
     /// The same, with zones that are so many times 40 kB large.
     pub(crate) fn with_bulk(bulk: usize) -> Primary {
         Primary::with(sockets(ANYWHERE), bulk, None)
+    }
+
+    /// The same, with these records in every zone.
+    pub(crate) fn with_records(more: Vec<Vec<u8>>) -> Primary {
+        Primary::with_all(sockets(ANYWHERE), 0, more, None)
     }
 
     /// Where a primary may be started later.
@@ -62,12 +69,22 @@ impl Primary {
         Primary::with(sockets(ANYWHERE), 0, Some(KeyRing::new([key])))
     }
 
-    fn with((tcp, udp): (TcpListener, UdpSocket), bulk: usize, keys: Option<KeyRing>) -> Primary {
+    fn with(sockets: (TcpListener, UdpSocket), bulk: usize, keys: Option<KeyRing>) -> Primary {
+        Primary::with_all(sockets, bulk, Vec::new(), keys)
+    }
+
+    fn with_all(
+        (tcp, udp): (TcpListener, UdpSocket),
+        bulk: usize,
+        more: Vec<Vec<u8>>,
+        keys: Option<KeyRing>,
+    ) -> Primary {
         let state = Arc::new(State {
             seal: keys.map(|keys| (keys, AtomicU64::new(0))),
             serial: AtomicU32::new(1),
             before: AtomicU32::new(0),
             bulk,
+            more,
             transfers: AtomicUsize::new(0),
             probes: AtomicUsize::new(0),
             gate: Mutex::new(true),
@@ -160,6 +177,9 @@ impl Primary {
                     let owner = [&[label.len() as u8], label.as_bytes(), &zone].concat();
                     messages.push_back(answer(&opening, &[record(&owner, 16, &text)]));
                 }
+                messages.extend(
+                    self.state.more.iter().map(|record| answer(&opening, std::slice::from_ref(record))),
+                );
                 messages.push_back(answer(&opening, &[self.soa(&zone)]));
             }
             if self.seal(&request, &mut messages).is_none() {
@@ -221,7 +241,7 @@ fn answer(opening: &[u8], records: &[Vec<u8>]) -> Vec<u8> {
     message
 }
 
-fn record(owner: &[u8], rtype: u16, rdata: &[u8]) -> Vec<u8> {
+pub(crate) fn record(owner: &[u8], rtype: u16, rdata: &[u8]) -> Vec<u8> {
     let fixed =
         [&rtype.to_be_bytes()[..], &[0, 1, 0, 0, 0, 60], &(rdata.len() as u16).to_be_bytes()].concat();
     [owner, &fixed, rdata].concat()
