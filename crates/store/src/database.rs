@@ -384,6 +384,14 @@ impl Database {
         Ok(())
     }
 
+    /// Removes the row of a zone that cannot be read, and the confirmation that says nothing without it.
+    pub(crate) fn remove_facts(&self, key: &[u8]) -> rusqlite::Result<()> {
+        for table in ["zone", "confirmation"] {
+            self.connection.execute(&format!("DELETE FROM {table} WHERE apex=?"), [key])?;
+        }
+        Ok(())
+    }
+
     /// The connection, for statements over the journal, and to copy rows as they are.
     pub(crate) fn connection(&self) -> &Connection {
         &self.connection

@@ -6,7 +6,7 @@ use rusqlite::{OptionalExtension, params};
 use secondo_wire::Serial;
 
 use crate::database::Database;
-use crate::facts::Version;
+use crate::facts::{Facts, Place, Version};
 use crate::row::{self, Found, Kind, blob, found};
 
 /// Octets of a row beside the difference: checksum of the step before, serial and digest of the version, own checksum.
@@ -97,6 +97,14 @@ impl Database {
             .map(drop)
     }
 
+    /// Removes what the row of a zone refers to in the database: its image, if that is here, and its steps.
+    pub(crate) fn remove_beside(&self, facts: &Facts) -> rusqlite::Result<()> {
+        if let Place::Row(id) = facts.place {
+            self.remove_image(id)?;
+        }
+        self.drop_steps(facts.zone, u32::MAX)
+    }
+
     /// Octets of the rows of the steps `first..end` of a zone.
     pub(crate) fn octets_of_steps(&self, zone: u32, first: u32, end: u32) -> rusqlite::Result<u64> {
         let sql = "SELECT ifnull(sum(length(step)), 0) FROM journal WHERE id>=? AND id<?";
@@ -122,7 +130,8 @@ impl Database {
                 return Ok(());
             };
             let behind = ((found >> 32) + 1).checked_mul(1 << 32);
-            if !u32::try_from(found >> 32).is_ok_and(|zone| known.contains(&zone)) {
+            // As it was put in: high numbers stand before the low ones.
+            if !known.contains(&((found >> 32) as u32)) {
                 let sql = "DELETE FROM journal WHERE id>=? AND id<=?";
                 self.connection().execute(sql, [found, behind.map_or(i64::MAX, |behind| behind - 1)])?;
             }
@@ -160,7 +169,7 @@ mod tests {
     fn steps_of_other_zones_stay() {
         let folder = tempfile::tempdir().unwrap();
         let db = Database::open(&folder.path().join("secondo.db")).unwrap();
-        for zone in [1, 2, 3, u32::MAX >> 1] {
+        for zone in [1, 2, 3, u32::MAX >> 1, u32::MAX] {
             for step in [0, 1, 2, u32::MAX - 1] {
                 db.append(zone, step, 0, version(1), b"x").unwrap();
             }
@@ -169,7 +178,8 @@ mod tests {
         assert_eq!(db.last_journal().unwrap(), Some(u32::MAX >> 1));
         db.drop_steps(2, 2).unwrap();
         assert_eq!([kept(1), kept(2), kept(3)], [[true; 4], [false, false, true, true], [true; 4]]);
-        db.keep_journals(&BTreeSet::from([2])).unwrap();
+        db.keep_journals(&BTreeSet::from([2, u32::MAX])).unwrap();
+        assert_eq!(kept(u32::MAX), [true; 4]);
         let all = [kept(1), kept(2), kept(3), kept(u32::MAX >> 1)];
         assert_eq!(all, [[false; 4], [false, false, true, true], [false; 4], [false; 4]]);
         db.keep_journals(&BTreeSet::new()).unwrap();

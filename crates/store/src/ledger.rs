@@ -10,9 +10,10 @@ use secondo_zone::BorderSecret;
 
 use crate::database::{Database, LOG_LIMIT};
 use crate::disk::Disk;
-use crate::facts::{Held, Place, key, page_file_name, page_file_number};
+use crate::facts::{Facts, Held, Place, key, page_file_name, page_file_number};
 use crate::op::Op;
-use crate::restore::{Broken, Damage, Restored, restore_zone};
+use crate::restore::{Broken, DAMAGED_ROW, Damage, Restored, restore_zone};
+use crate::row::Found;
 use crate::state_dir::{StateDir, Unavailable};
 use crate::transaction::{Fate, Mark, Transaction};
 use crate::verdict::{is_damage, is_doubtful};
@@ -102,15 +103,17 @@ impl Ledger {
         marks: &BTreeMap<Name, Mark>,
     ) -> rusqlite::Result<Vec<Fate>> {
         let begun = Transaction::begin(db, marks, !self.doubtful.is_empty(), &mut self.numbers.zone);
-        let mut created = Vec::new();
+        let (mut created, mut damages) = (Vec::new(), Vec::new());
         let put = begun.and_then(|mut transaction| {
             let fates = batch.iter().map(|op| transaction.put(op)).collect::<rusqlite::Result<Vec<Fate>>>();
             created = std::mem::take(&mut transaction.files.created);
+            damages = transaction.damages;
             Ok((fates?, transaction.files.replaced))
         });
         let error = match put {
             Ok((fates, replaced)) => match db.commit() {
                 Ok(()) => {
+                    self.damages.append(&mut damages);
                     // A file that stays is removed at the next start.
                     let done = replaced.into_iter().chain(std::mem::take(&mut self.doubtful));
                     done.for_each(|number| drop(self.disk.remove(&page_file_name(number))));
@@ -180,14 +183,20 @@ impl Ledger {
             }
         };
         let key = key(apex);
-        let facts = db.facts_of(apex).ok()??;
-        let broken = match restore_zone(db, &*self.disk, &key, &facts) {
-            Ok((restored, _)) => return Some(restored),
-            Err(broken) => broken,
+        let (facts, broken) = match db.facts(&key) {
+            Ok(Found::Missing) => return None,
+            Ok(Found::Whole(facts)) => match restore_zone(db, &*self.disk, &key, &facts) {
+                Ok((restored, _)) => return Some(restored),
+                Err(broken) => (Some(facts), broken),
+            },
+            Ok(Found::Damaged) => (None, Broken::Zone(DAMAGED_ROW.into())),
+            Err(error) => (None, Broken::Database(error)),
         };
-        if let Broken::Zone(_) = broken {
-            // Rows that cannot be removed are found damaged again at the next start.
-            let _ = db.remove(&key);
+        if let Broken::Zone(_) = broken
+            && remove(db, &key, facts.as_ref()).is_err()
+        {
+            // What cannot be removed is found damaged again at the next start.
+            db.rollback();
         }
         self.damages.push(Damage { zone: Some(apex.clone()), what: broken.to_string() });
         None
@@ -202,6 +211,14 @@ impl Ledger {
     pub(crate) fn path(&self) -> PathBuf {
         self.dir.database()
     }
+}
+
+/// Removes a zone that cannot be restored; its page file goes at the next start, if it is still there.
+fn remove(db: &Database, key: &[u8], facts: Option<&Facts>) -> rusqlite::Result<()> {
+    db.begin()?;
+    facts.map_or(Ok(()), |facts| db.remove_beside(facts))?;
+    db.remove(key)?;
+    db.commit()
 }
 
 /// Numbers that nothing has had, as far as anybody remembers.

@@ -24,6 +24,9 @@ pub struct Damage {
     pub what: String,
 }
 
+/// What is said of the row of a zone that cannot be read.
+pub(crate) const DAMAGED_ROW: &str = "its row fails the checksum";
+
 /// A zone from an earlier run.
 #[derive(Debug)]
 pub struct Restored {
@@ -177,7 +180,7 @@ impl Inventory {
             let name = name_of(&key);
             let damage = |what: &str| Damage { zone: name.clone(), what: what.into() };
             let (Some(facts), Some(apex)) = (facts, &name) else {
-                found.damages.push(damage("its row fails the checksum"));
+                found.damages.push(damage(DAMAGED_ROW));
                 found.unusable.push(key);
                 return;
             };

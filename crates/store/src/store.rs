@@ -180,19 +180,11 @@ impl Store {
     }
 }
 
-/// Removes rows of no use, and page files that no row refers to: of versions replaced, or of a commit that a crash cut
-/// short. What cannot be removed is found again at the next start.
+/// Removes rows of no use, and images and steps that no row refers to: of versions replaced, of a commit that a crash cut
+/// short, of zones whose row was damaged. What cannot be removed is found again at the next start.
 fn tidy(db: &Database, disk: &dyn Disk, found: &Inventory) {
-    for key in &found.unusable {
-        let _ = db.remove(key);
-    }
-    if !found.unusable.is_empty() {
-        let rows = found.held.iter().filter_map(|held| match held.place {
-            Place::Row(id) => Some(id),
-            Place::File(_) => None,
-        });
-        let _ = db.keep_images(&rows.collect());
-        let _ = db.keep_journals(&found.held.iter().map(|held| held.zone).collect());
+    if sweep(db, found).is_err() {
+        db.rollback();
     }
     let known: BTreeSet<String> = found
         .held
@@ -207,4 +199,17 @@ fn tidy(db: &Database, disk: &dyn Disk, found: &Inventory) {
             let _ = disk.remove(&name);
         }
     }
+}
+
+/// What of it is in the database: looked through, and written to only if there is something to remove.
+fn sweep(db: &Database, found: &Inventory) -> rusqlite::Result<()> {
+    db.begin()?;
+    found.unusable.iter().try_for_each(|key| db.remove(key))?;
+    let rows = found.held.iter().filter_map(|held| match held.place {
+        Place::Row(id) => Some(id),
+        Place::File(_) => None,
+    });
+    db.keep_images(&rows.collect())?;
+    db.keep_journals(&found.held.iter().map(|held| held.zone).collect())?;
+    db.commit()
 }

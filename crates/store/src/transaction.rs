@@ -11,7 +11,8 @@ use crate::image;
 use crate::journal::row_octets;
 use crate::op::{Commit, Confirm, Op};
 use crate::reader::Led;
-use crate::restore::name_of;
+use crate::restore::{DAMAGED_ROW, Damage, name_of};
+use crate::row::Found;
 use crate::scribe::{Filed, Purpose, Rebase};
 
 /// What became of one thing asked for, should the transaction be committed.
@@ -65,6 +66,8 @@ pub(crate) struct Files {
 pub(crate) struct Transaction<'t> {
     pub(crate) db: &'t Database,
     pub(crate) files: Files,
+    /// Rows found damaged; they are removed. What they referred to goes at the next start.
+    pub(crate) damages: Vec<Damage>,
     /// Zones that a page file is written for, in this batch.
     waiting: BTreeSet<Name>,
     /// The number of the next zone.
@@ -80,7 +83,13 @@ impl<'t> Transaction<'t> {
         next_zone: &'t mut u32,
     ) -> rusqlite::Result<Transaction<'t>> {
         db.begin()?;
-        let begun = Transaction { db, files: Files::default(), waiting: BTreeSet::new(), next_zone };
+        let begun = Transaction {
+            db,
+            files: Files::default(),
+            damages: Vec::new(),
+            waiting: BTreeSet::new(),
+            next_zone,
+        };
         if settle {
             db.settle()?;
         }
@@ -110,12 +119,23 @@ impl<'t> Transaction<'t> {
         }
     }
 
+    /// The row of a zone.
+    fn stored(&mut self, apex: &Name) -> rusqlite::Result<Option<Facts>> {
+        let key = key(apex);
+        let found = self.db.facts(&key)?;
+        if let Found::Damaged = found {
+            self.damages.push(Damage { zone: Some(apex.clone()), what: DAMAGED_ROW.into() });
+            self.db.remove_facts(&key)?;
+        }
+        Ok(found.whole())
+    }
+
     /// Of a large zone the difference goes into the journal, if that is worth it; else there is a new image: a small
     /// zone's in its row, a large one's in a file. The difference is a step of the chain in any case, if it leads on
     /// from what the disk has.
     fn commit(&mut self, commit: &Commit) -> rusqlite::Result<Fate> {
         let (zone, key) = (commit.zone(), key(commit.apex()));
-        let stored = self.db.facts_of(commit.apex())?;
+        let stored = self.stored(commit.apex())?;
         let step = commit.incoming().step.as_ref().zip(stored);
         let step = step.filter(|((from, _), stored)| *from == stored.last.serial && stored.chain.has_room());
         let step = step.map(|((_, difference), stored)| (stored, difference.as_slice()));
@@ -217,7 +237,7 @@ impl<'t> Transaction<'t> {
     fn rebase(&mut self, rebase: &Rebase, number: u64, stamp: Stamp) -> rusqlite::Result<Fate> {
         self.files.created.push(number);
         let then = &rebase.facts;
-        let Some(stored) = self.db.facts_of(rebase.zone.apex())?.filter(|stored| {
+        let Some(stored) = self.stored(rebase.zone.apex())?.filter(|stored| {
             (stored.held(), stored.stamp, stored.chain.image) == (then.held(), then.stamp, then.chain.image)
                 && stored.chain.next >= then.chain.next
         }) else {
@@ -240,7 +260,7 @@ impl<'t> Transaction<'t> {
     /// zone, at the next start.
     fn cut(&mut self, led: &Led) -> rusqlite::Result<Fate> {
         let apex = &led.ask.apex;
-        if let (Some(cut), Some(facts)) = (&led.cut, self.db.facts_of(apex)?)
+        if let (Some(cut), Some(facts)) = (&led.cut, self.stored(apex)?)
             && (facts.zone, true) == (cut.zone, (facts.chain.first..facts.chain.image).contains(&cut.step))
         {
             let first = cut.step + 1;
@@ -253,7 +273,7 @@ impl<'t> Transaction<'t> {
 
     fn confirm(&mut self, confirm: &Confirm) -> rusqlite::Result<Fate> {
         let serial = confirm.confirmation.serial;
-        match self.db.facts_of(&confirm.apex)? {
+        match self.stored(&confirm.apex)? {
             Some(facts) if facts.last.serial == serial => {
                 self.db.set_confirmation(&key(&confirm.apex), facts.last, confirm.confirmation)?;
                 Ok(Fate::Written(None))
@@ -267,12 +287,9 @@ impl<'t> Transaction<'t> {
 
     fn purge(&mut self, wall: u64) -> rusqlite::Result<Fate> {
         for key in self.db.retired_before(wall)? {
-            if let Some(facts) = name_of(&key).map(|apex| self.db.facts_of(&apex)).transpose()?.flatten() {
-                match facts.place {
-                    Place::File(number) => self.files.replaced.push(number),
-                    Place::Row(id) => self.db.remove_image(id)?,
-                }
-                self.db.drop_steps(facts.zone, u32::MAX)?;
+            if let Some(facts) = name_of(&key).map(|apex| self.stored(&apex)).transpose()?.flatten() {
+                self.files.replaced.extend(facts.file());
+                self.db.remove_beside(&facts)?;
             }
             self.db.remove(&key)?;
         }
