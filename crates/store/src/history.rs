@@ -7,6 +7,7 @@ use crate::database::Database;
 use crate::facts::Version;
 use crate::journal::Step;
 use crate::row::Found;
+use crate::verdict::is_damage;
 
 /// Why an earlier version cannot be made again.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -85,6 +86,8 @@ pub(crate) struct Cut {
     pub(crate) zone: u32,
     /// The last step that cannot be had.
     pub(crate) step: u32,
+    /// The checksum that it should have.
+    pub(crate) sum: u32,
     /// What is wrong with it.
     pub(crate) what: String,
 }
@@ -105,13 +108,13 @@ pub(crate) fn lead_back(
         if given_up() {
             return Ok(None);
         }
-        match linked(db, facts.zone, number, sum) {
+        match linked(db, facts.zone, number, sum)? {
             Ok(step) => {
                 sum = step.before;
                 steps.push(step);
             }
             Err(what) => {
-                cut = Some(Cut { zone: facts.zone, step: number, what });
+                cut = Some(Cut { zone: facts.zone, step: number, sum, what });
                 break;
             }
         }
@@ -120,15 +123,21 @@ pub(crate) fn lead_back(
     Ok(Some((History { steps, last: facts.last }, cut)))
 }
 
-/// A step that is the one with this checksum, or what is wrong with it.
-pub(crate) fn linked(db: &Database, zone: u32, number: u32, sum: u32) -> Result<Step, String> {
-    match db.step(zone, number) {
+/// A step that is the one with this checksum, or what is wrong with it. Errors say nothing of the step.
+pub(crate) fn linked(
+    db: &Database,
+    zone: u32,
+    number: u32,
+    sum: u32,
+) -> rusqlite::Result<Result<Step, String>> {
+    Ok(match db.step(zone, number) {
         Ok(Found::Whole((step, own))) if own == sum => Ok(step),
         Ok(Found::Whole(_)) => Err("is of another history".into()),
         Ok(Found::Damaged) => Err("fails the checksum".into()),
         Ok(Found::Missing) => Err("is missing".into()),
-        Err(error) => Err(format!("cannot be read: {error}")),
-    }
+        Err(error) if is_damage(&error) => Err(format!("cannot be read: {error}")),
+        Err(error) => return Err(error),
+    })
 }
 
 #[cfg(test)]
@@ -154,6 +163,21 @@ mod tests {
             difference: Difference::between(&pair[0], &pair[1]).to_bytes(),
         });
         History { steps: steps.collect(), last: Version::of(versions.last().unwrap()) }
+    }
+
+    #[test]
+    fn a_step_that_cannot_be_read_now_is_not_a_wrong_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let db = Database::open(&folder.path().join("secondo.db")).unwrap();
+        let sum = db.append(3, 0, 1, Version::of(&zone(1, 1)), b"step").unwrap();
+        assert!(linked(&db, 3, 0, sum).unwrap().is_ok());
+        assert!(linked(&db, 3, 0, !sum).unwrap().is_err() && linked(&db, 3, 1, sum).unwrap().is_err());
+        // Reading is broken off for some reason of its own.
+        let mut other = db.connection().prepare("SELECT 1 UNION SELECT 2").unwrap();
+        let mut rows = other.query([]).unwrap();
+        rows.next().unwrap();
+        db.connection().get_interrupt_handle().interrupt();
+        assert!(!is_damage(&linked(&db, 3, 0, sum).unwrap_err()));
     }
 
     #[test]

@@ -15,6 +15,9 @@ use crate::restore::{DAMAGED_ROW, Damage, name_of};
 use crate::row::Found;
 use crate::scribe::{Filed, Purpose, Rebase};
 
+/// What is said of a step that was found wrong, and is not.
+const ANOTHER_CHAIN: &str = "its journal is another one by now";
+
 /// What became of one thing asked for, should the transaction be committed.
 pub(crate) enum Fate {
     /// Written. With facts: the journal has outgrown the base, which is to be written anew.
@@ -199,13 +202,13 @@ impl<'t> Transaction<'t> {
         place: Place,
         stamp: Stamp,
     ) -> rusqlite::Result<Facts> {
+        if let Some(stored) = stored {
+            self.db.drop_steps(stored.zone, u32::MAX)?;
+        }
+        // A chain that had steps leaves its number behind: what was found out about them must not hit others.
         let zone = match stored {
-            Some(stored) if stored.chain.steps() == 0 => stored.zone,
-            Some(stored) => {
-                self.db.drop_steps(stored.zone, u32::MAX)?;
-                stored.zone
-            }
-            None => {
+            Some(stored) if stored.chain.next == 0 || *self.next_zone == u32::MAX => stored.zone,
+            _ => {
                 let zone = *self.next_zone;
                 *self.next_zone = zone.saturating_add(1);
                 zone
@@ -256,13 +259,21 @@ impl<'t> Transaction<'t> {
         Ok(Fate::Written(None))
     }
 
-    /// Gives up what is left of a history before a step that cannot be had. One behind the image stays: with it goes the
-    /// zone, at the next start.
+    /// Gives up what is left of a history before a step that cannot be had, if it cannot be had here either. One behind
+    /// the image stays: with it goes the zone, at the next start.
     fn cut(&mut self, led: &Led) -> rusqlite::Result<Fate> {
+        let Some(cut) = &led.cut else { return Ok(Fate::Written(None)) };
         let apex = &led.ask.apex;
-        if let (Some(cut), Some(facts)) = (&led.cut, self.stored(apex)?)
-            && (facts.zone, true) == (cut.zone, (facts.chain.first..facts.chain.image).contains(&cut.step))
-        {
+        let facts = self.stored(apex)?.filter(|facts| {
+            facts.zone == cut.zone && (facts.chain.first..facts.chain.next).contains(&cut.step)
+        });
+        // Damage of the file itself is for those who can save it.
+        let Some(facts) = facts else { return Ok(Fate::Refused(ANOTHER_CHAIN.into())) };
+        match self.db.step(cut.zone, cut.step)? {
+            Found::Whole((_, sum)) if sum == cut.sum => return Ok(Fate::Refused(ANOTHER_CHAIN.into())),
+            _ => {}
+        }
+        if cut.step < facts.chain.image {
             let first = cut.step + 1;
             let back = self.db.octets_of_steps(facts.zone, first, facts.chain.image)?;
             self.db.drop_steps(facts.zone, first)?;
@@ -294,5 +305,68 @@ impl<'t> Transaction<'t> {
             self.db.remove(&key)?;
         }
         Ok(Fate::Written(None))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::history::{Cut, lead_back};
+    use crate::op::Ask;
+    use secondo_wire::Serial;
+
+    fn apex() -> Name {
+        Name::parse("example.").unwrap()
+    }
+
+    fn version(serial: u32) -> Version {
+        Version { serial: Serial(serial), digest: [serial as u8; 8] }
+    }
+
+    /// A chain of three steps before its image, and what a reader would say of the middle one.
+    fn chain(db: &Database, zone: u32) -> (Facts, Cut) {
+        let mut facts = Facts::new(zone, version(1), Place::File(1), Stamp { size: 1 << 20, sum: 7 });
+        let mut sums = Vec::new();
+        for step in 0..3 {
+            let sum = db.append(zone, step, facts.chain.last_sum, facts.last, b"step").unwrap();
+            facts =
+                Facts { last: version(step + 2), chain: facts.chain.appended(sum, row_octets(4)), ..facts };
+            sums.push(sum);
+        }
+        let facts = Facts { chain: facts.chain.rebased(&facts.chain), ..facts };
+        db.set_facts(&key(&apex()), &facts).unwrap();
+        (facts, Cut { zone, step: 1, sum: sums[1], what: "was found wrong".into() })
+    }
+
+    fn put(db: &Database, cut: Cut) -> Fate {
+        let led = Led { ask: Ask::new(apex(), Box::new(|_| {})), history: None, cut: Some(cut) };
+        let (marks, mut next) = (BTreeMap::new(), 9);
+        let mut transaction = Transaction::begin(db, &marks, false, &mut next).unwrap();
+        let fate = transaction.put(&Op::Led(led)).unwrap();
+        db.commit().unwrap();
+        fate
+    }
+
+    #[test]
+    fn a_history_is_cut_only_where_the_writer_finds_it_wrong_too() {
+        let folder = tempfile::tempdir().unwrap();
+        let db = Database::open(&folder.path().join("secondo.db")).unwrap();
+        let kept = || {
+            let found = lead_back(&db, &apex(), || false).unwrap();
+            db.rollback();
+            found.unwrap().0.serials().count()
+        };
+        let (_, cut) = chain(&db, 1);
+        assert!(matches!(put(&db, cut), Fate::Refused(_)));
+        assert_eq!(kept(), 4);
+        // The zone has begun anew since.
+        let ((_, mut old), (_, cut)) = (chain(&db, 1), chain(&db, 2));
+        old.sum = !old.sum;
+        assert!(matches!(put(&db, old), Fate::Refused(_)));
+        assert_eq!(kept(), 4);
+        db.drop_step(2, 1).unwrap();
+        assert!(matches!(put(&db, cut), Fate::Written(None)));
+        assert_eq!(kept(), 2);
+        assert!(matches!(db.step(2, 0).unwrap(), Found::Missing));
     }
 }

@@ -333,6 +333,14 @@ fn a_step_of_an_earlier_history_does_not_pass_for_one_of_this() {
     commit(&store, full(&versions[0]), 1);
     commit(&store, incremental(&versions[0], &versions[1]), 1);
     let (id, old) = first(&database());
+    // A zone that begins anew has another number, until nobody remembers the old one.
+    commit(&store, full(&versions[4]), 1);
+    commit(&store, incremental(&versions[4], &versions[5]), 1);
+    assert_ne!(first(&database()).0, id);
+    store.retire(vec![name("a.example.")], 1);
+    store.purge(2);
+    drop(store);
+    let (store, _) = open(folder.path());
     commit(&store, full(&versions[4]), 1);
     commit(&store, incremental(&versions[4], &versions[5]), 1);
     commit(&store, incremental(&versions[5], &versions[6]), 1);
