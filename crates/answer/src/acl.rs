@@ -78,6 +78,20 @@ impl IpPrefix {
         IpPrefix { family, length: family.width(), bits }
     }
 
+    /// The range of `length` bits that `address` lies in; the whole family's width where that is less.
+    pub(crate) fn around(address: IpAddr, length: u8) -> IpPrefix {
+        let (family, bits) = split(address);
+        let length = length.min(family.width());
+        IpPrefix { family, length, bits: bits & mask(length) }
+    }
+
+    /// Family and bits. The length is left out.
+    pub(crate) fn octets(self) -> [u8; 17] {
+        let mut octets = [self.family as u8; 17];
+        octets[1..].copy_from_slice(&self.bits.to_be_bytes());
+        octets
+    }
+
     /// Whether `address` lies in the range.
     pub fn contains(self, address: IpAddr) -> bool {
         let (family, bits) = split(address);
@@ -204,7 +218,7 @@ impl RuleUnion {
 
 /// Prefixes, sorted; searched once for each length that occurs (at most 33 or 129).
 #[derive(Clone, Debug, Default)]
-struct PrefixSet {
+pub(crate) struct PrefixSet {
     every: bool,
     sorted: Vec<IpPrefix>,
     /// Family and length of the prefixes that occur, without repetition.
@@ -212,6 +226,12 @@ struct PrefixSet {
 }
 
 impl PrefixSet {
+    pub(crate) fn of(prefixes: impl IntoIterator<Item = IpPrefix>) -> PrefixSet {
+        let mut set = PrefixSet { sorted: prefixes.into_iter().collect(), ..PrefixSet::default() };
+        set.close();
+        set
+    }
+
     fn add(&mut self, prefix: Option<IpPrefix>) {
         match prefix {
             None => self.every = true,
@@ -226,7 +246,7 @@ impl PrefixSet {
         self.lengths.dedup();
     }
 
-    fn contains(&self, address: IpAddr) -> bool {
+    pub(crate) fn contains(&self, address: IpAddr) -> bool {
         let (family, bits) = split(address);
         let here = |length| IpPrefix { family, length, bits: bits & mask(length) };
         self.every

@@ -8,6 +8,10 @@
 //! A proof with NSEC costs at most one `find` for each label of two names. One with NSEC3 hashes at most the name, its
 //! ancestors in the zone and one wildcard, mostly three names, each once and as many times more as the chain has
 //! iterations ([`NSEC3_ITERATIONS`]); each link of a chain of aliases that came from a wildcard hashes one.
+//!
+//! EDNS options are read once, and of each kind one is answered. A cookie costs one hash for each secret that is
+//! configured and one for the answer. Where answers are limited, one costs one hash and eight numbers of a table that
+//! never grows.
 
 /// CNAME and DNAME links followed for one question; the answer ends there without an error (RFC 1034 §3.6.2 asks for
 /// a bound, peers use 5 to 18).

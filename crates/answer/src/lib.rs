@@ -2,20 +2,22 @@
 //!
 //! **Job**: request bytes, zone table and policy in; response bytes out.
 //! **In**: one request, who sent it, the [`Table`], the time as an argument.
-//! **Out**: the reply, or the word that something is to be done: act on a NOTIFY, send a transfer ([`Outcome`]).
+//! **Out**: the reply, or the word that something is to be done: act on a NOTIFY, send a transfer ([`Outcome`]); what was
+//! limited ([`Limited`]).
 //! **Never**: waits, opens a socket, asks the clock, panics on foreign octets, answers from an expired zone, works
 //! without a bound (see [`bounds`]); no answer on the common path allocates.
 //! **Source**: RFC 1034 §4.3.2, RFC 1035 §4, RFC 1995 §2, RFC 1996 §3, RFC 2181, RFC 2308, RFC 4035 §3.1, RFC 4592,
-//! RFC 5155 §7.2, RFC 5936 §2.2, RFC 6604, RFC 6672, RFC 6891, RFC 7314 §3.2, RFC 8482, RFC 8914, RFC 8945 §5,
-//! RFC 9276 §3, RFC 9460 §4.1, RFC 9471, RFC 9619.
+//! RFC 4892, RFC 5001, RFC 5155 §7.2, RFC 5936 §2.2, RFC 6604, RFC 6672, RFC 6891, RFC 7314 §3.2, RFC 7828, RFC 7873 §5.2,
+//! RFC 8482, RFC 8914, RFC 8945 §5, RFC 9018, RFC 9276 §3, RFC 9460 §4.1, RFC 9471, RFC 9619, RFC 9660.
 //!
 //! ```text
 //! request ─► framed ─► seal ─► version, opcode ─┬─► NOTIFY    ─► access list ─► hint
-//!            request   tsig    respond          ├─► transfer  ─► access list ─► what kind
+//!            request   tsig    options          ├─► transfer  ─► access list ─► what kind
+//!                              respond          ├─► CHAOS     ─► identity
 //!                                               └─► query     ─► table ─► access list ─► slot ─► chain of look-ups
 //!                                                                                          lookup, denial, additional
 //! all replies are composed in place by `reply`; what is not there is denied by `denial`, which proves it by the zone's
-//! chain of NSEC or NSEC3 records
+//! chain of NSEC or NSEC3 records; over UDP the `limiter` has the last word, for those whom no `cookies` vouch for
 //! ```
 
 mod acl;
@@ -24,6 +26,7 @@ pub mod bounds;
 mod cookies;
 mod denial;
 mod identity;
+mod limiter;
 mod lookup;
 mod notify;
 mod options;
@@ -48,8 +51,9 @@ use std::net::SocketAddr;
 pub use acl::{AccessList, IpPrefix, PrefixError, Rule};
 pub use cookies::Cookies;
 pub use identity::Identity;
+pub use limiter::{Limiter, RateLimit};
 pub use refusal::{Asked, Cause, Refused};
-pub use respond::{Outcome, Scratch, respond};
+pub use respond::{Limited, Outcome, Scratch, respond};
 pub use slot::{Serving, Slot};
 pub use table::{DuplicateZone, Entry, Settings, Table, TableCell};
 pub use transfer::{TransferEdns, TransferRequest, Wanted};

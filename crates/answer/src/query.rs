@@ -10,7 +10,8 @@ use secondo_zone::{Node, Rrset, Zone};
 use crate::additional::{add_targets, refer};
 use crate::bounds::CHAIN_LENGTH;
 use crate::cookies::{Cookie, Malformed};
-use crate::denial::{Denial, Proofs, shows_nsec};
+use crate::denial::{Denial, Proofs, depth, shows_nsec};
+use crate::limiter::{Kind, Subject};
 use crate::lookup::{Finding, look_up};
 use crate::refusal::Refusal;
 use crate::reply::Reply;
@@ -142,6 +143,9 @@ fn follow(
         // RFC 4035 §3.1.4.1: the zone above that we hold is not the parent, so the child tells that it has no DS.
         return follow(asker, qtype, Here { name, entry: child, zone: held.zone() }, before, reply, key);
     }
+    if before.is_none() && asker.table.limiter().is_some() {
+        reply.set_subject(subject(&finding, name, zone));
+    }
     // RFC 6604 §2: AA belongs to the first name; a chain begins with one that we have authority over.
     if !matches!(finding, Finding::Referral { .. }) {
         reply.set_authoritative();
@@ -206,6 +210,25 @@ fn follow(
     };
     let link = Link { name, entry, zone, dname, denial, before };
     next(asker, qtype, target.as_ref(), &link, reply, key)
+}
+
+/// What the reply is counted as where answers are limited: by what is found of the first name. Whoever makes up names
+/// must not find a new count for each.
+fn subject(finding: &Finding<'_>, name: NameRef<'_>, zone: &Zone) -> Subject {
+    let (kind, below) = match finding {
+        Finding::Answer { denial, .. } | Finding::Several { denial, .. } | Finding::Alias { denial, .. } => {
+            match denial {
+                Some(Denial::Expansion { below, .. }) => (Kind::Synthesis, *below),
+                _ => (Kind::Answer, 0),
+            }
+        }
+        Finding::Redirection { below, .. } => (Kind::Synthesis, *below),
+        Finding::Referral { below, .. } => (Kind::Referral, *below),
+        Finding::Negative(Denial::NameError { .. }) => (Kind::NameError, depth(name, zone)),
+        Finding::Negative(Denial::WildcardNoData { below, .. }) => (Kind::NoData, *below),
+        Finding::Negative(_) => (Kind::NoData, 0),
+    };
+    Subject { kind, below }
 }
 
 /// Goes on with `name`, where `link` led; ends the chain without an error where it leaves what we may answer from,

@@ -10,6 +10,7 @@ use crate::Transport;
 use crate::bounds::UDP_PLAIN;
 use crate::cookies::WHOLE;
 use crate::identity::TEXT;
+use crate::limiter::{Kind, Subject};
 use crate::options::Told;
 use crate::refusal::Refusal;
 use crate::request::Frame;
@@ -27,6 +28,8 @@ pub(crate) struct Reply<'b> {
     transport: Transport,
     edns: Option<Told<'b>>,
     tsig_len: usize,
+    /// What it is counted as where answers are limited.
+    subject: Subject,
 }
 
 /// What holds for a reply whatever it will say.
@@ -97,6 +100,7 @@ impl<'b> Reply<'b> {
             transport,
             edns,
             tsig_len,
+            subject: Subject { kind: Kind::Answer, below: 0 },
             writer,
         }
     }
@@ -104,6 +108,15 @@ impl<'b> Reply<'b> {
     /// The response code of the last name looked up.
     pub(crate) fn set_rcode(&mut self, rcode: Rcode) {
         self.rcode = rcode;
+    }
+
+    /// What the reply is counted as where answers are limited.
+    pub(crate) fn set_subject(&mut self, subject: Subject) {
+        self.subject = subject;
+    }
+
+    pub(crate) fn subject(&self) -> Subject {
+        self.subject
     }
 
     /// Marks the reply as authoritative.
@@ -156,6 +169,7 @@ impl<'b> Reply<'b> {
         rdata[0] = text.len() as u8;
         rdata[1..=text.len()].copy_from_slice(text);
         self.set_authoritative();
+        self.subject.kind = Kind::Identity;
         match self.writer.record(owner, RecordType::TXT, CLASS_CH, 0, &rdata[..=text.len()]) {
             Ok(()) => self.counts[1] += 1,
             Err(Full) => self.give_up(),
@@ -228,11 +242,23 @@ impl<'b> Reply<'b> {
     /// Makes it an error: no records, no authority.
     pub(crate) fn fail(&mut self, refusal: Refusal) {
         self.clear();
+        self.subject = Subject { kind: Kind::Error, below: 0 };
         self.rcode = refusal.rcode;
         self.flags &= !(flags::AA | flags::TC);
         if let Some(edns) = &mut self.edns {
             edns.forget_zone();
             edns.ede = refusal.ede;
+        }
+    }
+
+    /// Says nothing but that there is an answer over TCP, to a client whose answers are limited.
+    pub(crate) fn slip(&mut self) {
+        self.clear();
+        // A name error without its SOA would be taken for the whole truth by some.
+        self.rcode = Rcode::NOERROR;
+        self.flags = self.flags & !flags::AA | flags::TC;
+        if let Some(edns) = &mut self.edns {
+            edns.forget_zone();
         }
     }
 

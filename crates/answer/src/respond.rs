@@ -5,7 +5,9 @@ use std::sync::Arc;
 use secondo_tsig::{Seal, verify_request};
 use secondo_wire::{CLASS_CH, CLASS_IN, Compressor, KeyBuf, Name, Opcode, Rcode, RecordType, Serial};
 
+use crate::acl::IpPrefix;
 use crate::cookies::{Cookie, Malformed, Standing};
+use crate::limiter::{Kind, Subject, Verdict};
 use crate::notify::Accepted;
 use crate::query::Asker;
 use crate::refusal::{Refusal, Refused};
@@ -20,12 +22,29 @@ pub struct Scratch {
     compressor: Compressor,
     key: KeyBuf,
     refused: Option<Refused>,
+    limited: Option<Limited>,
+}
+
+/// Answers that were limited.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limited {
+    /// The range of addresses of the last of them.
+    pub range: IpPrefix,
+    /// How many were not sent.
+    pub dropped: u64,
+    /// How many were sent without data.
+    pub slipped: u64,
 }
 
 impl Scratch {
     /// For one thread.
     pub fn new() -> Scratch {
-        Scratch { compressor: Compressor::folding(), key: KeyBuf::new(), refused: None }
+        Scratch { compressor: Compressor::folding(), key: KeyBuf::new(), refused: None, limited: None }
+    }
+
+    /// The answers that were limited since this was last taken.
+    pub fn take_limited(&mut self) -> Option<Limited> {
+        self.limited.take()
     }
 
     /// Why the last request was not granted: a NOTIFY or a transfer, or any request with a broken seal.
@@ -45,7 +64,7 @@ impl Default for Scratch {
 pub enum Outcome {
     /// The reply stands in `out`.
     Reply,
-    /// Nothing is to be sent: too short for a header, or a response.
+    /// Nothing is to be sent: too short for a header, a response, or one too many where answers are limited.
     Silence,
     /// The reply stands in `out`, and the zone's primary has a change to tell.
     Notify {
@@ -89,6 +108,12 @@ pub fn respond(
                 let mut reply = Reply::new(&frame, terms, compressor, out);
                 scratch.refused = Some(Refused::by_seal(&frame, &rejected));
                 reply.fail(Refusal::plain(rejected.rcode));
+                let asker = Asker { table, client, clock, key: None, cookie };
+                if !limit(&asker, &frame, &mut reply, &mut scratch.limited) {
+                    drop(reply);
+                    out.truncate(from);
+                    return Outcome::Silence;
+                }
                 reply.finish();
                 rejected.respond(out, from, clock.unix);
                 return Outcome::Reply;
@@ -113,12 +138,50 @@ pub fn respond(
         transfer.seal = seal;
         return Outcome::Transfer(transfer);
     }
+    if matches!(outcome, Outcome::Reply) && !limit(&asker, &frame, &mut reply, &mut scratch.limited) {
+        drop(reply);
+        out.truncate(from);
+        return Outcome::Silence;
+    }
     reply.finish();
     // RFC 8945 §5.3: a signed request gets a signed reply, whatever it says.
     if let Some(seal) = &mut seal {
         seal.sign(out, from, clock.unix);
     }
     outcome
+}
+
+/// Counts a reply where answers are limited; false when it is one too many, and not to be sent. One that slips has lost
+/// its data.
+fn limit(asker: &Asker<'_>, frame: &Frame<'_>, reply: &mut Reply<'_>, limited: &mut Option<Limited>) -> bool {
+    let Some(limiter) = asker.table.limiter() else { return true };
+    // Who has had an answer at this address before did not make it up: over TCP, with a cookie (RFC 7873 §5.2.5). Nor do
+    // those who have a key of ours.
+    let good_cookie = matches!(asker.cookie, Some(Ok(Cookie { standing: Standing::Good, .. })));
+    if asker.client.transport == Transport::Tcp || asker.key.is_some() || good_cookie {
+        return true;
+    }
+    let Subject { kind, below } = reply.subject();
+    let name = frame.question.filter(|_| kind != Kind::Error).map(|question| question.name.ancestor(below));
+    let verdict = limiter.judge(asker.address(), kind, name, asker.clock.boot_ms);
+    if verdict == Verdict::Pass {
+        return true;
+    }
+    let range = limiter.range_of(asker.address());
+    let so_far = limited.take().unwrap_or(Limited { range, dropped: 0, slipped: 0 });
+    if verdict == Verdict::Drop {
+        *limited = Some(Limited { range, dropped: so_far.dropped + 1, ..so_far });
+        return false;
+    }
+    *limited = Some(Limited { range, slipped: so_far.slipped + 1, ..so_far });
+    match (kind, asker.cookie) {
+        // An error has nothing to lose.
+        (Kind::Error, _) => {}
+        // RFC 7873 §5.2.3, §5.2.4: with the cookie in this reply the client is heard the next time.
+        (_, Some(Ok(_))) => reply.fail(Refusal::plain(Rcode::BADCOOKIE)),
+        _ => reply.slip(),
+    }
+    true
 }
 
 /// What holds for the reply whatever it will say.

@@ -13,6 +13,7 @@ use siphasher::sip::SipHasher13;
 use crate::acl::{AccessList, RuleUnion};
 use crate::cookies::Cookies;
 use crate::identity::Identity;
+use crate::limiter::Limiter;
 use crate::slot::Slot;
 
 /// A zone that we serve.
@@ -56,6 +57,7 @@ pub struct Table {
     identity: Identity,
     cookies: Option<Cookies>,
     keepalive: Option<u16>,
+    limiter: Option<Arc<Limiter>>,
 }
 
 impl Table {
@@ -81,6 +83,7 @@ impl Table {
             identity: Identity::default(),
             cookies: None,
             keepalive: None,
+            limiter: None,
         })
     }
 
@@ -105,6 +108,16 @@ impl Table {
         // RFC 7828 §3.1: in units of 100 milliseconds.
         let keepalive = u16::try_from(idle.as_millis() / 100).unwrap_or(u16::MAX);
         Table { keepalive: Some(keepalive), ..self }
+    }
+
+    /// The same with limited answers over UDP; before, there is no limit. A limiter may go from table to table.
+    pub fn with_limiter(self, limiter: Arc<Limiter>) -> Table {
+        Table { limiter: Some(limiter), ..self }
+    }
+
+    /// What limits answers over UDP, if anything does.
+    pub fn limiter(&self) -> Option<&Arc<Limiter>> {
+        self.limiter.as_ref()
     }
 
     /// All zones, in the order given.

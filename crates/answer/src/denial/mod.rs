@@ -163,7 +163,7 @@ fn apex_of<'n>(name: NameRef<'n>, zone: &Zone) -> NameRef<'n> {
 }
 
 /// Labels of a name of the zone below its apex.
-fn depth(name: NameRef<'_>, zone: &Zone) -> usize {
+pub(crate) fn depth(name: NameRef<'_>, zone: &Zone) -> usize {
     name.label_count().saturating_sub(zone.apex().label_count())
 }
 
