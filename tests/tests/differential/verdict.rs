@@ -10,23 +10,40 @@ use interop::record::{Record, rtype};
 
 use crate::rules::{Case, RULES, chain, cut, ends_before_nested};
 
-/// What all serve.
+/// What all serve, in lower case.
 pub(crate) struct Served {
+    /// The zones.
     pub(crate) apexes: Vec<Name>,
+    /// All owner names.
     pub(crate) owners: BTreeSet<Name>,
+    /// Names that were there once, and those above them.
     pub(crate) gone: BTreeSet<Name>,
+    /// Owners of NSEC3 records.
     pub(crate) hashed: BTreeSet<Name>,
+}
+
+/// A reply that nobody else gives, though a rule speaks for each difference.
+pub(crate) struct Unconfirmed {
+    pub(crate) question: Question,
+    pub(crate) ours: Reply,
+    /// In what it differs from the first peer's.
+    pub(crate) differs: String,
+    /// What everybody says.
+    pub(crate) told: String,
 }
 
 /// What was found out over all questions.
 #[derive(Default)]
 pub(crate) struct Verdict {
     pub(crate) questions: usize,
+    /// Those in which all peers say the same as we, none of them waived.
+    pub(crate) unanimous: usize,
+    /// Questions over UDP with truncated replies; they were asked again over TCP.
     pub(crate) truncated: usize,
     /// What was asked, said in reports.
     pub(crate) stage: String,
-    /// Replies that nobody else gives, though a rule speaks for each difference: a validator has to confirm them.
-    pub(crate) alone_with: Vec<(Question, Reply, String)>,
+    /// What a validator has to confirm.
+    pub(crate) unconfirmed: Vec<Unconfirmed>,
     /// How many replies the validator found to be secure, and how many insecure.
     pub(crate) validated: [usize; 2],
     /// How often each rule was needed, by peer.
@@ -46,7 +63,7 @@ impl Verdict {
     ) -> Option<Name> {
         self.questions += 1;
         self.alone(question, ours);
-        let mut confirmed = false;
+        let (mut confirmed, mut unanimous) = (false, true);
         let mut beyond = None;
         for (peer, reply) in theirs {
             let mut case = Case {
@@ -76,21 +93,24 @@ impl Verdict {
                 }
                 differs = now;
             }
-            confirmed |= differs.is_empty() && !case.waived;
+            let agrees = differs.is_empty() && !case.waived;
+            confirmed |= agrees;
+            unanimous &= agrees;
             if !differs.is_empty() {
                 self.differs(format!("{}: {}", short(*peer), differs.join(", ")), || {
                     told(question, ours, theirs)
                 });
             }
         }
+        self.unanimous += usize::from(unanimous);
         if !confirmed {
-            let differs =
-                theirs.first().map(|(_, first)| differing(ours, first).join(", ")).unwrap_or_default();
-            self.alone_with.push((
-                question.clone(),
-                ours.clone(),
-                differs + "\n  " + &told(question, ours, theirs),
-            ));
+            let differs = theirs.first().map(|(_, first)| differing(ours, first).join(", "));
+            self.unconfirmed.push(Unconfirmed {
+                question: question.clone(),
+                ours: ours.clone(),
+                differs: differs.unwrap_or_default(),
+                told: told(question, ours, theirs),
+            });
         }
         beyond
     }
@@ -209,8 +229,10 @@ impl Verdict {
     }
 
     pub(crate) fn report(&self) -> String {
-        let mut text =
-            format!("{} questions, {} more that had no room over UDP\n", self.questions, self.truncated);
+        let mut text = format!(
+            "{} questions, in {} all three peers agree with secondo, {} more that had no room over UDP\n",
+            self.questions, self.unanimous, self.truncated
+        );
         let [secure, insecure] = self.validated;
         let _ = writeln!(text, "{secure} replies validated as secure, {insecure} as insecure");
         for ((rule, peer), count) in &self.needed {

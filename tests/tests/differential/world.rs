@@ -222,7 +222,7 @@ fn plots(scheme: Scheme, dice: &mut Dice) -> Vec<Plot> {
             cuts,
             elsewhere: elsewhere.clone(),
             below_dname: apex == HIDDEN,
-            secure: secure && apex != UNSIGNED,
+            secure,
         };
         let tree = Tree::grow(wish, dice);
         let signer =
