@@ -6,11 +6,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use rusqlite::{Connection, MAIN_DB, OpenFlags, OptionalExtension, ffi, params};
-use secondo_wire::Name;
 use secondo_zone::BorderSecret;
 
 use crate::confirmation::Confirmation;
-use crate::facts::{Facts, Place, Version, key};
+use crate::facts::{Facts, Place, Version};
 use crate::row::{self, Found, Kind, blob, found};
 use crate::verdict::{foreign, is_writable_format};
 
@@ -179,11 +178,6 @@ impl Database {
         let mut statement = self.connection.prepare_cached("SELECT facts FROM zone WHERE apex=?")?;
         let sealed = statement.query_row([key], |row| blob(row, 0)).optional()?;
         Ok(found(sealed, |sealed| Facts::from_bytes(row::open(Kind::Zone, key, sealed)?)))
-    }
-
-    /// The facts of a zone, if they are there and whole.
-    pub(crate) fn facts_of(&self, apex: &Name) -> rusqlite::Result<Option<Facts>> {
-        self.facts(&key(apex)).map(Found::whole)
     }
 
     /// Sets the facts of one zone.

@@ -4,8 +4,9 @@ use secondo_wire::{Name, Serial};
 use secondo_zone::{BadDifference, Difference, PatchError, Zone};
 
 use crate::database::Database;
-use crate::facts::Version;
+use crate::facts::{Version, key};
 use crate::journal::Step;
+use crate::restore::DAMAGED_ROW;
 use crate::row::Found;
 use crate::verdict::is_damage;
 
@@ -29,7 +30,7 @@ pub enum HistoryError {
     Different(Serial),
 }
 
-/// What leads from the oldest kept version of a zone to the newest on disk, checksums verified.
+/// What leads from an earlier version of a zone, the oldest kept if need be, to the newest on disk, checksums verified.
 #[derive(Clone, Debug)]
 pub struct History {
     /// Oldest first.
@@ -38,7 +39,7 @@ pub struct History {
 }
 
 impl History {
-    /// The kept versions' serials, oldest first; the last is that of the newest version on disk.
+    /// The serials of the versions in it, oldest first; the last is that of the newest version on disk.
     pub fn serials(&self) -> impl Iterator<Item = Serial> + '_ {
         self.versions().map(|version| version.serial)
     }
@@ -92,25 +93,47 @@ pub(crate) struct Cut {
     pub(crate) what: String,
 }
 
-/// Reads the chain of a zone from its end, which the facts vouch for, back to its beginning or to the first step that is
-/// not the one it was. `None` when the zone is not there, or nobody waits for it any more.
+/// Why there is no history.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum NoHistory {
+    #[error("the disk does not have the zone")]
+    NoZone,
+    #[error("{DAMAGED_ROW}")]
+    Damaged,
+    #[error("the store ends")]
+    Ending,
+    #[error("secondo.db: {0}")]
+    Database(#[from] rusqlite::Error),
+}
+
+/// Reads the chain of a zone from its end, which the facts vouch for, back to the version with which it is `enough`, to its
+/// beginning, or to the first step that is not the one it was.
 pub(crate) fn lead_back(
     db: &Database,
     apex: &Name,
+    enough: &mut dyn FnMut(Serial) -> bool,
     given_up: impl Fn() -> bool,
-) -> rusqlite::Result<Option<(History, Option<Cut>)>> {
+) -> Result<(History, Option<Cut>), NoHistory> {
     // One state of the database, whatever is written meanwhile.
     db.begin_reading()?;
-    let Some(facts) = db.facts_of(apex)? else { return Ok(None) };
+    let facts = match db.facts(&key(apex))? {
+        Found::Whole(facts) => facts,
+        Found::Damaged => return Err(NoHistory::Damaged),
+        Found::Missing => return Err(NoHistory::NoZone),
+    };
     let (mut steps, mut cut) = (Vec::new(), None);
-    let mut sum = facts.chain.last_sum;
+    let (mut sum, mut ends) = (facts.chain.last_sum, enough(facts.last.serial));
     for number in (facts.chain.first..facts.chain.next).rev() {
+        if ends {
+            break;
+        }
         if given_up() {
-            return Ok(None);
+            return Err(NoHistory::Ending);
         }
         match linked(db, facts.zone, number, sum)? {
             Ok(step) => {
                 sum = step.before;
+                ends = enough(step.from.serial);
                 steps.push(step);
             }
             Err(what) => {
@@ -120,7 +143,7 @@ pub(crate) fn lead_back(
         }
     }
     steps.reverse();
-    Ok(Some((History { steps, last: facts.last }, cut)))
+    Ok((History { steps, last: facts.last }, cut))
 }
 
 /// A step that is the one with this checksum, or what is wrong with it. Errors say nothing of the step.

@@ -52,7 +52,7 @@ pub(crate) enum Op {
     Retire(Vec<Name>, Option<u64>),
     Purge(u64),
     Restore(Ask<Restored>),
-    History(Ask<History>),
+    History(Past),
     /// From the reader: a history as it was found.
     Led(Led),
     /// From the scribe: a page file is written, or is not.
@@ -68,7 +68,7 @@ impl Op {
             Op::Commit(commit) => Some(commit.apex()),
             Op::Confirm(confirm) => Some(&confirm.apex),
             Op::Restore(ask) => Some(&ask.apex),
-            Op::History(ask) => Some(&ask.apex),
+            Op::History(past) => Some(&past.ask.apex),
             Op::Retire(..) | Op::Purge(_) | Op::Led(_) | Op::Filed(_) | Op::End => None,
         }
     }
@@ -210,25 +210,32 @@ impl Drop for Confirm {
     }
 }
 
+/// Earlier versions that are wanted.
+pub(crate) struct Past {
+    pub(crate) ask: Ask<History>,
+    /// Told each version, the newest first; `true` for the last that is wanted.
+    pub(crate) enough: Box<dyn FnMut(Serial) -> bool + Send>,
+}
+
 /// Something of a zone that is wanted.
 pub(crate) struct Ask<T> {
     pub(crate) apex: Name,
-    done: Option<Done<Option<T>>>,
+    done: Option<Done<Result<T, String>>>,
 }
 
 impl<T> Ask<T> {
-    pub(crate) fn new(apex: Name, done: Done<Option<T>>) -> Ask<T> {
+    pub(crate) fn new(apex: Name, done: Done<Result<T, String>>) -> Ask<T> {
         Ask { apex, done: Some(done) }
     }
 
-    /// Answers.
-    pub(crate) fn finish(mut self, found: Option<T>) {
+    /// Answers; the error says why there is none.
+    pub(crate) fn finish(mut self, found: Result<T, String>) {
         call(self.done.take(), found);
     }
 }
 
 impl<T> Drop for Ask<T> {
     fn drop(&mut self) {
-        call(self.done.take(), None);
+        call(self.done.take(), Err(ENDED.into()));
     }
 }

@@ -1,6 +1,7 @@
 //! The reader: a thread that reads histories beside the writer, over a connection of its own, so that a long one keeps
 //! nobody waiting.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,12 +9,12 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::{self, JoinHandle};
 
 use crate::database::Database;
-use crate::history::{Cut, History, lead_back};
-use crate::op::{Ask, Op};
+use crate::history::{Cut, History, NoHistory, lead_back};
+use crate::op::{Ask, Op, Past};
 
 /// A history that is wanted.
 struct Job {
-    ask: Ask<History>,
+    past: Past,
     /// Whether the writer has the database open; else nothing may be written beside it either.
     live: bool,
 }
@@ -21,7 +22,7 @@ struct Job {
 /// A history as it was found.
 pub(crate) struct Led {
     pub(crate) ask: Ask<History>,
-    pub(crate) history: Option<History>,
+    pub(crate) history: Result<History, String>,
     /// Where it ends before its beginning.
     pub(crate) cut: Option<Cut>,
 }
@@ -46,10 +47,10 @@ impl Reader {
         Reader { jobs: Some(jobs), thread, ending }
     }
 
-    pub(crate) fn read(&self, ask: Ask<History>, live: bool) {
+    pub(crate) fn read(&self, past: Past, live: bool) {
         if let Some(jobs) = &self.jobs {
             // The thread ends only when this end is dropped.
-            let _ = jobs.send(Job { ask, live });
+            let _ = jobs.send(Job { past, live });
         }
     }
 }
@@ -65,13 +66,18 @@ impl Drop for Reader {
 }
 
 fn run(inbox: &Receiver<Job>, path: &std::path::Path, ops: &Sender<Op>, ending: &AtomicBool) {
-    for Job { ask, live } in inbox {
-        let read = || {
+    for Job { past: Past { ask, mut enough }, live } in inbox {
+        let mut read = || -> Result<(History, Option<Cut>), NoHistory> {
             let db = if live { Database::open_beside(path)? } else { Database::open_read_only(path)? };
-            lead_back(&db, &ask.apex, || ending.load(Ordering::Relaxed))
+            lead_back(&db, &ask.apex, &mut enough, || ending.load(Ordering::Relaxed))
         };
-        // What cannot be read at all is told by the writer, who reads the same file.
-        let (history, cut) = read().ok().flatten().unzip();
-        let _ = ops.send(Op::Led(Led { ask, history, cut: cut.flatten() }));
+        // `enough` is the asker's, and so is a panic in it.
+        let read = catch_unwind(AssertUnwindSafe(&mut read));
+        let (history, cut) = match read {
+            Ok(Ok((history, cut))) => (Ok(history), cut),
+            Ok(Err(error)) => (Err(error.to_string()), None),
+            Err(_) => (Err("the reading of it died".into()), None),
+        };
+        let _ = ops.send(Op::Led(Led { ask, history, cut }));
     }
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use secondo_transfer::CheckedZone;
-use secondo_wire::Name;
+use secondo_wire::{Name, Serial};
 use secondo_zone::BorderSecret;
 
 use crate::committed::Committed;
@@ -15,7 +15,7 @@ use crate::disk::{Disk, Folder};
 use crate::facts::{Place, page_file_name, page_file_number};
 use crate::history::History;
 use crate::ledger::{Ledger, Numbers};
-use crate::op::{Ask, Commit, Confirm, Incoming, Notice, Op};
+use crate::op::{Ask, Commit, Confirm, Incoming, Notice, Op, Past};
 use crate::restore::{Damage, Inventory, Restored};
 use crate::state_dir::{Refusal, StateDir};
 use crate::verdict::is_damage;
@@ -170,13 +170,23 @@ impl Store {
     /// Reads one zone back, for a zone that is configured again; `done` is called exactly once, from the writer's
     /// thread.
     pub fn restore(&self, apex: &Name, done: impl FnOnce(Option<Restored>) + Send + 'static) {
+        let done = |found: Result<Restored, String>| done(found.ok());
         self.writer.send(Op::Restore(Ask::new(apex.clone(), Box::new(done))));
     }
 
-    /// Reads what leads back from the newest version of a zone on disk; `done` is called exactly once, from the writer's
-    /// thread, and gets `None` when the disk does not have the zone or cannot give it.
-    pub fn history(&self, apex: &Name, done: impl FnOnce(Option<History>) + Send + 'static) {
-        self.writer.send(Op::History(Ask::new(apex.clone(), Box::new(done))));
+    /// Reads what leads back from the newest version of a zone on disk. `enough` is told the serials of the versions on the
+    /// way, the newest first; where it says so, or at the oldest version, the history begins: it is held in memory.
+    ///
+    /// `done` is called exactly once, from the writer's thread; the error says, for operators, why the disk does not give
+    /// it.
+    pub fn history(
+        &self,
+        apex: &Name,
+        enough: impl FnMut(Serial) -> bool + Send + 'static,
+        done: impl FnOnce(Result<History, String>) + Send + 'static,
+    ) {
+        let ask = Ask::new(apex.clone(), Box::new(done));
+        self.writer.send(Op::History(Past { ask, enough: Box::new(enough) }));
     }
 }
 

@@ -299,10 +299,11 @@ impl Writer {
             }
             (Op::Restore(ask), _) => {
                 let found = self.restore(&ask.apex);
-                ask.finish(found);
+                ask.finish(found.ok_or_else(String::new));
             }
-            (Op::History(ask), _) => self.reader.read(ask, self.ledger.is_open()),
-            (Op::Led(led), fate) => self.led(led, !matches!(fate, Fate::Refused(_))),
+            (Op::History(past), _) => self.reader.read(past, self.ledger.is_open()),
+            (Op::Led(led), Fate::Refused(why)) => led.ask.finish(Err(why)),
+            (Op::Led(led), _) => self.led(led),
             (Op::Filed(Filed { job, result }), _) => self.renewed(&job, result.is_ok()),
             (Op::Purge(_) | Op::Retire(..) | Op::End, _) => {}
         }
@@ -322,18 +323,18 @@ impl Writer {
             }
             Op::Restore(ask) => {
                 let found = self.restore(&ask.apex);
-                ask.finish(found);
+                ask.finish(found.ok_or_else(String::new));
             }
-            Op::History(ask) => self.reader.read(ask, self.ledger.is_open()),
-            Op::Led(led) => self.led(led, true),
+            Op::History(past) => self.reader.read(past, self.ledger.is_open()),
+            Op::Led(led) => self.led(led),
             Op::Filed(Filed { job, .. }) => self.renewed(&job, false),
             Op::Purge(_) | Op::Retire(..) | Op::End => {}
         }
     }
 
-    /// Gives a history to whom it was read for, and says where it ends too early, if it does.
-    fn led(&mut self, led: Led, cut: bool) {
-        if let Some(cut) = led.cut.filter(|_| cut) {
+    /// Gives a history to whom it was read for, and says where it ends too early.
+    fn led(&mut self, led: Led) {
+        if let Some(cut) = led.cut {
             let what =
                 format!("step {} of its journal {}: what leads back to it is lost", cut.step, cut.what);
             (self.notice)(Notice::Damaged(Damage { zone: Some(led.ask.apex.clone()), what }));

@@ -54,6 +54,30 @@ fn so_many_versions_are_kept_and_as_they_were() {
 }
 
 #[test]
+fn a_history_is_read_as_far_back_as_is_wanted_and_no_further() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, _) = open(folder.path());
+    let versions: Vec<Zone> = (1..12).map(|serial| small("example.", serial)).collect();
+    commit_all(&store, &versions, 9);
+    let (tell, told) = channel();
+    let history = history_until(&store, "example.", move |serial| {
+        tell.send(serial.0).unwrap();
+        serial == Serial(9)
+    });
+    let history = history.unwrap();
+    assert_eq!(told.try_iter().collect::<Vec<_>>(), [11, 10, 9]);
+    assert!(history.serials().eq([9, 10, 11].map(Serial)));
+    assert!(history.version(&versions[10], Serial(9)).unwrap() == versions[8]);
+    assert_eq!(history.version(&versions[10], Serial(8)), Err(HistoryError::NotKept(Serial(8))));
+    assert_eq!(history_until(&store, "example.", |_| true).unwrap().serials().count(), 1);
+    // Who asks learns why there is none, and a panic of his own is not the store's.
+    let none = history_until(&store, "other.example.", |_| false).unwrap_err();
+    assert_eq!(none, "the disk does not have the zone");
+    assert!(history_until(&store, "example.", |_| panic!("an asker's own")).is_err());
+    assert_eq!(serials(&store, "example.").len(), 10);
+}
+
+#[test]
 fn versions_behind_and_before_an_image_that_moved_come_back_after_a_restart() {
     let folder = tempfile::tempdir().unwrap();
     let page_file = || files(folder.path()).into_keys().find(|path| path.starts_with("zones/")).unwrap();

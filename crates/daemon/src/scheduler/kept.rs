@@ -34,6 +34,29 @@ enum Wanted {
     Diff(Option<Serial>, Option<Serial>),
 }
 
+impl Wanted {
+    /// Tells from the serials of the versions on disk, the newest first, when all are there that the text needs: the one
+    /// `served`, and of those before it what is wanted, or the `keep` that count.
+    fn reach(self, served: Serial, keep: u32) -> impl FnMut(Serial) -> bool + Send + 'static {
+        let (mut wanted, before) = match self {
+            Wanted::Dump(serial) => (vec![serial.unwrap_or(served)], None),
+            Wanted::Diff(Some(from), to) => (vec![from, to.unwrap_or(served)], None),
+            Wanted::Diff(None, to) => (vec![to.unwrap_or(served)], Some(to.unwrap_or(served))),
+        };
+        let (mut behind, mut before_met) = (None, before.is_none());
+        move |serial| {
+            behind = match behind {
+                None => (serial == served).then_some(0_u32),
+                Some(behind) => Some(behind.saturating_add(1)),
+            };
+            // The one before another has another serial.
+            before_met |= before.is_some_and(|before| before != serial && !wanted.contains(&before));
+            wanted.retain(|wanted| *wanted != serial);
+            behind.is_some_and(|behind| behind >= keep || wanted.is_empty() && before_met)
+        }
+    }
+}
+
 /// One text to be made.
 struct Listing {
     wanted: Wanted,
@@ -43,6 +66,8 @@ struct Listing {
     keep: u32,
     store: Weak<Store>,
     note: Option<String>,
+    /// Why the disk does not give what leads back.
+    why: Option<String>,
 }
 
 /// Why there is none.
@@ -110,16 +135,16 @@ impl Scheduler {
             )
         });
         let (served, store) = (Zone::clone(&served), Arc::downgrade(&self.parts.store));
-        Ok(Listing { wanted, served, keep: zone.config.settings.keep_versions, store, note })
+        Ok(Listing { wanted, served, keep: zone.config.settings.keep_versions, store, note, why: None })
     }
 }
 
 impl Listing {
     /// Makes the text; what is said at its end, `None` when nobody reads it any more.
-    async fn make(self, text: Text) -> Option<Response> {
+    async fn make(mut self, text: Text) -> Option<Response> {
         let history = match self.wanted {
             Wanted::Dump(serial) if serial.is_none_or(|serial| serial == self.served.serial()) => None,
-            _ => self.history().await,
+            _ => self.history().await.map_err(|why| self.why = Some(why)).ok(),
         };
         // What is made here may be large: it is dropped where it was made.
         let made = tokio::task::spawn_blocking(move || self.write(history.as_ref(), text)).await;
@@ -131,13 +156,16 @@ impl Listing {
         }
     }
 
-    /// What the disk has; `None` when it has nothing, or ends.
-    async fn history(&self) -> Option<History> {
+    /// What the disk has, as far back as it is needed; else why it gives nothing.
+    async fn history(&self) -> Result<History, String> {
         let (tell, told) = oneshot::channel();
-        let apex = self.served.apex();
+        let ended = || "the store has ended".to_string();
+        let store = self.store.upgrade().ok_or_else(ended)?;
         // The receiver may be gone with its task when the daemon stops.
-        self.store.upgrade()?.history(apex, move |history| drop(tell.send(history)));
-        told.await.ok().flatten()
+        let done = move |history| drop(tell.send(history));
+        store.history(self.served.apex(), self.wanted.reach(self.served.serial(), self.keep), done);
+        drop(store);
+        told.await.unwrap_or_else(|_| Err(ended()))
     }
 
     fn write(self, history: Option<&History>, mut text: Text) -> Result<Response, Failed> {
@@ -220,10 +248,11 @@ impl Listing {
     }
 
     fn not_on_disk(&self) -> Failed {
+        let (apex, serial) = (self.served.apex(), self.served.serial().0);
+        let because = self.why.as_ref().map_or(String::new(), |why| format!(" ({why})"));
         let message = format!(
-            "the version of {} that is served, serial {}, is not on disk: earlier ones can be shown again when it is",
-            self.served.apex(),
-            self.served.serial().0
+            "the version of {apex} that is served, serial {serial}, is not on disk{because}: earlier ones can be \
+             shown again when it is"
         );
         Response::refused("not-kept", message).into()
     }
@@ -249,5 +278,35 @@ impl From<Gone> for Failed {
 impl From<Response> for Failed {
     fn from(refusal: Response) -> Failed {
         Failed::Refused(Box::new(refusal))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The versions that are read of those on disk, the newest first.
+    fn read(wanted: Wanted, served: u32, keep: u32, on_disk: &[u32]) -> Vec<u32> {
+        let mut enough = wanted.reach(Serial(served), keep);
+        let end = on_disk.iter().position(|serial| enough(Serial(*serial)));
+        on_disk[..end.map_or(on_disk.len(), |end| end + 1)].to_vec()
+    }
+
+    #[test]
+    fn no_more_is_read_than_the_text_needs() {
+        let serial = |serial| Some(Serial(serial));
+        let all = [9, 8, 7, 7, 6, 5, 4];
+        assert_eq!(read(Wanted::Dump(serial(8)), 9, 100, &all), [9, 8]);
+        assert_eq!(read(Wanted::Diff(None, None), 9, 100, &all), [9, 8]);
+        assert_eq!(read(Wanted::Diff(None, serial(7)), 9, 100, &all), [9, 8, 7, 7, 6]);
+        assert_eq!(read(Wanted::Diff(serial(8), serial(7)), 9, 100, &all), [9, 8, 7]);
+        assert_eq!(read(Wanted::Diff(serial(6), None), 9, 100, &all), [9, 8, 7, 7, 6]);
+        // The disk is ahead of what is served, which is needed too.
+        assert_eq!(read(Wanted::Diff(serial(9), serial(8)), 7, 100, &all), [9, 8, 7]);
+        // What is not there is looked for as far as versions count.
+        assert_eq!(read(Wanted::Dump(serial(1)), 8, 3, &all), [9, 8, 7, 7, 6]);
+        assert_eq!(read(Wanted::Dump(serial(1)), 8, 100, &all), all);
+        assert_eq!(read(Wanted::Diff(None, None), 9, 0, &all), [9]);
+        assert_eq!(read(Wanted::Diff(None, None), 3, 100, &all), all);
     }
 }

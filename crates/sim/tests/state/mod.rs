@@ -116,7 +116,7 @@ impl Running {
     /// Asks for the history of a zone and waits for it.
     pub(crate) fn history(&self, apex: &Name) -> Option<History> {
         let (tell, told) = channel();
-        self.store.history(apex, move |found| tell.send(found).unwrap());
-        told.recv().unwrap()
+        self.store.history(apex, |_| false, move |found| tell.send(found).unwrap());
+        told.recv().unwrap().ok()
     }
 }

@@ -182,8 +182,17 @@ pub(crate) fn commit_keeping(store: &Store, checked: CheckedZone, wall: u64, kee
 
 /// Asks for what leads back from a zone and waits for it.
 pub(crate) fn history(store: &Store, apex: &str) -> Option<History> {
+    history_until(store, apex, |_| false).ok()
+}
+
+/// The same, as far back as is enough.
+pub(crate) fn history_until(
+    store: &Store,
+    apex: &str,
+    enough: impl FnMut(Serial) -> bool + Send + 'static,
+) -> Result<History, String> {
     let (tell, told) = channel();
-    store.history(&name(apex), move |found| tell.send(found).unwrap());
+    store.history(&name(apex), enough, move |found| tell.send(found).unwrap());
     told.recv().unwrap()
 }
 
