@@ -59,6 +59,7 @@ mod history;
 mod image;
 mod journal;
 mod ledger;
+mod log_scan;
 mod op;
 mod reader;
 mod renewals;

@@ -9,6 +9,7 @@ use rusqlite::types::Value;
 
 use crate::database::Database;
 use crate::disk::{create_folder, make_room, sync_folder};
+use crate::log_scan;
 use crate::verdict::is_damage;
 
 /// Why the directory is not ours to write to.
@@ -88,6 +89,12 @@ impl StateDir {
         self.claim()?;
         if let Some(what) = self.lost() {
             damage.push(what);
+        }
+        let log = with_suffix(&self.database(), "-wal");
+        if let Some(what) = log_scan::lost_commits(&log) {
+            damage.push(format!(
+                "secondo.db-wal: {what}; zones may be older than they were, with the clocks of that time"
+            ));
         }
         match Database::open(&self.database()) {
             Err(error) if is_damage(&error) => self.rescue(&error, damage),

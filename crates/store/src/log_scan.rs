@@ -1,0 +1,150 @@
+//! Whether SQLite's write-ahead log has lost commits to damage. SQLite takes a log up to the first frame that fails its checksum and says
+//! nothing of what follows, since after a loss of power that is the rule. What it cannot leave are frames of the same log behind such
+//! a frame: those were synced later, so the one before them was whole once (the form is that of SQLite's file format, "The
+//! Write-Ahead Log").
+
+use std::fs::File;
+use std::io::{self, BufReader, Read};
+use std::path::Path;
+
+const HEADER: usize = 32;
+const FRAME_HEADER: usize = 24;
+/// What begins a log; the last bit is set when its checksums take words as big-endian.
+const MAGIC: u32 = 0x377F_0682;
+
+/// What is to be said of a log whose damage hides commits; `None` for one that is whole, torn at its end, or not there.
+pub(crate) fn lost_commits(log: &Path) -> Option<String> {
+    let file = File::open(log).ok()?;
+    // What cannot be read SQLite will tell of.
+    scan(BufReader::with_capacity(1 << 16, file)).ok().flatten()
+}
+
+fn scan(mut log: impl Read) -> io::Result<Option<String>> {
+    let mut header = [0; HEADER];
+    if !fill(&mut log, &mut header)? {
+        return Ok(None);
+    }
+    let Some(Header { big_endian, page, salts, mut sums }) = Header::read(&header) else {
+        return Ok(Some("its header is damaged: all commits in it are lost".into()));
+    };
+    let mut frame = vec![0; FRAME_HEADER + page];
+    let (mut number, mut broken) = (0_u64, None);
+    while fill(&mut log, &mut frame)? {
+        number += 1;
+        let own = frame.get(8..16) == Some(&salts[..]);
+        if let Some(first) = broken {
+            if own {
+                return Ok(Some(format!("frame {first} is damaged: the commits behind it are lost")));
+            }
+            continue;
+        }
+        let (head, rest) = frame.split_at(8);
+        let (stored, content) = rest.split_at(FRAME_HEADER - 8);
+        sums = checksum(content, checksum(head, sums, big_endian), big_endian);
+        if !own || stored.get(8..) != Some(&octets(sums)[..]) {
+            broken = Some(number);
+        }
+    }
+    Ok(None)
+}
+
+/// What a log's header says.
+struct Header {
+    big_endian: bool,
+    /// Octets of a page.
+    page: usize,
+    salts: [u8; 8],
+    /// The checksum that the first frame's goes on from.
+    sums: (u32, u32),
+}
+
+impl Header {
+    /// `None` for one that is damaged.
+    fn read(octets_of: &[u8; HEADER]) -> Option<Header> {
+        let word = |at: usize| {
+            let word = octets_of.get(at..at + 4)?;
+            Some(u32::from_be_bytes(word.try_into().ok()?))
+        };
+        let (magic, page) = (word(0)?, usize::try_from(word(8)?).ok()?);
+        let big_endian = magic & 1 == 1;
+        let sums = checksum(octets_of.get(..24)?, (0, 0), big_endian);
+        let whole = magic & !1 == MAGIC && octets_of.get(24..) == Some(&octets(sums)[..]);
+        let sizes = (512..=65_536).contains(&page) && page.is_power_of_two();
+        let salts = octets_of.get(16..24)?.try_into().ok()?;
+        (whole && sizes).then_some(Header { big_endian, page, salts, sums })
+    }
+}
+
+/// SQLite's checksum of eight octets at a time.
+fn checksum(octets: &[u8], (mut a, mut b): (u32, u32), big_endian: bool) -> (u32, u32) {
+    let word = |octets: [u8; 4]| {
+        if big_endian { u32::from_be_bytes(octets) } else { u32::from_le_bytes(octets) }
+    };
+    for &[p, q, r, s, t, u, v, w] in octets.as_chunks::<8>().0 {
+        a = a.wrapping_add(word([p, q, r, s])).wrapping_add(b);
+        b = b.wrapping_add(word([t, u, v, w])).wrapping_add(a);
+    }
+    (a, b)
+}
+
+fn octets((a, b): (u32, u32)) -> [u8; 8] {
+    (u64::from(a) << 32 | u64::from(b)).to_be_bytes()
+}
+
+/// Whether there was so much.
+fn fill(from: &mut impl Read, buffer: &mut [u8]) -> io::Result<bool> {
+    match from.read_exact(buffer) {
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
+        other => other.map(|()| true),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rusqlite::Connection;
+
+    /// A log of several commits, and one of them with frames of an earlier round behind it.
+    fn logs() -> Vec<Vec<u8>> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("some.db");
+        let db = Connection::open(&path).unwrap();
+        db.execute_batch("PRAGMA journal_mode=WAL; PRAGMA wal_autocheckpoint=0; CREATE TABLE t(x)").unwrap();
+        let log = || std::fs::read(folder.path().join("some.db-wal")).unwrap();
+        let commit = |n: i32| assert_eq!(db.execute("INSERT INTO t VALUES(zeroblob(?))", [n * 3000]), Ok(1));
+        (1..5).for_each(commit);
+        let first = log();
+        db.execute_batch("PRAGMA wal_checkpoint(RESTART)").unwrap();
+        (1..3).for_each(commit);
+        let second = log();
+        assert_eq!(first.len(), second.len(), "the second round is the shorter one");
+        vec![first, second]
+    }
+
+    #[test]
+    fn a_log_that_is_whole_or_cut_short_says_nothing() {
+        for log in logs() {
+            for cut in (0..=log.len()).rev().step_by(511) {
+                assert_eq!(scan(&log[..cut]).unwrap(), None, "cut at {cut}");
+            }
+        }
+    }
+
+    #[test]
+    fn damage_before_other_commits_is_said_wherever_it_is() {
+        let log = &logs()[0];
+        let frame = FRAME_HEADER + 4096;
+        let last = log.len() - frame;
+        for at in (0..last).step_by(37).chain(0..HEADER + FRAME_HEADER) {
+            let mut flipped = log.clone();
+            flipped[at] ^= 0x10;
+            let said = scan(&flipped[..]).unwrap();
+            let number = at.checked_sub(HEADER).map(|at| at / frame + 1);
+            let expected = number.map_or("its header".into(), |number| format!("frame {number} "));
+            assert!(said.is_some_and(|said| said.starts_with(&expected)), "octet {at}");
+        }
+        let mut flipped = log.clone();
+        flipped[last + 100] ^= 1;
+        assert_eq!(scan(&flipped[..]).unwrap(), None, "the last one may be torn");
+    }
+}
