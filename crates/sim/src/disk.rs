@@ -1,13 +1,13 @@
-//! A disk for page files that fails when it is told to: at any one operation, or at all of a kind from now on. It takes
-//! the steps that [`secondo_store::Folder`] takes, on a folder that keeps no more than it must.
+//! A disk for page files that fails when it is told to: at any one operation, or at all of a kind from now on. Its
+//! folder keeps no more than it must; what is made of the operations is the store's own.
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::io::{self, BufWriter, Read, Write};
+use std::io::{self, Read, Write};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use secondo_store::{Disk, Fill};
+use secondo_store::{Disk, NewFile};
 
 use crate::chance::Chance;
 use crate::medium::Medium;
@@ -212,25 +212,6 @@ impl FaultyDisk {
         }
         trouble.map_or(Ok(()), |(trouble, _)| Err(trouble.error()))
     }
-
-    fn write_synced(&self, path: &str, fill: Fill<'_>) -> io::Result<()> {
-        let file = self.ask(Operation::Create, |medium| medium.create(path))?;
-        let mut out = BufWriter::with_capacity(BLOCK, Ink { disk: self, file });
-        fill(&mut out)?;
-        out.into_inner().map_err(|error| error.into_error())?;
-        self.sync(
-            Operation::Sync,
-            |medium| medium.sync(file),
-            |medium, chance| medium.sync_badly(file, chance),
-        )
-    }
-
-    fn remove_if_there(&self, path: &str) -> io::Result<()> {
-        if self.state().medium.find(path).is_none() {
-            return Err(io::ErrorKind::NotFound.into());
-        }
-        self.ask(Operation::Remove, |medium| medium.remove(path))
-    }
 }
 
 impl State {
@@ -256,18 +237,18 @@ impl State {
 }
 
 impl Disk for FaultyDisk {
-    fn create(&self, name: &str, fill: Fill<'_>) -> io::Result<()> {
-        let path = format!("{FILES}{name}");
-        let temporary = format!("{path}.new");
-        let _ = self.remove_if_there(&temporary);
-        let created = self.write_synced(&temporary, fill).and_then(|()| {
-            self.ask(Operation::Rename, |medium| medium.rename(&temporary, &path))?;
-            self.sync(Operation::SyncFolder, Medium::sync_names, Medium::sync_names_badly)
-        });
-        if created.is_err() {
-            let _ = self.remove_if_there(&temporary);
-        }
-        created
+    fn begin(&self, name: &str) -> io::Result<Box<dyn NewFile + '_>> {
+        let file = self.ask(Operation::Create, |medium| medium.create(&format!("{FILES}{name}")))?;
+        Ok(Box::new(Ink { disk: self, file }))
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        let (from, to) = (format!("{FILES}{from}"), format!("{FILES}{to}"));
+        self.ask(Operation::Rename, |medium| medium.rename(&from, &to))
+    }
+
+    fn sync_names(&self) -> io::Result<()> {
+        self.sync(Operation::SyncFolder, Medium::sync_names, Medium::sync_names_badly)
     }
 
     fn open(&self, name: &str) -> io::Result<(u64, Box<dyn Read + '_>)> {
@@ -284,7 +265,11 @@ impl Disk for FaultyDisk {
     }
 
     fn remove(&self, name: &str) -> io::Result<()> {
-        self.remove_if_there(&format!("{FILES}{name}"))
+        let path = format!("{FILES}{name}");
+        if self.state().medium.find(&path).is_none() {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        self.ask(Operation::Remove, |medium| medium.remove(&path))
     }
 
     fn set_aside(&self, name: &str) -> io::Result<()> {
@@ -331,6 +316,17 @@ impl Write for Ink<'_> {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+impl NewFile for Ink<'_> {
+    fn sync(&mut self) -> io::Result<()> {
+        let file = self.file;
+        self.disk.sync(
+            Operation::Sync,
+            |medium| medium.sync(file),
+            |medium, chance| medium.sync_badly(file, chance),
+        )
     }
 }
 

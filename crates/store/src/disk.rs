@@ -1,19 +1,31 @@
-//! The few things the store asks of a folder of page files; a faulty disk in tests answers them with errors and power
-//! cuts.
+//! The few things the store asks of a folder of page files, and how a file is made of them that survives; a faulty disk in
+//! tests answers them with errors and power cuts.
 
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, BufWriter, Read, Write};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
+/// Octets that are given to the disk at once.
+const BUFFER: usize = 1 << 18;
+
 /// What is written into a new file.
 pub type Fill<'f> = &'f mut dyn FnMut(&mut dyn Write) -> io::Result<()>;
 
+/// A file that is being written.
+pub trait NewFile: Write {
+    /// Makes its content survive a power cut; its name may not.
+    fn sync(&mut self) -> io::Result<()>;
+}
+
 /// A folder of immutable files.
 pub trait Disk: Send + Sync {
-    /// Creates `name` with what `fill` writes: after `Ok` the file survives a power cut, whole; after `Err` or a
-    /// power cut before that, there is either no file of that name or a whole one.
-    fn create(&self, name: &str, fill: Fill<'_>) -> io::Result<()>;
+    /// Begins the file `name`; there is none of that name.
+    fn begin(&self, name: &str) -> io::Result<Box<dyn NewFile + '_>>;
+    /// Gives the file `from` the name `to`, in the place of one that has it.
+    fn rename(&self, from: &str, to: &str) -> io::Result<()>;
+    /// Makes all names survive a power cut.
+    fn sync_names(&self) -> io::Result<()>;
     /// The content of `name`, and how many octets it should be.
     fn open(&self, name: &str) -> io::Result<(u64, Box<dyn Read + '_>)>;
     /// Removes `name`.
@@ -22,6 +34,28 @@ pub trait Disk: Send + Sync {
     fn set_aside(&self, name: &str) -> io::Result<()>;
     /// All names.
     fn list(&self) -> io::Result<Vec<String>>;
+
+    /// Creates `name` with what `fill` writes: after `Ok` the file survives a power cut, whole; after `Err` or a
+    /// power cut before that, there is either no file of that name or a whole one.
+    fn create(&self, name: &str, fill: Fill<'_>) -> io::Result<()> {
+        let temporary = format!("{name}.new");
+        // A left-over of an interrupted try is never written on: after a failed fsync its pages cannot be trusted.
+        let _ = self.remove(&temporary);
+        let mut written = || {
+            let mut file = self.begin(&temporary)?;
+            let mut out = BufWriter::with_capacity(BUFFER, &mut file);
+            fill(&mut out)?;
+            out.into_inner().map_err(|error| error.into_error())?.sync()?;
+            drop(file);
+            self.rename(&temporary, name)?;
+            self.sync_names()
+        };
+        let created = written();
+        if created.is_err() {
+            let _ = self.remove(&temporary);
+        }
+        created
+    }
 }
 
 /// A real folder, with a second one for what is set aside.
@@ -39,19 +73,17 @@ impl Folder {
 }
 
 impl Disk for Folder {
-    fn create(&self, name: &str, fill: Fill<'_>) -> io::Result<()> {
+    fn begin(&self, name: &str) -> io::Result<Box<dyn NewFile + '_>> {
         create_folder(&self.files)?;
-        let temporary = self.files.join(format!("{name}.new"));
-        // A left-over of an interrupted try is never written on: after a failed fsync its pages cannot be trusted.
-        let _ = fs::remove_file(&temporary);
-        let created = write_synced(&temporary, fill).and_then(|()| {
-            fs::rename(&temporary, self.files.join(name))?;
-            sync_folder(&self.files)
-        });
-        if created.is_err() {
-            let _ = fs::remove_file(&temporary);
-        }
-        created
+        Ok(Box::new(File::create_new(self.files.join(name))?))
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        fs::rename(self.files.join(from), self.files.join(to))
+    }
+
+    fn sync_names(&self) -> io::Result<()> {
+        sync_folder(&self.files)
     }
 
     fn open(&self, name: &str) -> io::Result<(u64, Box<dyn Read + '_>)> {
@@ -80,10 +112,10 @@ impl Disk for Folder {
     }
 }
 
-fn write_synced(path: &Path, fill: Fill<'_>) -> io::Result<()> {
-    let mut out = BufWriter::with_capacity(1 << 18, File::create_new(path)?);
-    fill(&mut out)?;
-    out.into_inner().map_err(|error| error.into_error())?.sync_all()
+impl NewFile for File {
+    fn sync(&mut self) -> io::Result<()> {
+        self.sync_all()
+    }
 }
 
 /// Makes names created, renamed and removed in a folder survive a power cut.

@@ -74,7 +74,7 @@ mod writer;
 
 pub use committed::{Committed, Durability};
 pub use confirmation::Confirmation;
-pub use disk::{Disk, Fill, Folder};
+pub use disk::{Disk, Fill, Folder, NewFile};
 pub use history::{History, HistoryError};
 pub use op::{Notice, Recovered};
 pub use restore::{Damage, Restored};

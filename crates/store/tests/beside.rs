@@ -9,7 +9,7 @@ use std::io::{self, Read};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
-use secondo_store::{Disk, Durability, Fill, Folder, Store};
+use secondo_store::{Disk, Durability, Folder, NewFile, Store};
 use secondo_wire::Serial;
 use world::*;
 
@@ -33,12 +33,20 @@ impl Gated {
 }
 
 impl Disk for Gated {
-    fn create(&self, name: &str, fill: Fill<'_>) -> io::Result<()> {
+    fn begin(&self, name: &str) -> io::Result<Box<dyn NewFile + '_>> {
         let mut gate = self.gate.lock().unwrap();
         gate.0 += 1;
         let turn = gate.0;
         drop(self.moved.wait_while(gate, |gate| gate.1 < turn).unwrap());
-        self.folder.create(name, fill)
+        self.folder.begin(name)
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        self.folder.rename(from, to)
+    }
+
+    fn sync_names(&self) -> io::Result<()> {
+        self.folder.sync_names()
     }
 
     fn open(&self, name: &str) -> io::Result<(u64, Box<dyn Read + '_>)> {

@@ -10,7 +10,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use secondo_store::{Disk, Durability, Fill, Folder, Store};
+use secondo_store::{Disk, Durability, Folder, NewFile, Store};
 use secondo_wire::Serial;
 use secondo_zone::Zone;
 use world::*;
@@ -23,12 +23,20 @@ struct Refusing {
 }
 
 impl Disk for Refusing {
-    fn create(&self, name: &str, fill: Fill<'_>) -> io::Result<()> {
+    fn begin(&self, name: &str) -> io::Result<Box<dyn NewFile + '_>> {
         self.asked.fetch_add(1, Ordering::SeqCst);
         if self.refuses.load(Ordering::SeqCst) {
             return Err(io::ErrorKind::StorageFull.into());
         }
-        self.folder.create(name, fill)
+        self.folder.begin(name)
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        self.folder.rename(from, to)
+    }
+
+    fn sync_names(&self) -> io::Result<()> {
+        self.folder.sync_names()
     }
 
     fn open(&self, name: &str) -> io::Result<(u64, Box<dyn Read + '_>)> {
