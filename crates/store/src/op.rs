@@ -125,6 +125,8 @@ pub(crate) struct Commit {
     pub(crate) confirmation: Confirmation,
     /// Its page file, once written.
     pub(crate) file: Option<(u64, Stamp)>,
+    /// It is to have an image of its own: what is behind the old one is damaged.
+    pub(crate) renew: bool,
     /// `None`: another try of what was answered before.
     done: Option<Done<Committed>>,
 }
@@ -135,7 +137,7 @@ impl Commit {
         confirmation: Confirmation,
         done: Option<Done<Committed>>,
     ) -> Commit {
-        Commit { incoming: Some(incoming), confirmation, file: None, done }
+        Commit { incoming: Some(incoming), confirmation, file: None, renew: false, done }
     }
 
     /// Whether it was volatile before.

@@ -1,6 +1,7 @@
-//! Images that the steps behind them have outgrown: which are being written anew, and which the disk refused.
+//! Images that are to be written anew: those that the steps behind them have outgrown, with what the disk said of it, and
+//! those with damage behind them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use secondo_wire::Name;
@@ -11,6 +12,8 @@ use crate::backlog::RETRY;
 #[derive(Default)]
 pub(crate) struct Renewals {
     zones: BTreeMap<Name, Renewal>,
+    /// Zones with a damaged step behind their image.
+    damaged: BTreeSet<Name>,
 }
 
 enum Renewal {
@@ -49,6 +52,21 @@ impl Renewals {
         {
             *renewal = Renewal::Refused { until: now + delay, delay: (delay * 2).min(RETRY.1) };
         }
+    }
+
+    /// A step behind the image of a zone is damaged; whether that is news.
+    pub(crate) fn damaged(&mut self, apex: &Name) -> bool {
+        self.damaged.insert(apex.clone())
+    }
+
+    /// Whether the next version of a zone needs an image.
+    pub(crate) fn is_damaged(&self, apex: &Name) -> bool {
+        self.damaged.contains(apex)
+    }
+
+    /// It has one.
+    pub(crate) fn mended(&mut self, apex: &Name) {
+        self.damaged.remove(apex);
     }
 
     /// A zone has an image that is good for some time: what was refused before is of no account.

@@ -20,7 +20,7 @@ const ANOTHER_CHAIN: &str = "its journal is not the one that was read: another t
 
 /// What became of one thing asked for, should the transaction be committed.
 pub(crate) enum Fate {
-    /// Written. With facts: the journal has outgrown the base, which is to be written anew.
+    /// Written. With facts: the zone needs a new image, for the steps behind the old one are too many, or damaged.
     Written(Option<Facts>),
     /// First a page file must be written.
     NeedsFile,
@@ -144,7 +144,8 @@ impl<'t> Transaction<'t> {
         let step = step.map(|((_, difference), stored)| (stored, difference.as_slice()));
         let last = Version::of(zone);
         let facts = match step.filter(|(stored, difference)| {
-            let journaled = stored.file().is_some() && is_large(zone) && commit.file.is_none();
+            let journaled =
+                stored.file().is_some() && is_large(zone) && commit.file.is_none() && !commit.renew;
             journaled && is_worth(stored, row_octets(difference.len()))
         }) {
             Some((stored, difference)) => self.append(stored, difference)?,
@@ -260,7 +261,7 @@ impl<'t> Transaction<'t> {
     }
 
     /// Gives up what is left of a history before a step that cannot be had, if it cannot be had here either. One behind
-    /// the image stays: with it goes the zone, at the next start.
+    /// the image stays: with it goes the zone at the next start, unless there is a new image before.
     fn cut(&mut self, led: &Led) -> rusqlite::Result<Fate> {
         let Some(cut) = &led.cut else { return Ok(Fate::Written(None)) };
         let apex = &led.ask.apex;
@@ -273,12 +274,13 @@ impl<'t> Transaction<'t> {
             Found::Whole((_, sum)) if sum == cut.sum => return Ok(Fate::Refused(ANOTHER_CHAIN.into())),
             _ => {}
         }
-        if cut.step < facts.chain.image {
-            let first = cut.step + 1;
-            let back = self.db.octets_of_steps(facts.zone, first, facts.chain.image)?;
-            self.db.drop_steps(facts.zone, first)?;
-            self.db.set_facts(&key(apex), &Facts { chain: facts.chain.cut(first, back), ..facts })?;
+        if cut.step >= facts.chain.image {
+            return Ok(Fate::Written(Some(facts)));
         }
+        let first = cut.step + 1;
+        let back = self.db.octets_of_steps(facts.zone, first, facts.chain.image)?;
+        self.db.drop_steps(facts.zone, first)?;
+        self.db.set_facts(&key(apex), &Facts { chain: facts.chain.cut(first, back), ..facts })?;
         Ok(Fate::Written(None))
     }
 

@@ -185,7 +185,7 @@ impl Writer {
                     Op::Confirm(confirm) if self.is_of_what_waits(&confirm, &ready) => self.vouched(confirm),
                     op => match op.apex().and_then(|apex| self.parked.get_mut(apex)) {
                         Some(queue) => queue.push_back(op),
-                        None => ready.push(self.detached(op)),
+                        None => ready.push(self.prepared(op)),
                     },
                 }
             }
@@ -226,12 +226,13 @@ impl Writer {
     }
 
     /// A version that comes while an earlier one waits for the disk leads on from what the disk does not have, even if
-    /// that has the serial of what it has.
-    fn detached(&self, mut op: Op) -> Op {
-        if let Op::Commit(commit) = &mut op
-            && self.backlog.has_version(commit.apex())
-        {
-            commit.incoming_mut().detach();
+    /// that has the serial of what it has. One behind damage has an image of its own.
+    fn prepared(&self, mut op: Op) -> Op {
+        if let Op::Commit(commit) = &mut op {
+            if self.backlog.has_version(commit.apex()) {
+                commit.incoming_mut().detach();
+            }
+            commit.renew = self.renewals.is_damaged(commit.apex());
         }
         op
     }
@@ -271,6 +272,9 @@ impl Writer {
             }
             (Op::Commit(commit), Fate::Written(outgrown)) => {
                 self.backlog.done(commit.apex());
+                if commit.renew {
+                    self.renewals.mended(commit.apex());
+                }
                 let retry = commit.is_retry();
                 let incoming = commit.finish(Durability::Durable);
                 let (zone, keep) = (incoming.zone().clone(), incoming.keep);
@@ -302,6 +306,11 @@ impl Writer {
                 ask.finish(found.ok_or_else(String::new));
             }
             (Op::History(past), _) => self.reader.read(past, self.ledger.is_open()),
+            (Op::Led(mut led), Fate::Written(Some(_))) => {
+                // It cannot be cut off: it would be found, and said, each time.
+                led.cut = led.cut.filter(|_| self.renewals.damaged(&led.ask.apex));
+                self.led(led);
+            }
             (Op::Led(led), Fate::Refused(why)) => led.ask.finish(Err(why)),
             (Op::Led(led), _) => self.led(led),
             (Op::Filed(Filed { job, result }), _) => self.renewed(&job, result.is_ok()),

@@ -94,3 +94,29 @@ fn of_a_zone_that_cannot_be_restored_nothing_stays() {
     assert_eq!(said(&told).len(), 1);
     assert_eq!(counts(folder.path()), [0, 0, 0, 0]);
 }
+
+#[test]
+fn damage_behind_an_image_is_said_once_and_the_next_version_has_an_image_of_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, told) = listening(folder.path());
+    commit(&store, full(&large("example.", 1)), 1);
+    for serial in 1..4 {
+        let [old, new] = [serial, serial + 1].map(|serial| large("example.", serial));
+        commit(&store, incremental(&old, &new), 1);
+    }
+    damage(folder.path(), "UPDATE journal SET step=zeroblob(length(step)) WHERE id & 0xff = 1");
+    assert_eq!(serials(&store, "example."), [3, 4]);
+    assert_eq!(serials(&store, "example."), [3, 4]);
+    let [what] = &said(&told)[..] else { panic!("it is said once") };
+    assert!(what.contains("step 1 of its journal"), "{what}");
+    commit(&store, incremental(&large("example.", 4), &large("example.", 5)), 1);
+    // Now it is before the image, and is cut off.
+    assert_eq!(serials(&store, "example."), [3, 4, 5]);
+    assert_eq!(said(&told).len(), 1);
+    assert_eq!(counts(folder.path())[1], 2);
+    commit(&store, incremental(&large("example.", 5), &large("example.", 6)), 1);
+    drop(store);
+    let (store, _told) = listening(folder.path());
+    assert!(*restore(&store, "example.").unwrap().committed.zone() == large("example.", 6));
+    assert_eq!(serials(&store, "example."), [3, 4, 5, 6]);
+}
