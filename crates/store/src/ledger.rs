@@ -6,11 +6,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use secondo_wire::Name;
-use secondo_zone::BorderSecret;
+use secondo_zone::{BorderSecret, Zone};
 
 use crate::database::{Database, LOG_LIMIT};
 use crate::disk::Disk;
-use crate::facts::{Facts, Held, Place, key, page_file_name, page_file_number};
+use crate::facts::{Facts, Held, Place, Version, key, page_file_name, page_file_number};
 use crate::op::Op;
 use crate::restore::{Broken, DAMAGED_ROW, Damage, Restored, restore_zone};
 use crate::row::Found;
@@ -192,14 +192,19 @@ impl Ledger {
             Ok(Found::Damaged) => (None, Broken::Zone(DAMAGED_ROW.into())),
             Err(error) => (None, Broken::Database(error)),
         };
-        if let Broken::Zone(_) = broken
-            && remove(db, &key, facts.as_ref()).is_err()
-        {
+        if broken.is_lost(&*self.disk) && remove(db, &key, facts.as_ref()).is_err() {
             // What cannot be removed is found damaged again at the next start.
             db.rollback();
         }
         self.damages.push(Damage { zone: Some(apex.clone()), what: broken.to_string() });
         None
+    }
+
+    /// Whether that is the newest version of its zone; what was read while the disk refuses is as good as any.
+    pub(crate) fn is_newest(&self, zone: &Zone) -> bool {
+        let Some(db) = &self.database else { return true };
+        let found = db.facts(&key(zone.apex())).map(Found::whole);
+        matches!(found, Ok(Some(facts)) if facts.last == Version::of(zone))
     }
 
     /// Whether the database is open.

@@ -17,7 +17,7 @@
 //! ```
 //!
 //! Three threads: the `writer` gives all that is asked at once one `transaction` and one sync; the `scribe` writes page
-//! files beside it and the `reader` reads histories, so that a large zone keeps no other one waiting. A page file is
+//! files beside it and the `reader` reads histories and zones, so that a large zone keeps no other one waiting. A page file is
 //! durable before the row that refers to it is, and removed only after the row that no longer does.
 //!
 //! A zone is an `image` and a `chain` of steps, in which the image stands somewhere. The steps behind it are in the
@@ -35,7 +35,7 @@
 //!   newer ones.
 //! * A version that comes back has the digest that was noted when it was committed.
 //! * A step is written only if it leads on from the newest version on disk; whatever else comes begins a new chain.
-//! * At most as many steps as versions are wanted, or as stand behind the image; at most twice the octets of the image,
+//! * At most as many steps as versions are wanted, or as stand behind the image, 8192; at most twice the octets of the image,
 //!   or 16 MiB.
 //! * A confirmation counts only together with the version it vouches for; a version without one is expired until a
 //!   primary vouches again.
@@ -43,7 +43,8 @@
 //! ## Damage
 //!
 //! The store is a cache of the primaries. A damaged zone is reported, removed and fetched again; other zones are not
-//! affected. When SQLite finds its own file damaged, at start or later, all rows that can still be read go into a new
+//! affected. Damage behind an image that is met while running costs earlier versions alone: the next version has an image
+//! of its own. When SQLite finds its own file damaged, at start or later, all rows that can still be read go into a new
 //! file, and the old one is set aside. What no checksum can tell is a log cut short: it reads like one that was never
 //! longer, and gives an earlier version with the confirmation of that time.
 

@@ -11,7 +11,7 @@ use crate::committed::{Committed, Durability};
 use crate::confirmation::Confirmation;
 use crate::facts::Stamp;
 use crate::history::History;
-use crate::reader::Led;
+use crate::reader::{Brought, Led};
 use crate::restore::{Damage, Restored};
 use crate::scribe::Filed;
 
@@ -55,6 +55,8 @@ pub(crate) enum Op {
     History(Past),
     /// From the reader: a history as it was found.
     Led(Led),
+    /// From the reader: a zone as it was found.
+    Brought(Brought),
     /// From the scribe: a page file is written, or is not.
     Filed(Filed),
     /// The last word of the store.
@@ -69,14 +71,14 @@ impl Op {
             Op::Confirm(confirm) => Some(&confirm.apex),
             Op::Restore(ask) => Some(&ask.apex),
             Op::History(past) => Some(&past.ask.apex),
-            Op::Retire(..) | Op::Purge(_) | Op::Led(_) | Op::Filed(_) | Op::End => None,
+            Op::Retire(..) | Op::Purge(_) | Op::Led(_) | Op::Brought(_) | Op::Filed(_) | Op::End => None,
         }
     }
 
     /// Whether it changes nothing.
     pub(crate) fn is_reading(&self) -> bool {
         match self {
-            Op::Restore(_) | Op::History(_) => true,
+            Op::Restore(_) | Op::History(_) | Op::Brought(_) => true,
             Op::Led(led) => led.cut.is_none(),
             Op::Commit(_) | Op::Confirm(_) | Op::Retire(..) | Op::Purge(_) | Op::Filed(_) | Op::End => false,
         }

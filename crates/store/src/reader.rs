@@ -1,22 +1,26 @@
-//! The reader: a thread that reads histories beside the writer, over a connection of its own, so that a long one keeps
-//! nobody waiting.
+//! The reader: a thread that reads histories and zones beside the writer, over a connection of its own, so that a large
+//! one keeps nobody waiting. It changes nothing: what it finds wrong is looked at again by the writer.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::{self, JoinHandle};
 
-use crate::database::Database;
-use crate::history::{Cut, History, NoHistory, lead_back};
-use crate::op::{Ask, Op, Past};
+use secondo_wire::Name;
 
-/// A history that is wanted.
-struct Job {
-    past: Past,
-    /// Whether the writer has the database open; else nothing may be written beside it either.
-    live: bool,
+use crate::database::Database;
+use crate::disk::Disk;
+use crate::facts::key;
+use crate::history::{Cut, History, lead_back};
+use crate::op::{Ask, Op, Past};
+use crate::restore::{Restored, restore_zone};
+
+/// Something that is wanted.
+enum Job {
+    History(Past),
+    Restore(Ask<Restored>),
 }
 
 /// A history as it was found.
@@ -27,30 +31,47 @@ pub(crate) struct Led {
     pub(crate) cut: Option<Cut>,
 }
 
+/// A zone as it was found.
+pub(crate) struct Brought {
+    pub(crate) ask: Ask<Restored>,
+    /// `None`: it was not found, or found wrong. The error: nobody should try again.
+    pub(crate) found: Result<Option<Restored>, String>,
+}
+
 /// The writer's end.
 pub(crate) struct Reader {
     /// `None` only while dropping.
-    jobs: Option<Sender<Job>>,
+    jobs: Option<Sender<(Job, bool)>>,
     thread: Option<JoinHandle<()>>,
     ending: Arc<AtomicBool>,
 }
 
 impl Reader {
-    /// Starts the thread, which sends [`Op::Led`] for each history.
-    pub(crate) fn spawn(path: PathBuf, ops: Sender<Op>) -> Reader {
+    /// Starts the thread, which sends [`Op::Led`] for each history and [`Op::Brought`] for each zone.
+    pub(crate) fn spawn(path: PathBuf, disk: Arc<dyn Disk>, ops: Sender<Op>) -> Reader {
         let (jobs, inbox) = channel();
         let ending = Arc::new(AtomicBool::new(false));
         let told = Arc::clone(&ending);
-        let thread =
-            thread::Builder::new().name("store-reads".into()).spawn(move || run(&inbox, &path, &ops, &told));
+        let thread = thread::Builder::new()
+            .name("store-reads".into())
+            .spawn(move || run(&inbox, &path, &*disk, &ops, &told));
         let thread = Some(thread.expect("a process that starts can start a thread"));
         Reader { jobs: Some(jobs), thread, ending }
     }
 
-    pub(crate) fn read(&self, past: Past, live: bool) {
+    /// `live`: the writer has the database open; else nothing may be written beside it either.
+    pub(crate) fn lead_back(&self, past: Past, live: bool) {
+        self.send(Job::History(past), live);
+    }
+
+    pub(crate) fn restore(&self, ask: Ask<Restored>, live: bool) {
+        self.send(Job::Restore(ask), live);
+    }
+
+    fn send(&self, job: Job, live: bool) {
         if let Some(jobs) = &self.jobs {
             // The thread ends only when this end is dropped.
-            let _ = jobs.send(Job { past, live });
+            let _ = jobs.send((job, live));
         }
     }
 }
@@ -65,19 +86,37 @@ impl Drop for Reader {
     }
 }
 
-fn run(inbox: &Receiver<Job>, path: &std::path::Path, ops: &Sender<Op>, ending: &AtomicBool) {
-    for Job { past: Past { ask, mut enough }, live } in inbox {
-        let mut read = || -> Result<(History, Option<Cut>), NoHistory> {
-            let db = if live { Database::open_beside(path)? } else { Database::open_read_only(path)? };
-            lead_back(&db, &ask.apex, &mut enough, || ending.load(Ordering::Relaxed))
-        };
-        // `enough` is the asker's, and so is a panic in it.
-        let read = catch_unwind(AssertUnwindSafe(&mut read));
-        let (history, cut) = match read {
-            Ok(Ok((history, cut))) => (Ok(history), cut),
-            Ok(Err(error)) => (Err(error.to_string()), None),
-            Err(_) => (Err("the reading of it died".into()), None),
-        };
-        let _ = ops.send(Op::Led(Led { ask, history, cut }));
+/// What is said when something that should not panic did.
+const DIED: &str = "the reading of it died";
+
+fn run(inbox: &Receiver<(Job, bool)>, path: &Path, disk: &dyn Disk, ops: &Sender<Op>, ending: &AtomicBool) {
+    for (job, live) in inbox {
+        let open = || if live { Database::open_beside(path) } else { Database::open_read_only(path) };
+        // The writer may be gone; then dropping the operation answers it.
+        let _ = ops.send(match job {
+            Job::History(Past { ask, mut enough }) => {
+                let read = || lead_back(&open()?, &ask.apex, &mut enough, || ending.load(Ordering::Relaxed));
+                // `enough` is the asker's, and so is a panic in it.
+                let (history, cut) = match catch_unwind(AssertUnwindSafe(read)) {
+                    Ok(Ok((history, cut))) => (Ok(history), cut),
+                    Ok(Err(error)) => (Err(error.to_string()), None),
+                    Err(_) => (Err(DIED.into()), None),
+                };
+                Op::Led(Led { ask, history, cut })
+            }
+            Job::Restore(ask) => {
+                let read = || open().map(|db| restore(&db, disk, &ask.apex)).ok().flatten();
+                let found = catch_unwind(AssertUnwindSafe(read)).map_err(|_| DIED.into());
+                Op::Brought(Brought { ask, found })
+            }
+        });
     }
+}
+
+fn restore(db: &Database, disk: &dyn Disk, apex: &Name) -> Option<Restored> {
+    // One state of the database, whatever is written meanwhile.
+    db.begin_reading().ok()?;
+    let key = key(apex);
+    let facts = db.facts(&key).ok()?.whole()?;
+    Some(restore_zone(db, disk, &key, &facts).ok()?.0)
 }

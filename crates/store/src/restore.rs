@@ -42,12 +42,26 @@ pub(crate) enum Broken {
     /// Its rows or its page file are damaged.
     #[error("{0}")]
     Zone(String),
+    /// Its page file of this name is damaged.
+    #[error("{0}")]
+    File(String, String),
     /// The disk does not give its page file now.
     #[error("{0}")]
     Disk(String),
     /// SQLite does not give its rows.
     #[error("secondo.db: {0}")]
     Database(#[from] rusqlite::Error),
+}
+
+impl Broken {
+    /// Whether the zone is lost; then a damaged page file of it is set aside.
+    pub(crate) fn is_lost(&self, disk: &dyn Disk) -> bool {
+        if let Broken::File(_, name) = self {
+            // What cannot be moved stays; it is not referred to any more.
+            let _ = disk.set_aside(name);
+        }
+        matches!(self, Broken::Zone(_) | Broken::File(..))
+    }
 }
 
 /// The name that a key stands for.
@@ -58,7 +72,7 @@ pub(crate) fn name_of(key: &[u8]) -> Option<Name> {
     }
 }
 
-/// One zone out of its rows and its page file, and what is wrong with its confirmation.
+/// One zone out of its rows and its page file, and what is wrong with its confirmation. Nothing is changed.
 pub(crate) fn restore_zone(
     db: &Database,
     disk: &dyn Disk,
@@ -142,13 +156,11 @@ fn base(db: &Database, disk: &dyn Disk, facts: &Facts) -> Result<Zone, Broken> {
     decoded.map_err(|bad| {
         let what = format!("zones/{name}: {bad}");
         match bad {
-            BadImage::Disk(_) => return Broken::Disk(what),
+            BadImage::Disk(_) => Broken::Disk(what),
             // A whole image, perhaps that of another zone: it is not touched.
-            BadImage::Other => {}
-            // What cannot be moved stays; it is not referred to any more.
-            _ => drop(disk.set_aside(&name)),
+            BadImage::Other => Broken::Zone(what),
+            _ => Broken::File(what, name.clone()),
         }
-        Broken::Zone(what)
     })
 }
 
@@ -199,15 +211,15 @@ impl Inventory {
                 }
                 Err(broken) => {
                     found.damages.push(damage(&broken.to_string()));
-                    match broken {
-                        Broken::Zone(_) => found.unusable.push(key),
-                        Broken::Disk(_) => found.held.push(facts.held()),
-                        Broken::Database(error) => {
-                            found.held.push(facts.held());
-                            if is_damage(&error) {
-                                failed.get_or_insert(error);
-                            }
-                        }
+                    if broken.is_lost(disk) {
+                        found.unusable.push(key);
+                        return;
+                    }
+                    found.held.push(facts.held());
+                    if let Broken::Database(error) = broken
+                        && is_damage(&error)
+                    {
+                        failed.get_or_insert(error);
                     }
                 }
             }

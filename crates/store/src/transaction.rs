@@ -116,7 +116,7 @@ impl<'t> Transaction<'t> {
                 Purpose::Commit(_) => Ok(Fate::Written(None)),
             },
             Op::Led(led) => self.cut(led),
-            Op::Filed(_) | Op::Restore(_) | Op::History(_) | Op::Retire(..) | Op::End => {
+            Op::Filed(_) | Op::Restore(_) | Op::Brought(_) | Op::History(_) | Op::Retire(..) | Op::End => {
                 Ok(Fate::Written(None))
             }
         }

@@ -20,8 +20,8 @@ use crate::backlog::{Backlog, Pending};
 use crate::bounds::{is_large, size};
 use crate::committed::{Committed, Durability};
 use crate::ledger::Ledger;
-use crate::op::{Commit, Confirm, Notice, Op, Recovered};
-use crate::reader::{Led, Reader};
+use crate::op::{Ask, Commit, Confirm, Notice, Op, Recovered};
+use crate::reader::{Brought, Led, Reader};
 use crate::renewals::Renewals;
 use crate::restore::{Damage, Restored};
 use crate::scribe::{Filed, Job, Purpose, Rebase, Scribe};
@@ -44,7 +44,7 @@ impl WriterHandle {
     pub(crate) fn spawn(ledger: Ledger, notice: Box<dyn Fn(Notice) + Send>) -> WriterHandle {
         let (ops, inbox) = channel();
         let scribe = Scribe::spawn(Arc::clone(&ledger.disk), ops.clone());
-        let reader = Reader::spawn(ledger.path(), ops.clone());
+        let reader = Reader::spawn(ledger.path(), Arc::clone(&ledger.disk), ops.clone());
         let writer = Writer {
             ledger,
             notice,
@@ -54,6 +54,7 @@ impl WriterHandle {
             marks: BTreeMap::new(),
             parked: BTreeMap::new(),
             renewals: Renewals::default(),
+            restoring: 0,
             refusing: false,
             chores: Some(Instant::now() + CHORES),
         };
@@ -99,6 +100,8 @@ struct Writer {
     parked: BTreeMap<Name, VecDeque<Op>>,
     /// Images that are to be written anew.
     renewals: Renewals,
+    /// Zones that the reader has not brought yet.
+    restoring: usize,
     /// The last transaction failed.
     refusing: bool,
     /// When the database is to be put in order.
@@ -108,7 +111,7 @@ struct Writer {
 impl Writer {
     fn run(mut self, inbox: &Receiver<Op>) {
         let mut ending = false;
-        while !ending || !self.parked.is_empty() {
+        while !ending || !self.parked.is_empty() || self.restoring > 0 {
             let first = match self.due().filter(|_| !ending) {
                 Some(due) => inbox.recv_timeout(due.saturating_duration_since(Instant::now())),
                 None => inbox.recv().map_err(|_| RecvTimeoutError::Disconnected),
@@ -302,10 +305,10 @@ impl Writer {
                 confirm.finish(if let Fate::Refused(why) = fate { Err(why) } else { Ok(()) });
             }
             (Op::Restore(ask), _) => {
-                let found = self.restore(&ask.apex);
-                ask.finish(found.ok_or_else(String::new));
+                self.restore(ask);
             }
-            (Op::History(past), _) => self.reader.read(past, self.ledger.is_open()),
+            (Op::History(past), _) => self.reader.lead_back(past, self.ledger.is_open()),
+            (Op::Brought(brought), _) => self.brought(brought),
             (Op::Led(mut led), Fate::Written(Some(_))) => {
                 // It cannot be cut off: it would be found, and said, each time.
                 led.cut = led.cut.filter(|_| self.renewals.damaged(&led.ask.apex));
@@ -331,10 +334,10 @@ impl Writer {
                 confirm.finish(Err(why.into()));
             }
             Op::Restore(ask) => {
-                let found = self.restore(&ask.apex);
-                ask.finish(found.ok_or_else(String::new));
+                self.restore(ask);
             }
-            Op::History(past) => self.reader.read(past, self.ledger.is_open()),
+            Op::History(past) => self.reader.lead_back(past, self.ledger.is_open()),
+            Op::Brought(brought) => self.brought(brought),
             Op::Led(led) => self.led(led),
             Op::Filed(Filed { job, .. }) => self.renewed(&job, false),
             Op::Purge(_) | Op::Retire(..) | Op::End => {}
@@ -371,22 +374,43 @@ impl Writer {
         number
     }
 
-    /// A zone as it is here: in memory if the disk does not have it.
-    fn restore(&mut self, apex: &Name) -> Option<Restored> {
-        let pending = self.backlog.of(apex);
-        if let Some(Pending { version: Some(version), confirmation, why, .. }) = pending {
-            let committed = Committed::from_checked(&version.checked, Durability::Volatile(why.clone()));
-            let confirmation = Some(*confirmation).filter(|c| c.serial == version.zone().serial());
-            return Some(Restored { committed, confirmation });
+    /// A zone as it is here: in memory if the disk does not have it, else read beside the writer.
+    fn restore(&mut self, ask: Ask<Restored>) {
+        match self.waiting(&ask.apex) {
+            Some(waiting) => ask.finish(Ok(waiting)),
+            None => {
+                self.restoring += 1;
+                self.reader.restore(ask, self.ledger.is_open());
+            }
         }
-        let newer = pending.map(|pending| pending.confirmation);
-        let mut restored = self.ledger.restore(apex);
+    }
+
+    /// A version that waits for the disk.
+    fn waiting(&self, apex: &Name) -> Option<Restored> {
+        let Pending { version, confirmation, why } = self.backlog.of(apex)?;
+        let version = version.as_ref()?;
+        let committed = Committed::from_checked(&version.checked, Durability::Volatile(why.clone()));
+        let confirmation = Some(*confirmation).filter(|c| c.serial == version.zone().serial());
+        Some(Restored { committed, confirmation })
+    }
+
+    /// Gives a zone to whom it was read for. What was not found there, or is not the newest any more, is
+    /// looked for here, where nothing is written meanwhile.
+    fn brought(&mut self, Brought { ask, found }: Brought) {
+        self.restoring -= 1;
+        let found = match found {
+            Ok(Some(restored)) if self.ledger.is_newest(restored.committed.zone()) => Some(restored),
+            Ok(_) => self.ledger.restore(&ask.apex),
+            Err(why) => return ask.finish(Err(why)),
+        };
         self.say_damages();
-        if let Some(restored) = &mut restored {
-            let serial = restored.committed.zone().serial();
-            restored.confirmation = newer.filter(|c| c.serial == serial).or(restored.confirmation);
+        let mut found = self.waiting(&ask.apex).or(found);
+        if let (Some(restored), Some(pending)) = (&mut found, self.backlog.of(&ask.apex))
+            && pending.confirmation.serial == restored.committed.zone().serial()
+        {
+            restored.confirmation = Some(pending.confirmation);
         }
-        restored
+        ask.finish(found.ok_or_else(|| "the disk does not have the zone, or not whole".into()));
     }
 
     fn say_damages(&mut self) {

@@ -13,7 +13,7 @@ use secondo_store::{Disk, Durability, Folder, NewFile, Store};
 use secondo_wire::Serial;
 use world::*;
 
-/// A disk on which new files take as long as the test wants.
+/// A disk on which new files take as long as the test wants; while none may be finished, none is read either.
 struct Gated {
     folder: Folder,
     /// How many files were begun, and how many may be finished.
@@ -50,6 +50,7 @@ impl Disk for Gated {
     }
 
     fn open(&self, name: &str) -> io::Result<(u64, Box<dyn Read + '_>)> {
+        drop(self.moved.wait_while(self.gate.lock().unwrap(), |gate| gate.1 == 0).unwrap());
         self.folder.open(name)
     }
 
@@ -98,6 +99,33 @@ fn other_zones_go_on_while_a_large_one_is_written_and_its_own_things_wait_in_ord
     let large =
         opened.restored.iter().find(|restored| restored.committed.zone().counts().records > 100).unwrap();
     assert_eq!(large.confirmation, Some(confirmation(Serial(3), 9)));
+}
+
+#[test]
+fn other_zones_go_on_while_a_large_one_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let (disk, store) = gated(folder.path());
+    disk.open_for(1);
+    commit(&store, full(&large("large.example.", 1)), 1);
+    disk.open_for(0);
+    let (tell, told) = std::sync::mpsc::channel();
+    for _ in 0..2 {
+        let tell = tell.clone();
+        store.restore(&name("large.example."), move |found| tell.send(found).unwrap());
+    }
+    for serial in 1..20 {
+        let committed = commit(&store, full(&small("small.example.", serial)), 1);
+        assert_eq!(*committed.durability(), Durability::Durable);
+    }
+    assert!(told.try_recv().is_err());
+    // What is asked for is had, even at the end, and is what the disk has by then.
+    let next = small("large.example.", 2);
+    commit(&store, full(&next), 2);
+    disk.open_for(usize::MAX);
+    drop(store);
+    let found: Vec<_> = told.try_iter().map(Option::unwrap).collect();
+    assert!(found.len() == 2 && found.iter().all(|found| *found.committed.zone() == next));
+    assert!(found.iter().all(|found| found.confirmation == Some(confirmation(Serial(2), 2))));
 }
 
 #[test]
