@@ -273,6 +273,39 @@ fn the_version_is_that_of_the_zone_that_answers() {
 }
 
 #[test]
+fn options_that_do_not_fit_are_left_out_and_never_cost_data() {
+    let asked = [NSID, 9, ZONEVERSION].map(|code| option(code, &[])).concat();
+    let asked = [asked, option(COOKIE, b"clientck")].concat();
+    let mut seen = Vec::new();
+    for length in 1..=255 {
+        // One answer of so many octets, so that every number of octets is left.
+        let text = format!("@ TXT {}\n@ TXT {}", "x".repeat(length), "y".repeat(200));
+        let mut small = World::new([zone("example.", &text)]);
+        small.udp_payload = 512;
+        small.dress = |table| {
+            let identity = Identity { nsid: Some("n".repeat(20).into()), ..Identity::default() };
+            dress(table).with_identity(identity)
+        };
+        let reply = small.ask(with("example.", TXT, &asked));
+        let size = 12 + 13 + 12 + 1 + length + 12 + 201 + 11 + 28;
+        assert_eq!((reply.tc, reply.octets.len() <= 512), (size > 512, true), "{length}");
+        if !reply.tc {
+            // The first that fit, in this order: the zone's version, then the name.
+            let left = 512 - size;
+            let expected = match left {
+                0..10 => vec![COOKIE],
+                10..34 => vec![COOKIE, ZONEVERSION],
+                _ => vec![NSID, COOKIE, ZONEVERSION],
+            };
+            assert_eq!(codes(&reply), expected, "{left}");
+            seen.push(expected.len());
+        }
+    }
+    seen.dedup();
+    assert_eq!(seen, [3, 2, 1]);
+}
+
+#[test]
 fn all_options_together_stand_once_each() {
     let asked = [NSID, 9, KEEPALIVE, ZONEVERSION].map(|code| option(code, &[])).concat();
     let asked = [asked.clone(), option(COOKIE, &[1; 8]), option(65001, b"unknown"), asked].concat();

@@ -14,6 +14,7 @@ pub mod config;
 pub mod control;
 mod downstream;
 mod event;
+mod floods;
 mod listing;
 mod notices;
 mod primary;

@@ -7,6 +7,7 @@ use arc_swap::Guard;
 use secondo_answer::{Client, Clock, Outcome, Scratch, Table, TableCell, respond};
 
 use crate::clock;
+use crate::floods::Floods;
 use crate::notices::{Notice, Notices};
 use crate::refusals::Refusals;
 
@@ -17,6 +18,7 @@ pub(crate) struct Respond {
     /// NOTIFYs for the scheduler.
     pub notices: Notices,
     refusals: Refusals,
+    floods: Floods,
     stopping: AtomicBool,
 }
 
@@ -24,6 +26,7 @@ pub(crate) struct Respond {
 pub(crate) struct Batch<'r> {
     notices: &'r Notices,
     refusals: &'r Refusals,
+    floods: &'r Floods,
     table: Guard<Arc<Table>>,
     clock: Clock,
 }
@@ -35,6 +38,7 @@ impl Respond {
             table: TableCell::new(table),
             notices: Notices::default(),
             refusals: Refusals::default(),
+            floods: Floods::default(),
             stopping: AtomicBool::new(false),
         }
     }
@@ -42,7 +46,8 @@ impl Respond {
     /// Holds the table for a batch.
     pub(crate) fn batch(&self) -> Batch<'_> {
         let clock = Clock { boot_ms: clock::boot_ms(), unix: clock::unix() };
-        Batch { notices: &self.notices, refusals: &self.refusals, table: self.table.load(), clock }
+        let Respond { table, notices, refusals, floods, .. } = self;
+        Batch { notices, refusals, floods, table: table.load(), clock }
     }
 
     /// Tells listeners to end.
@@ -72,6 +77,13 @@ impl Batch<'_> {
                 false
             }
             _ => true,
+        }
+    }
+
+    /// Ends a batch of datagrams: the zones are let go, and what was limited of it is counted.
+    pub(crate) fn close(self, scratch: &mut Scratch) {
+        if let Some(limited) = scratch.take_limited() {
+            self.floods.note(limited, self.clock.boot_ms);
         }
     }
 

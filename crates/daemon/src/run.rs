@@ -104,7 +104,7 @@ async fn serve(path: &Path, config: Config) -> Result<(), String> {
     let (sender, inbox) = unbounded_channel();
     let (store, opened) = open_store(&config, &sender)?;
     let secrets = Secrets::random();
-    let empty = scheduler::table([], &config, &secrets);
+    let empty = scheduler::table([], &config, &secrets, None);
     let respond = Arc::new(Respond::new(empty));
     let publisher = Publisher::start().map_err(|error| format!("no thread: {error}"))?;
     let control_path = server.control.clone();

@@ -92,7 +92,7 @@ impl UdpListener {
                 }
             }
             // The zones are let go before the thread waits again.
-            drop(batch);
+            batch.close(&mut scratch);
             sender.send(fd, &replies);
             outs.extend(replies.drain(..).map(|reply| reply.octets));
             if wildcard && arrived.iter().any(|datagram| datagram.asked.is_none()) {

@@ -8,7 +8,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use secondo_answer::Identity;
+use secondo_answer::{Identity, RateLimit};
 use secondo_daemon::config::{self, Config, LogFormat, LogLevel, Problem, ZoneSettings};
 use secondo_tsig::Key;
 use tempfile::TempDir;
@@ -83,6 +83,12 @@ fn the_annotated_example_passes_and_shows_the_defaults() {
     assert_eq!(shown.server.log, bare.server.log);
     assert!(shown.answers.cookies.is_none() && bare.answers.cookies.is_none());
     assert_eq!(bare.answers.identity, Identity::default());
+    assert_eq!((&shown.answers.rate_limit, &bare.answers.rate_limit), (&None, &None));
+    let limited = load("listen: [127.0.0.1]\nrate-limit: { responses-per-second: 5 }\n");
+    let text = fs::read_to_string(example("secondo.yaml")).unwrap();
+    let text = text.replace("responses-per-second: 0", "responses-per-second: 5");
+    let folder = Folder::with(&[("c.yaml", &text), ("zones.d/none", "")]);
+    assert_eq!(folder.load().unwrap().answers.rate_limit, limited.answers.rate_limit);
     let mut limits = shown.server.limits.clone();
     limits.udp_threads = bare.server.limits.udp_threads;
     assert_eq!(limits, bare.server.limits);
@@ -117,6 +123,12 @@ fn the_annotated_example_shows_every_option() {
         "nsid",
         "version",
         "cookies",
+        "rate-limit",
+        "responses-per-second",
+        "slip",
+        "ipv4-prefix",
+        "ipv6-prefix",
+        "exempt",
         "limits",
         "transfers",
         "transfers-per-primary",
@@ -343,6 +355,24 @@ fn what_is_told_of_the_server_and_the_secrets_of_cookies_are_read() {
     assert_eq!(format!("{:?}", config.answers.cookies), "Some(Cookies(of 2 secrets))");
     let config = load("listen: [127.0.0.1]\nidentity:\ncookies: {}\n");
     assert!(config.answers.cookies.is_none() && config.answers.identity == Identity::default());
+}
+
+#[test]
+fn the_limit_of_answers_is_read() {
+    let read = |text: &str| load(&format!("listen: [127.0.0.1]\nrate-limit: {text}\n")).answers.rate_limit;
+    let limit = RateLimit {
+        responses_per_second: 7,
+        slip: 3,
+        ipv4_prefix: 32,
+        ipv6_prefix: 64,
+        exempt: vec!["192.0.2.1".parse().unwrap(), "2001:db8::/32".parse().unwrap()],
+    };
+    let text = "{ responses-per-second: 7, slip: 3, ipv4-prefix: 32, ipv6-prefix: 64, \
+                exempt: [192.0.2.1, \"2001:db8::/32\"] }";
+    assert_eq!(read(text), Some(limit));
+    for off in ["", "{}", "{ slip: 1 }", "{ responses-per-second: 0, exempt: [::1] }"] {
+        assert_eq!(read(off), None);
+    }
 }
 
 #[test]

@@ -78,7 +78,8 @@ fn rule(node: &Node, keys: &Keys, findings: &mut Findings) -> Option<Rule> {
     Some(Rule { prefix, key })
 }
 
-fn prefix(node: &Node, findings: &mut Findings) -> Option<IpPrefix> {
+/// An address, or a range of them.
+pub(super) fn prefix(node: &Node, findings: &mut Findings) -> Option<IpPrefix> {
     let expected = "an address or prefix such as 192.0.2.1, 192.0.2.0/24 or \"2001:db8::/32\"";
     let text = walk::text(node, expected, findings)?;
     let wrong = match text.parse() {

@@ -3,9 +3,10 @@
 
 use std::path::Path;
 
-use secondo_answer::{Cookies, Identity};
+use secondo_answer::{Cookies, Identity, RateLimit};
 use zeroize::Zeroizing;
 
+use super::access;
 use super::files::{self, Access};
 use super::problem::{Findings, quoted};
 use super::tree::Node;
@@ -22,6 +23,13 @@ const IDENTITY: Words =
     Words { of: "`identity`", known: &["id", "nsid", "version"], later: &[], private: false };
 const COOKIES: Words = Words { of: "`cookies`", known: &["secret-file"], later: &[], private: true };
 
+const RATE_LIMIT: Words = Words {
+    of: "`rate-limit`",
+    known: &["responses-per-second", "slip", "ipv4-prefix", "ipv6-prefix", "exempt"],
+    later: &[],
+    private: false,
+};
+
 /// What answers say beside the zones' own data.
 #[derive(Clone, Debug, Default)]
 pub struct AnswersConfig {
@@ -29,6 +37,8 @@ pub struct AnswersConfig {
     pub identity: Identity,
     /// The secrets of DNS cookies; `None`: one made at start.
     pub cookies: Option<Cookies>,
+    /// How answers over UDP are limited; `None`: they are not.
+    pub rate_limit: Option<RateLimit>,
 }
 
 /// Reads the top level's own keys. The secret file is sought from `folder`.
@@ -37,6 +47,7 @@ pub(super) fn read(fields: &Fields<'_>, folder: &Path, findings: &mut Findings) 
     AnswersConfig {
         identity: written("identity").map(|node| identity(node, findings)).unwrap_or_default(),
         cookies: written("cookies").and_then(|node| cookies(node, folder, findings)),
+        rate_limit: written("rate-limit").and_then(|node| rate_limit(node, findings)),
     }
 }
 
@@ -81,6 +92,25 @@ fn cookies(node: &Node, folder: &Path, findings: &mut Findings) -> Option<Cookie
             None
         }
     }
+}
+
+fn rate_limit(node: &Node, findings: &mut Findings) -> Option<RateLimit> {
+    let fields = walk::fields(node, &RATE_LIMIT, findings)?;
+    let mut number = |word: &str, least: u64, most: u64, default: u32| {
+        let value = fields.of(word).and_then(|node| walk::number(node, least, most, findings));
+        value.and_then(|value| u32::try_from(value).ok()).unwrap_or(default)
+    };
+    let responses_per_second = number("responses-per-second", 0, 100_000, 0);
+    let mut octet = |word, least, most, default| u8::try_from(number(word, least, most, default)).ok();
+    let (slip, ipv4_prefix, ipv6_prefix) =
+        (octet("slip", 0, 10, 2)?, octet("ipv4-prefix", 1, 32, 24)?, octet("ipv6-prefix", 1, 128, 56)?);
+    let exempt = fields.of("exempt").map(|node| {
+        let items = walk::list(node, "a list such as [192.0.2.1, \"2001:db8::/32\"]", findings)?;
+        items.iter().map(|item| access::prefix(item, findings)).collect::<Vec<_>>().into_iter().collect()
+    });
+    let exempt = exempt.unwrap_or_else(|| Some(Vec::new()))?;
+    let limit = RateLimit { responses_per_second, slip, ipv4_prefix, ipv6_prefix, exempt };
+    (responses_per_second > 0).then_some(limit)
 }
 
 /// One secret a line, 32 hexadecimal digits; empty lines and those that begin with `#` are left out. The error repeats

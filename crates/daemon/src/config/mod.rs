@@ -60,6 +60,7 @@ const TOP: Words = Words {
         "log",
         "identity",
         "cookies",
+        "rate-limit",
         "limits",
         "keys",
         "primaries",
@@ -67,7 +68,7 @@ const TOP: Words = Words {
         "templates",
         "zones",
     ],
-    later: &["tls", "sandbox", "metrics", "rate-limit", "hooks"],
+    later: &["tls", "sandbox", "metrics", "hooks"],
     private: false,
 };
 

@@ -242,7 +242,10 @@ impl Scheduler {
     /// What is answered from changes here, all at once; versions of zones that are gone go with the former table.
     fn replace_table(&mut self) {
         let entries = self.zones.values().map(Zone::entry);
-        let table = table(entries, &self.parts.config, &self.parts.secrets);
+        let former = self.parts.respond.table.load();
+        let table = table(entries, &self.parts.config, &self.parts.secrets, former.limiter());
+        // Nothing may hold the former while it waits to be dropped.
+        drop(former);
         self.parts.publisher.bury(self.parts.respond.table.replace(table));
     }
 }

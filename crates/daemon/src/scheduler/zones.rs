@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use secondo_answer::{Cookies, Entry, Settings as TableSettings, Slot, Table};
+use secondo_answer::{Cookies, Entry, Limiter, Settings as TableSettings, Slot, Table};
 use secondo_lifecycle::{Accept, Activity, AttemptId, Machine, Now, Question, Target, Validity};
 use secondo_store::Confirmation;
 use secondo_transfer::Kind;
@@ -218,25 +218,58 @@ impl Zone {
 pub(crate) struct Secrets {
     zones: [u8; 16],
     cookies: [u8; 16],
+    limiter: [u8; 16],
 }
 
 impl Secrets {
     /// New ones.
     pub(crate) fn random() -> Secrets {
-        Secrets { zones: rand::random(), cookies: rand::random() }
+        Secrets { zones: rand::random(), cookies: rand::random(), limiter: rand::random() }
     }
 }
 
-/// The zone table of these entries.
-pub(crate) fn table(entries: impl IntoIterator<Item = Entry>, config: &Config, secrets: &Secrets) -> Table {
+/// The zone table of these entries. Where answers are limited as they were by `former`, they go on being counted.
+pub(crate) fn table(
+    entries: impl IntoIterator<Item = Entry>,
+    config: &Config,
+    secrets: &Secrets,
+    former: Option<&Arc<Limiter>>,
+) -> Table {
     let Config { server: ServerConfig { limits, .. }, answers, keys, .. } = config;
     let settings = TableSettings { udp_payload: limits.udp_payload, hash_secret: secrets.zones };
     let keys = KeyRing::new(keys.values().cloned());
     let table = Table::new(entries, keys, &settings).expect("a configuration has no two zones of one name");
     let cookies = answers.cookies.clone().unwrap_or_else(|| Cookies::new(secrets.cookies, []));
-    table
+    let table = table
         .with_nsec3_iterations(limits.nsec3_iterations)
         .with_identity(answers.identity.clone())
         .with_cookies(cookies)
-        .with_tcp_idle(limits.tcp_idle)
+        .with_tcp_idle(limits.tcp_idle);
+    let Some(limit) = &answers.rate_limit else { return table };
+    let same = former.filter(|former| former.settings() == limit).cloned();
+    let limiter = same.unwrap_or_else(|| Arc::new(Limiter::new(limit.clone(), &secrets.limiter)));
+    table.with_limiter(limiter)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config;
+
+    #[test]
+    fn answers_go_on_being_counted_while_their_limit_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("c.yaml");
+        let secrets = Secrets::random();
+        let limiter = |limit: &str, former: Option<&Arc<Limiter>>| {
+            std::fs::write(&path, format!("listen: [\"127.0.0.1:53\"]\nrate-limit: {limit}\n")).unwrap();
+            table([], &config::load(&path).unwrap(), &secrets, former).limiter().cloned()
+        };
+        let first = limiter("{ responses-per-second: 5 }", None).unwrap();
+        let same = limiter("{ responses-per-second: 5, slip: 2 }", Some(&first)).unwrap();
+        assert!(Arc::ptr_eq(&first, &same));
+        let other = limiter("{ responses-per-second: 6 }", Some(&first)).unwrap();
+        assert!(!Arc::ptr_eq(&first, &other));
+        assert!(limiter("{ responses-per-second: 0 }", Some(&first)).is_none());
+    }
 }

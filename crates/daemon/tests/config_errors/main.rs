@@ -374,6 +374,28 @@ fn what_no_answer_can_tell_is_refused() {
 }
 
 #[test]
+fn limits_of_answers_out_of_range_are_refused() {
+    body(
+        "rate-limit: { responses-per-second: 100001, slip: 11, ipv4-prefix: 0, ipv6-prefix: 129, exempt: [{}, x, 192.0.2.1/24] }\n",
+        &[
+            "c.yaml:8:37: 100001 is out of range, expected a whole number from 0 to 100000",
+            "c.yaml:8:51: 11 is out of range, expected a whole number from 0 to 10",
+            "c.yaml:8:68: 0 is out of range, expected a whole number from 1 to 32",
+            "c.yaml:8:84: 129 is out of range, expected a whole number from 1 to 128",
+            "c.yaml:8:98: a map stands here, expected an address or prefix such as 192.0.2.1, 192.0.2.0/24 or \"2001:db8::/32\"",
+            "c.yaml:8:102: bad address `x`, expected an address or prefix such as 192.0.2.1, 192.0.2.0/24 or \"2001:db8::/32\"",
+            "c.yaml:8:105: `192.0.2.1/24` has bits set behind its length, expected an address or prefix such as 192.0.2.1, 192.0.2.0/24 or \"2001:db8::/32\"",
+        ],
+    );
+    body(
+        "rate-limit: 5\n",
+        &[
+            "c.yaml:8:13: `rate-limit` cannot be a single value, expected a map such as `responses-per-second: …`",
+        ],
+    );
+}
+
+#[test]
 fn secrets_of_cookies_stay_secret_and_are_refused_where_others_read_them() {
     let (good, bad) = ("00112233445566778899aabbccddeeff\n", "00112233445566778899aabbccddee\n");
     let main = |file: &str| format!("listen: [::1]\ncookies: {{ secret-file: {file} }}\n");
@@ -399,7 +421,7 @@ fn secrets_of_cookies_stay_secret_and_are_refused_where_others_read_them() {
 #[test]
 fn options_of_later_features_are_refused_as_such() {
     let mut text = String::from("listen: [::1, { address: ::2, transport: tls }]\n");
-    let top = ["tls", "sandbox", "metrics", "rate-limit", "hooks"];
+    let top = ["tls", "sandbox", "metrics", "hooks"];
     let mut expected = vec!["c.yaml:1:42: `transport: tls` is not supported yet".to_owned()];
     for (n, word) in top.iter().enumerate() {
         text += &format!("{word}: on\n");
@@ -441,7 +463,7 @@ fn errors_of_all_files_come_in_one_pass_in_order() {
         ]),
         [
             "c.yaml:2:1: unknown key `speed` in the configuration, expected `listen`, `state-dir`, `control`, `user`, \
-             `log`, `identity`, `cookies`, `limits`, `keys`, `primaries`, `zone-defaults`, `templates` or `zones`",
+             `log`, `identity`, `cookies`, `rate-limit`, `limits`, `keys`, `primaries`, `zone-defaults`, `templates` or `zones`",
             "c.yaml:6:11: bad name `b..c`: bad label, expected a domain name",
             "d/1.yaml:2:13: bad value `x`, expected a size such as 65536, 64KiB, 10MiB, 4GiB or 1TiB",
             "d/2.yaml:1:9: zone `A.` is defined twice, expected once (first at d/1.yaml:1:9)",

@@ -2,8 +2,9 @@
 
 use std::fs::{self, Permissions};
 use std::io::Read;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, UdpSocket};
 use std::os::unix::fs::PermissionsExt;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::daemon::{Daemon, zone};
@@ -123,6 +124,65 @@ fn the_zones_version_and_its_time_to_expiry_are_told() {
         let seconds = u32::from_be_bytes(expire.unwrap().try_into().unwrap());
         assert!((86_000..=86_400).contains(&seconds), "{seconds}");
     }
+}
+
+/// Sends a query so many times from ports of a host and takes what comes back: answers with data, those that say to come
+/// over TCP, and how long it took.
+fn flood(server: SocketAddr, from: &str, query: &[u8], times: usize) -> (usize, usize, Duration) {
+    let ports: Vec<UdpSocket> = (0..10).map(|_| UdpSocket::bind((from, 0)).unwrap()).collect();
+    for port in &ports {
+        port.connect(server).unwrap();
+        port.set_nonblocking(true).unwrap();
+    }
+    let began = Instant::now();
+    for n in 0..times {
+        ports[n % ports.len()].send(query).unwrap();
+    }
+    let (mut whole, mut cut, mut last) = (0, 0, Instant::now());
+    while whole + cut < times && last.elapsed() < Duration::from_millis(500) {
+        for port in &ports {
+            let mut answer = [0; 1500];
+            if port.recv(&mut answer).is_ok() {
+                let truncated = answer[2] & 2 > 0;
+                assert_eq!(dns::answers(&answer), u16::from(!truncated));
+                *(if truncated { &mut cut } else { &mut whole }) += 1;
+                last = Instant::now();
+            }
+        }
+        thread::sleep(Duration::from_millis(1));
+    }
+    (whole, cut, last - began)
+}
+
+#[test]
+fn answers_that_are_alike_are_limited_over_all_threads_for_those_whom_nothing_vouches_for() {
+    let limit = "limits: { udp-threads: 3 }\nrate-limit: { responses-per-second: 5, exempt: [127.0.0.9] }";
+    let mut daemon = serving(limit);
+    let (server, asked) = (daemon.address(), query(1, "a.test", SOA));
+    let cookie = cookie(server, b"clientck").1;
+    let (whole, cut, took) = flood(server, "127.0.0.1", &asked, 200);
+    let most = 5 + (5.0 * took.as_secs_f64()).ceil() as usize;
+    assert!((5..=most).contains(&whole), "{whole} in {took:?}");
+    // Of those beyond, every second one says to come over TCP.
+    assert_eq!(cut, (200 - whole) / 2);
+    let with_cookie = edns(asked.clone(), &option(COOKIE, &cookie));
+    assert_eq!(flood(server, "127.0.0.1", &with_cookie, 50).0, 50);
+    assert_eq!(flood(server, "127.0.0.9", &asked, 50).0, 50);
+    for _ in 0..20 {
+        assert_eq!(dns::answers(&exchange_tcp(server, &asked)), 1);
+    }
+    // Said once, with the range and what became of its answers.
+    let said =
+        || daemon.events().into_iter().filter(|event| event["event"] == "query.limited").collect::<Vec<_>>();
+    daemon.wait("a word about it", |_| !said().is_empty());
+    assert!(flood(server, "127.0.0.1", &asked, 50).0 < 50);
+    let said = said();
+    assert_eq!(said.len(), 1);
+    assert!(said[0]["detail"].as_str().unwrap().starts_with("127.0.0.0/24; "), "{said:?}");
+    // A reload changes it.
+    daemon.configure_extra("", &zone("a.test", Primary::start().address));
+    assert_eq!(daemon.order(&["reload"]).code, 0);
+    assert_eq!(flood(server, "127.0.0.1", &asked, 50).0, 50);
 }
 
 /// RFC 4648 §7.
