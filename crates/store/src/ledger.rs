@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use secondo_wire::Name;
@@ -39,6 +39,8 @@ pub(crate) struct Ledger {
     doubtful: Vec<u64>,
     /// Free pages were given back.
     shrunk: bool,
+    /// Held by one who reads beside: nobody may have a database open that is exchanged.
+    pub(crate) reading: Arc<Mutex<()>>,
 }
 
 impl Ledger {
@@ -58,6 +60,7 @@ impl Ledger {
             damages: Vec::new(),
             doubtful: Vec::new(),
             shrunk: false,
+            reading: Arc::default(),
         }
     }
 
@@ -138,6 +141,8 @@ impl Ledger {
     /// The database, opened again; with `damage`, saved into a new one.
     fn open(&mut self, damage: Option<&rusqlite::Error>) -> Result<Database, Unavailable> {
         let mut damages = Vec::new();
+        let reading = Arc::clone(&self.reading);
+        let _still = reading.lock().unwrap_or_else(PoisonError::into_inner);
         let opened = match damage {
             Some(error) => self.dir.rescue(error, &mut damages),
             None => self.dir.open(&mut damages),

@@ -2,10 +2,10 @@
 //! one keeps nobody waiting. It changes nothing: what it finds wrong is looked at again by the writer.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, PoisonError};
 use std::thread::{self, JoinHandle};
 
 use secondo_wire::Name;
@@ -14,6 +14,7 @@ use crate::database::Database;
 use crate::disk::Disk;
 use crate::facts::key;
 use crate::history::{Cut, History, lead_back};
+use crate::ledger::Ledger;
 use crate::op::{Ask, Op, Past};
 use crate::restore::{Restored, restore_zone};
 
@@ -48,13 +49,18 @@ pub(crate) struct Reader {
 
 impl Reader {
     /// Starts the thread, which sends [`Op::Led`] for each history and [`Op::Brought`] for each zone.
-    pub(crate) fn spawn(path: PathBuf, disk: Arc<dyn Disk>, ops: Sender<Op>) -> Reader {
+    pub(crate) fn spawn(ledger: &Ledger, ops: Sender<Op>) -> Reader {
+        let (path, disk, still) = (ledger.path(), Arc::clone(&ledger.disk), Arc::clone(&ledger.reading));
         let (jobs, inbox) = channel();
         let ending = Arc::new(AtomicBool::new(false));
         let told = Arc::clone(&ending);
-        let thread = thread::Builder::new()
-            .name("store-reads".into())
-            .spawn(move || run(&inbox, &path, &*disk, &ops, &told));
+        let thread = thread::Builder::new().name("store-reads".into()).spawn(move || {
+            for (job, live) in inbox {
+                let _reading = still.lock().unwrap_or_else(PoisonError::into_inner);
+                // The writer may be gone; then dropping the operation answers it.
+                let _ = ops.send(read(job, live, &path, &*disk, &told));
+            }
+        });
         let thread = Some(thread.expect("a process that starts can start a thread"));
         Reader { jobs: Some(jobs), thread, ending }
     }
@@ -89,27 +95,24 @@ impl Drop for Reader {
 /// What is said when something that should not panic did.
 const DIED: &str = "the reading of it died";
 
-fn run(inbox: &Receiver<(Job, bool)>, path: &Path, disk: &dyn Disk, ops: &Sender<Op>, ending: &AtomicBool) {
-    for (job, live) in inbox {
-        let open = || if live { Database::open_beside(path) } else { Database::open_read_only(path) };
-        // The writer may be gone; then dropping the operation answers it.
-        let _ = ops.send(match job {
-            Job::History(Past { ask, mut enough }) => {
-                let read = || lead_back(&open()?, &ask.apex, &mut enough, || ending.load(Ordering::Relaxed));
-                // `enough` is the asker's, and so is a panic in it.
-                let (history, cut) = match catch_unwind(AssertUnwindSafe(read)) {
-                    Ok(Ok((history, cut))) => (Ok(history), cut),
-                    Ok(Err(error)) => (Err(error.to_string()), None),
-                    Err(_) => (Err(DIED.into()), None),
-                };
-                Op::Led(Led { ask, history, cut })
-            }
-            Job::Restore(ask) => {
-                let read = || open().map(|db| restore(&db, disk, &ask.apex)).ok().flatten();
-                let found = catch_unwind(AssertUnwindSafe(read)).map_err(|_| DIED.into());
-                Op::Brought(Brought { ask, found })
-            }
-        });
+fn read(job: Job, live: bool, path: &Path, disk: &dyn Disk, ending: &AtomicBool) -> Op {
+    let open = || if live { Database::open_beside(path) } else { Database::open_read_only(path) };
+    match job {
+        Job::History(Past { ask, mut enough }) => {
+            let read = || lead_back(&open()?, &ask.apex, &mut enough, || ending.load(Ordering::Relaxed));
+            // `enough` is the asker's, and so is a panic in it.
+            let (history, cut) = match catch_unwind(AssertUnwindSafe(read)) {
+                Ok(Ok((history, cut))) => (Ok(history), cut),
+                Ok(Err(error)) => (Err(error.to_string()), None),
+                Err(_) => (Err(DIED.into()), None),
+            };
+            Op::Led(Led { ask, history, cut })
+        }
+        Job::Restore(ask) => {
+            let read = || open().map(|db| restore(&db, disk, &ask.apex)).ok().flatten();
+            let found = catch_unwind(AssertUnwindSafe(read)).map_err(|_| DIED.into());
+            Op::Brought(Brought { ask, found })
+        }
     }
 }
 

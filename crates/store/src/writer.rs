@@ -44,7 +44,7 @@ impl WriterHandle {
     pub(crate) fn spawn(ledger: Ledger, notice: Box<dyn Fn(Notice) + Send>) -> WriterHandle {
         let (ops, inbox) = channel();
         let scribe = Scribe::spawn(Arc::clone(&ledger.disk), ops.clone());
-        let reader = Reader::spawn(ledger.path(), Arc::clone(&ledger.disk), ops.clone());
+        let reader = Reader::spawn(&ledger, ops.clone());
         let writer = Writer {
             ledger,
             notice,
