@@ -191,7 +191,7 @@ impl Database {
 
     /// Stores an image, in the place of `replaced` if that is one here; returns where.
     pub(crate) fn set_image(&self, octets: &[u8], replaced: Option<Place>) -> rusqlite::Result<Place> {
-        if let Some(Place::Row(id)) = replaced {
+        if let Some(id) = replaced.and_then(Place::row) {
             let changed = self
                 .connection
                 .prepare_cached("UPDATE image SET octets=? WHERE id=?")?

@@ -30,6 +30,24 @@ pub(crate) enum Place {
     File(u64),
 }
 
+impl Place {
+    /// The page file, if it is one.
+    pub(crate) fn file(self) -> Option<u64> {
+        match self {
+            Place::File(number) => Some(number),
+            Place::Row(_) => None,
+        }
+    }
+
+    /// The row, if it is one.
+    pub(crate) fn row(self) -> Option<i64> {
+        match self {
+            Place::Row(id) => Some(id),
+            Place::File(_) => None,
+        }
+    }
+}
+
 /// Which image, so that no other one passes for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Stamp {
@@ -45,7 +63,7 @@ pub(crate) struct Facts {
     /// The zone's number: half of that of its steps.
     pub(crate) zone: u32,
     /// The version that the image has.
-    pub(crate) base: Version,
+    pub(crate) image: Version,
     /// The newest version: the one after all steps.
     pub(crate) last: Version,
     pub(crate) place: Place,
@@ -68,7 +86,7 @@ const SIZE: usize = 4 + 2 * 12 + 9 + 12 + 36;
 impl Facts {
     /// A version without steps.
     pub(crate) fn new(zone: u32, version: Version, place: Place, stamp: Stamp) -> Facts {
-        Facts { zone, base: version, last: version, place, stamp, chain: Chain::new(stamp.sum) }
+        Facts { zone, image: version, last: version, place, stamp, chain: Chain::new(stamp.sum) }
     }
 
     /// What is kept beside it.
@@ -78,17 +96,14 @@ impl Facts {
 
     /// The page file, if it has one.
     pub(crate) fn file(&self) -> Option<u64> {
-        match self.place {
-            Place::File(number) => Some(number),
-            Place::Row(_) => None,
-        }
+        self.place.file()
     }
 
     /// Fixed-size big-endian form.
     pub(crate) fn to_bytes(self) -> Vec<u8> {
         let mut out = Vec::with_capacity(SIZE + 4);
         out.extend_from_slice(&self.zone.to_be_bytes());
-        for version in [self.base, self.last] {
+        for version in [self.image, self.last] {
             out.extend_from_slice(&version.serial.0.to_be_bytes());
             out.extend_from_slice(&version.digest);
         }
@@ -113,7 +128,7 @@ impl Facts {
     pub(crate) fn from_bytes(mut octets: &[u8]) -> Option<Facts> {
         let from = &mut octets;
         let zone = u32::from_be_bytes(take(from)?);
-        let (base, last) = (take_version(from)?, take_version(from)?);
+        let (image, last) = (take_version(from)?, take_version(from)?);
         let [tag] = take(from)?;
         let place = match tag {
             0 => Place::Row(i64::from_be_bytes(take(from)?)),
@@ -130,7 +145,7 @@ impl Facts {
             back: u64::from_be_bytes(take(from)?),
             on: u64::from_be_bytes(take(from)?),
         };
-        (octets.is_empty() && chain.is_sound()).then_some(Facts { zone, base, last, place, stamp, chain })
+        (octets.is_empty() && chain.is_sound()).then_some(Facts { zone, image, last, place, stamp, chain })
     }
 }
 
@@ -170,9 +185,9 @@ mod tests {
             Chain { first: 3, image: 5, next: 9, image_sum: 4, last_sum: 6, back: 1 << 33, on: 1 << 34 };
         let stamp = Stamp { size: 1 << 40, sum: 0xDEAD_BEEF };
         for place in [Place::Row(i64::MIN), Place::File(u64::MAX)] {
-            let [base, last] =
+            let [image, last] =
                 [1, 2].map(|serial| Version { serial: Serial(serial), digest: [serial as u8; 8] });
-            let facts = Facts { last, chain, ..Facts::new(9, base, place, stamp) };
+            let facts = Facts { last, chain, ..Facts::new(9, image, place, stamp) };
             let octets = facts.to_bytes();
             assert_eq!(octets.len(), SIZE);
             assert_eq!(Facts::from_bytes(&octets), Some(facts));

@@ -6,7 +6,7 @@ use rusqlite::{OptionalExtension, params};
 use secondo_wire::Serial;
 
 use crate::database::Database;
-use crate::facts::{Facts, Place, Version};
+use crate::facts::{Facts, Version};
 use crate::row::{self, Found, Kind, blob, found};
 
 /// Octets of a row beside the difference: checksum of the step before, serial and digest of the version, own checksum.
@@ -99,7 +99,7 @@ impl Database {
 
     /// Removes what the row of a zone refers to in the database: its image, if that is here, and its steps.
     pub(crate) fn remove_beside(&self, facts: &Facts) -> rusqlite::Result<()> {
-        if let Place::Row(id) = facts.place {
+        if let Some(id) = facts.place.row() {
             self.remove_image(id)?;
         }
         self.drop_steps(facts.zone, u32::MAX)

@@ -10,7 +10,7 @@ use secondo_zone::{BorderSecret, Zone};
 
 use crate::database::{Database, LOG_LIMIT};
 use crate::disk::Disk;
-use crate::facts::{Facts, Held, Place, Version, key, page_file_name, page_file_number};
+use crate::facts::{Facts, Held, Version, key, page_file_name, page_file_number};
 use crate::op::Op;
 use crate::restore::{Broken, DAMAGED_ROW, Damage, Restored, restore_zone};
 use crate::row::Found;
@@ -244,10 +244,7 @@ impl Numbers {
     /// Those behind all that is held and all that lies about.
     pub(crate) fn behind(held: &[Held], db: Option<&Database>, disk: &dyn Disk) -> Numbers {
         let names = disk.list().unwrap_or_default();
-        let files = held.iter().filter_map(|held| match held.place {
-            Place::File(number) => Some(number),
-            Place::Row(_) => None,
-        });
+        let files = held.iter().filter_map(|held| held.place.file());
         let file = files.chain(names.iter().filter_map(|name| page_file_number(name))).max();
         let steps = db.and_then(|db| db.last_journal().ok().flatten());
         let zone = held.iter().map(|held| held.zone).chain(steps).max();

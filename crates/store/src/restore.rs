@@ -79,8 +79,8 @@ pub(crate) fn restore_zone(
     key: &[u8],
     facts: &Facts,
 ) -> Result<(Restored, Option<&'static str>), Broken> {
-    let mut zone = base(db, disk, facts)?;
-    if zone.apex().as_wire().to_ascii_lowercase() != key || Version::of(&zone) != facts.base {
+    let mut zone = read_image(db, disk, facts)?;
+    if zone.apex().as_wire().to_ascii_lowercase() != key || Version::of(&zone) != facts.image {
         return Err(Broken::Zone("its image is of another version".into()));
     }
     if facts.chain.steps_on() > 0 {
@@ -133,7 +133,7 @@ fn lead_on(db: &Database, facts: &Facts, image: &Zone) -> Result<Zone, Broken> {
     }
 }
 
-fn base(db: &Database, disk: &dyn Disk, facts: &Facts) -> Result<Zone, Broken> {
+fn read_image(db: &Database, disk: &dyn Disk, facts: &Facts) -> Result<Zone, Broken> {
     let number = match facts.place {
         Place::Row(id) => {
             let octets = db.image(id)?.ok_or_else(|| Broken::Zone("its image is missing".into()))?;
@@ -299,7 +299,7 @@ mod tests {
         db.set_image(&other, Some(facts.place)).unwrap();
         assert!(matches!(restore_zone(&db, &disk, &key, &facts), Err(Broken::Zone(_))));
         db.set_image(&octets, Some(facts.place)).unwrap();
-        // Steps written on another base.
+        // Steps that lead on from another image.
         let difference = Difference::between(&zone(7), &zone(8)).to_bytes();
         let append = |before: u32| db.append(3, 0, before, version(7), &difference).unwrap();
         let sum = append(stamp.sum);

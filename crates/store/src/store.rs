@@ -12,7 +12,7 @@ use crate::committed::Committed;
 use crate::confirmation::Confirmation;
 use crate::database::Database;
 use crate::disk::{Disk, Folder};
-use crate::facts::{Place, page_file_name, page_file_number};
+use crate::facts::{page_file_name, page_file_number};
 use crate::history::History;
 use crate::ledger::{Ledger, Numbers};
 use crate::op::{Ask, Commit, Confirm, Incoming, Notice, Op, Past};
@@ -196,14 +196,8 @@ fn tidy(db: &Database, disk: &dyn Disk, found: &Inventory) {
     if sweep(db, found).is_err() {
         db.rollback();
     }
-    let known: BTreeSet<String> = found
-        .held
-        .iter()
-        .filter_map(|held| match held.place {
-            Place::File(number) => Some(page_file_name(number)),
-            Place::Row(_) => None,
-        })
-        .collect();
+    let known: BTreeSet<String> =
+        found.held.iter().filter_map(|held| held.place.file().map(page_file_name)).collect();
     for name in disk.list().unwrap_or_default() {
         if page_file_number(&name).is_some() && !known.contains(&name) {
             let _ = disk.remove(&name);
@@ -215,10 +209,7 @@ fn tidy(db: &Database, disk: &dyn Disk, found: &Inventory) {
 fn sweep(db: &Database, found: &Inventory) -> rusqlite::Result<()> {
     db.begin()?;
     found.unusable.iter().try_for_each(|key| db.remove(key))?;
-    let rows = found.held.iter().filter_map(|held| match held.place {
-        Place::Row(id) => Some(id),
-        Place::File(_) => None,
-    });
+    let rows = found.held.iter().filter_map(|held| held.place.row());
     db.keep_images(&rows.collect())?;
     db.keep_journals(&found.held.iter().map(|held| held.zone).collect())?;
     db.commit()

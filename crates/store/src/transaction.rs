@@ -160,7 +160,7 @@ impl<'t> Transaction<'t> {
                 match kept {
                     Some((stored, difference)) => {
                         let facts = self.append(stored, difference)?;
-                        Facts { base: last, place, stamp, chain: facts.chain.rebased(&facts.chain), ..facts }
+                        Facts { image: last, place, stamp, chain: facts.chain.rebased(&facts.chain), ..facts }
                     }
                     None => self.begin_anew(stored, last, place, stamp)?,
                 }
@@ -229,11 +229,9 @@ impl<'t> Transaction<'t> {
 
     /// Sets the facts of a zone, and removes the image that they no longer refer to.
     fn replace(&mut self, key: &[u8], stored: Option<Facts>, facts: &Facts) -> rusqlite::Result<()> {
-        match stored.map(|stored| stored.place).filter(|place| *place != facts.place) {
-            Some(Place::File(number)) => self.files.replaced.push(number),
-            Some(Place::Row(id)) => self.db.remove_image(id)?,
-            None => {}
-        }
+        let replaced = stored.map(|stored| stored.place).filter(|place| *place != facts.place);
+        self.files.replaced.extend(replaced.and_then(Place::file));
+        replaced.and_then(Place::row).map_or(Ok(()), |id| self.db.remove_image(id))?;
         self.db.set_facts(key, facts)
     }
 
@@ -242,14 +240,14 @@ impl<'t> Transaction<'t> {
         self.files.created.push(number);
         let then = &rebase.facts;
         let Some(stored) = self.stored(rebase.zone.apex())?.filter(|stored| {
-            (stored.held(), stored.stamp, stored.chain.image) == (then.held(), then.stamp, then.chain.image)
-                && stored.chain.next >= then.chain.next
+            let same_image = stored.stamp == then.stamp && stored.chain.image == then.chain.image;
+            same_image && stored.held() == then.held() && stored.chain.next >= then.chain.next
         }) else {
             self.files.replaced.push(number);
             return Ok(Fate::Refused("the image has been replaced already".into()));
         };
         let facts = Facts {
-            base: then.last,
+            image: then.last,
             place: Place::File(number),
             stamp,
             chain: stored.chain.rebased(&then.chain),

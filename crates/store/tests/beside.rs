@@ -129,7 +129,7 @@ fn other_zones_go_on_while_a_large_one_is_read() {
 }
 
 #[test]
-fn steps_that_arrive_while_the_base_is_written_anew_stay() {
+fn steps_that_arrive_while_the_image_is_written_anew_stay() {
     let folder = tempfile::tempdir().unwrap();
     let (disk, store) = gated(folder.path());
     disk.open_for(1);
@@ -151,7 +151,7 @@ fn steps_that_arrive_while_the_base_is_written_anew_stay() {
         std::thread::sleep(Duration::from_millis(5));
     }
     (0..10).for_each(|_| step(&store));
-    assert_eq!(disk.begun(), 2, "the new base has room for a journal of its own");
+    assert_eq!(disk.begun(), 2, "the new image has room for a journal of its own");
     drop(store);
     let (_store, opened) = open(folder.path());
     assert!(opened.damages.is_empty(), "{:?}", opened.damages);

@@ -48,7 +48,7 @@ fn small_and_large_zones_come_back_with_their_confirmations() {
 }
 
 #[test]
-fn differences_go_into_the_journal_until_a_new_base_is_cheaper() {
+fn differences_go_into_the_journal_until_a_new_image_is_cheaper() {
     let folder = tempfile::tempdir().unwrap();
     let (store, _) = open(folder.path());
     let mut current = large("example.", 1);
@@ -62,9 +62,9 @@ fn differences_go_into_the_journal_until_a_new_base_is_cheaper() {
         assert_eq!(*commit(&store, incremental(&current, &next), 1).durability(), Durability::Durable);
         current = next;
         steps += 1;
-        assert!(steps < 5000, "the base is never written anew");
+        assert!(steps < 5000, "the image is never written anew");
     }
-    // Steps of some hundred octets: not too often, and long before there is as much in them as in the base.
+    // Steps of some hundred octets: not too often, and long before there is as much in them as in the image.
     assert!(steps > 20 && steps * 300 < size, "{steps} steps for {size} octets");
     drop(store);
     let (_store, opened) = open(folder.path());
