@@ -49,6 +49,7 @@
 //! longer, and gives an earlier version with the confirmation of that time.
 
 mod backlog;
+mod batch;
 mod bounds;
 mod chain;
 mod committed;
@@ -56,6 +57,7 @@ mod confirmation;
 mod database;
 mod disk;
 mod facts;
+mod handle;
 mod history;
 mod image;
 mod journal;

@@ -13,13 +13,13 @@ use crate::confirmation::Confirmation;
 use crate::database::Database;
 use crate::disk::{Disk, Folder};
 use crate::facts::{page_file_name, page_file_number};
+use crate::handle::WriterHandle;
 use crate::history::History;
 use crate::ledger::{Ledger, Numbers};
 use crate::op::{Ask, Commit, Confirm, Incoming, Notice, Op, Past};
 use crate::restore::{Damage, Inventory, Restored};
 use crate::state_dir::{Refusal, StateDir};
 use crate::verdict::is_damage;
-use crate::writer::WriterHandle;
 
 /// Why the state directory cannot be used at all.
 #[derive(Debug, thiserror::Error)]

@@ -8,16 +8,15 @@
 //! ```
 
 use std::collections::{BTreeMap, VecDeque};
-use std::fmt;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::thread::{self, JoinHandle};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
 use secondo_wire::Name;
 
 use crate::backlog::{Backlog, Pending};
-use crate::bounds::{is_large, size};
+use crate::batch::collect;
+use crate::bounds::is_large;
 use crate::committed::{Committed, Durability};
 use crate::ledger::Ledger;
 use crate::op::{Ask, Commit, Confirm, Notice, Op, Recovered};
@@ -27,67 +26,11 @@ use crate::restore::{Damage, Restored};
 use crate::scribe::{Filed, Job, Purpose, Rebase, Scribe};
 use crate::transaction::{Fate, Mark};
 
-/// Most operations that share a transaction...
-const BATCH: usize = 4096;
-/// ...and most octets of pages.
-const BATCH_OCTETS: u64 = 16 << 20;
 /// How long after something was written the database is put in order.
 const CHORES: Duration = Duration::from_secs(1);
 
-/// The end of the channel that the store keeps.
-pub(crate) struct WriterHandle {
-    ops: Sender<Op>,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl WriterHandle {
-    pub(crate) fn spawn(ledger: Ledger, notice: Box<dyn Fn(Notice) + Send>) -> WriterHandle {
-        let (ops, inbox) = channel();
-        let scribe = Scribe::spawn(Arc::clone(&ledger.disk), ops.clone());
-        let reader = Reader::spawn(&ledger, ops.clone());
-        let writer = Writer {
-            ledger,
-            notice,
-            scribe,
-            reader,
-            backlog: Backlog::new(),
-            marks: BTreeMap::new(),
-            parked: BTreeMap::new(),
-            renewals: Renewals::default(),
-            restoring: 0,
-            refusing: false,
-            chores: Some(Instant::now() + CHORES),
-        };
-        let thread = thread::Builder::new().name("store".into()).spawn(move || writer.run(&inbox));
-        WriterHandle { ops, thread: Some(thread.expect("a process that starts can start a thread")) }
-    }
-
-    pub(crate) fn send(&self, op: Op) {
-        // Were the thread gone, dropping the operation would answer it.
-        let _ = self.ops.send(op);
-    }
-}
-
-impl Drop for WriterHandle {
-    fn drop(&mut self) {
-        self.send(Op::End);
-        // The last holder may be an answer called on the thread itself.
-        if let Some(thread) =
-            self.thread.take().filter(|thread| thread.thread().id() != thread::current().id())
-        {
-            let _ = thread.join();
-        }
-    }
-}
-
-impl fmt::Debug for WriterHandle {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("WriterHandle")
-    }
-}
-
 /// The thread's state. The threads beside it end before the ledger gives up the state directory: they stand first.
-struct Writer {
+pub(crate) struct Writer {
     scribe: Scribe,
     reader: Reader,
     ledger: Ledger,
@@ -109,7 +52,27 @@ struct Writer {
 }
 
 impl Writer {
-    fn run(mut self, inbox: &Receiver<Op>) {
+    /// Starts the threads beside it; they send what they have done to `ops`.
+    pub(crate) fn new(ledger: Ledger, notice: Box<dyn Fn(Notice) + Send>, ops: &Sender<Op>) -> Writer {
+        let scribe = Scribe::spawn(Arc::clone(&ledger.disk), ops.clone());
+        let reader = Reader::spawn(&ledger, ops.clone());
+        Writer {
+            ledger,
+            notice,
+            scribe,
+            reader,
+            backlog: Backlog::new(),
+            marks: BTreeMap::new(),
+            parked: BTreeMap::new(),
+            renewals: Renewals::default(),
+            restoring: 0,
+            refusing: false,
+            chores: Some(Instant::now() + CHORES),
+        }
+    }
+
+    /// Works until the end is asked for.
+    pub(crate) fn run(mut self, inbox: &Receiver<Op>) {
         let mut ending = false;
         while !ending || !self.parked.is_empty() || self.restoring > 0 {
             let first = match self.due().filter(|_| !ending) {
@@ -426,23 +389,4 @@ fn filed(op: &Op) -> Option<&Name> {
         Op::Commit(commit) if commit.file.is_some() => Some(commit.apex()),
         _ => None,
     }
-}
-
-/// What shares a transaction with `first`; whether the end was among it.
-fn collect(first: Op, inbox: &Receiver<Op>) -> (Vec<Op>, bool) {
-    let (mut batch, mut octets, mut last) = (Vec::new(), 0, false);
-    let mut next = Some(first);
-    while let Some(op) = next {
-        match op {
-            Op::End => last = true,
-            Op::Commit(commit) => {
-                octets += size(commit.zone());
-                batch.push(Op::Commit(commit));
-            }
-            op => batch.push(op),
-        }
-        let full = batch.len() >= BATCH || octets >= BATCH_OCTETS;
-        next = if full { None } else { inbox.try_recv().ok() };
-    }
-    (batch, last)
 }
