@@ -45,7 +45,8 @@ enum Commands {
     /// Write a zone as a master file to standard output
     ///
     /// It loads unchanged into BIND, NSD and Knot DNS: a comment with the serial and the number of records, the SOA, then
-    /// all records in canonical order, one a line, with absolute names.
+    /// all records in canonical order, one a line, with absolute names. Of a zone that has expired it is the last version,
+    /// which is said on standard error. With an exit code other than 0, what was written is not the whole zone.
     Dump {
         /// The zone
         zone: String,

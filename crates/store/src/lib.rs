@@ -45,8 +45,9 @@
 //! The store is a cache of the primaries. A damaged zone is reported, removed and fetched again; other zones are not
 //! affected. Damage behind an image that is met while running costs earlier versions alone: the next version has an image
 //! of its own. When SQLite finds its own file damaged, at start or later, all rows that can still be read go into a new
-//! file, and the old one is set aside. What no checksum can tell is a log cut short: it reads like one that was never
-//! longer, and gives an earlier version with the confirmation of that time.
+//! file, and the old one is set aside. A log with damage before its last commit is said (`log_scan`); what no checksum can
+//! tell is one cut short: it reads like one that was never longer, and gives an earlier version with the confirmation of
+//! that time.
 
 mod backlog;
 mod batch;
