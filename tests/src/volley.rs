@@ -6,7 +6,6 @@ use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::time::{Duration, Instant};
 
 use crate::message::{Question, Way};
-use crate::wait::SOON;
 
 /// Questions on their way at a time: over UDP few enough for every socket buffer, over TCP fewer than any server's limit
 /// for one connection.
@@ -17,19 +16,19 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// Asks all of them; the responses are in the order of the questions.
 ///
 /// # Errors
-/// The first question that is not answered within a generous time.
+/// The first question that is not answered, when for `limit` nothing at all came.
 ///
 /// # Panics
 /// When something comes that was not asked for.
-pub fn ask(server: SocketAddr, questions: &[Question]) -> Result<Vec<Vec<u8>>, String> {
+pub fn ask(server: SocketAddr, questions: &[Question], limit: Duration) -> Result<Vec<Vec<u8>>, String> {
     let mut responses: Vec<Option<Vec<u8>>> = vec![None; questions.len()];
     for way in [Way::Udp, Way::Tcp] {
         let chosen: Vec<usize> = (0..questions.len()).filter(|at| questions[*at].way == way).collect();
         if !chosen.is_empty() {
             let asked: Vec<&Question> = chosen.iter().map(|at| &questions[*at]).collect();
             let come = match way {
-                Way::Udp => over_udp(server, &asked)?,
-                Way::Tcp => over_tcp(server, &asked)?,
+                Way::Udp => over_udp(server, &asked, limit)?,
+                Way::Tcp => over_tcp(server, &asked, limit)?,
             };
             for (at, response) in chosen.into_iter().zip(come) {
                 responses[at] = Some(response);
@@ -39,11 +38,11 @@ pub fn ask(server: SocketAddr, questions: &[Question]) -> Result<Vec<Vec<u8>>, S
     Ok(responses.into_iter().map(|response| response.expect("each question has one of two ways")).collect())
 }
 
-fn over_udp(server: SocketAddr, questions: &[&Question]) -> Result<Vec<Vec<u8>>, String> {
+fn over_udp(server: SocketAddr, questions: &[&Question], limit: Duration) -> Result<Vec<Vec<u8>>, String> {
     let socket = UdpSocket::bind(if server.is_ipv6() { "[::1]:0" } else { "127.0.0.1:0" }).expect("a socket");
     socket.connect(server).expect("loopback can be reached");
     socket.set_read_timeout(Some(Duration::from_millis(200))).expect("a timeout can be set");
-    let mut book = Book::new(questions, AT_A_TIME[0]);
+    let mut book = Book::new(questions, AT_A_TIME[0], limit);
     let mut buffer = vec![0; 65_535];
     while let Some(due) = book.due() {
         for message in due {
@@ -61,8 +60,8 @@ fn over_udp(server: SocketAddr, questions: &[&Question]) -> Result<Vec<Vec<u8>>,
     book.responses()
 }
 
-fn over_tcp(server: SocketAddr, questions: &[&Question]) -> Result<Vec<Vec<u8>>, String> {
-    let mut book = Book::new(questions, AT_A_TIME[1]);
+fn over_tcp(server: SocketAddr, questions: &[&Question], limit: Duration) -> Result<Vec<Vec<u8>>, String> {
+    let mut book = Book::new(questions, AT_A_TIME[1], limit);
     let mut stream: Option<TcpStream> = None;
     while let Some(due) = book.due() {
         if stream.is_none() {
@@ -99,11 +98,12 @@ struct Book<'q> {
     asked: BTreeMap<usize, Instant>,
     next: usize,
     at_a_time: usize,
+    limit: Duration,
     progress: Instant,
 }
 
 impl<'q> Book<'q> {
-    fn new(questions: &'q [&'q Question], at_a_time: usize) -> Self {
+    fn new(questions: &'q [&'q Question], at_a_time: usize, limit: Duration) -> Self {
         assert!(questions.len() <= 60_000, "one ID each");
         Self {
             questions,
@@ -111,6 +111,7 @@ impl<'q> Book<'q> {
             asked: BTreeMap::new(),
             next: 0,
             at_a_time,
+            limit,
             progress: Instant::now(),
         }
     }
@@ -118,7 +119,7 @@ impl<'q> Book<'q> {
     /// Messages to be sent now; `None` when all is answered, or nothing comes any more.
     fn due(&mut self) -> Option<Vec<Vec<u8>>> {
         let answered = self.next == self.questions.len() && self.asked.is_empty();
-        if answered || self.progress.elapsed() > SOON {
+        if answered || self.progress.elapsed() > self.limit {
             return None;
         }
         let now = Instant::now();

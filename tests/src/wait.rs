@@ -15,13 +15,18 @@ pub fn until<T>(
     why_not: impl Fn() -> String,
     mut look: impl FnMut() -> Option<T>,
 ) -> T {
+    within(limit, &mut look).unwrap_or_else(|| panic!("waited {limit:?} in vain for {what}\n{}", why_not()))
+}
+
+/// The same without a panic: `None` after `limit`.
+pub fn within<T>(limit: Duration, mut look: impl FnMut() -> Option<T>) -> Option<T> {
     let start = Instant::now();
     let mut pause = Duration::from_millis(5);
     loop {
-        if let Some(found) = look() {
+        let found = look();
+        if found.is_some() || start.elapsed() >= limit {
             return found;
         }
-        assert!(start.elapsed() < limit, "waited {limit:?} in vain for {what}\n{}", why_not());
         std::thread::sleep(pause);
         pause = (pause * 2).min(Duration::from_millis(100));
     }

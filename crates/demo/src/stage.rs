@@ -211,7 +211,7 @@ mod tests {
         let records = read_records(ZONE, &apex).unwrap();
         assert!(records.iter().all(|rr| !rr.to_string().contains("\\@")), "@ was taken for a label");
         let www = records.iter().find(|rr| rr.rtype == RecordType::CNAME).unwrap();
-        assert_eq!(www.to_string(), "www.duet.example. 3600 CNAME duet.example.");
+        assert_eq!(www.to_string(), "www.duet.example. 3600 IN CNAME duet.example.");
         let types: std::collections::BTreeSet<u16> = records.iter().map(|rr| rr.rtype.0).collect();
         assert!(types.len() >= 14, "{types:?}");
         assert_eq!(read_zone(ZONE, &apex).unwrap().serial().0, 2_026_112_201);

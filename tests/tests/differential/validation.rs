@@ -93,11 +93,18 @@ pub(crate) fn expected(
     let chain = if question.rtype == rtype::CNAME { chain.get(..1)? } else { chain };
     let cannot_follow = [rtype::NSEC, rtype::RRSIG].contains(&question.rtype) && chain.len() > 1
         || question.rtype == rtype::NSEC && chain.iter().any(|name| unsigned.contains(name))
-        || question.rtype == rtype::DS && chain.contains(root);
+        || question.rtype == rtype::DS && chain.contains(root)
+        || [rtype::DNAME, rtype::CNAME].contains(&question.rtype)
+            && reply.answer.iter().any(|record| record.rtype == rtype::DNAME);
     let within = chain.iter().all(|name| name.is_at_or_below(root));
     let last = chain.last()?;
-    // A validator gives up on a long chain as on one that leads back.
-    let loops = chain.iter().filter(|name| *name == last).count() > 1 || chain.len() > 8;
+    // A validator gives up on a long chain as on one that leads back, and follows what is asked for a CNAME too where it
+    // comes of a DNAME.
+    let into_itself = reply.answer.iter().any(|record| {
+        record.rtype == rtype::DNAME
+            && record.target().is_some_and(|target| target.is_at_or_below(&record.owner))
+    });
+    let loops = into_itself || chain.iter().filter(|name| *name == last).count() > 1 || chain.len() > 8;
     let refers = crate::rules::cut(reply).is_some();
     if is_unusual(question.rtype)
         || cannot_follow

@@ -2,6 +2,7 @@
 
 use interop::bind::Bind;
 use interop::dice::Dice;
+use interop::dig;
 use interop::knot::Knot;
 use interop::name::Name;
 use interop::nsd::Nsd;
@@ -9,7 +10,7 @@ use interop::primary;
 use interop::secondo::Mark;
 use interop::signer::{Denial, Signer, Tool};
 use interop::tree::{Tree, Wish};
-use interop::wait::SOON;
+use interop::wait::{SOON, within};
 use interop::{Config, Plan, Port, Primary, Secondo, Software, Zone, peers};
 
 use crate::validation::{self, Validator};
@@ -50,7 +51,8 @@ impl Plot {
 pub(crate) struct World {
     primary: Box<dyn Primary>,
     pub(crate) secondo: Secondo,
-    peers: Vec<Box<dyn Primary>>,
+    /// The three others, as long as they answer.
+    pub(crate) peers: Vec<Box<dyn Primary>>,
     plots: Vec<Plot>,
 }
 
@@ -97,7 +99,7 @@ impl World {
             Box::new(Knot::secondary(&loadable, third, primary.address(), None)),
             Box::new(Nsd::secondary(&all, fourth, primary.address(), None)),
         ];
-        let world = Self { primary, secondo, peers, plots };
+        let mut world = Self { primary, secondo, peers, plots };
         world.settle(Mark::START);
         world
     }
@@ -117,21 +119,23 @@ impl World {
         }
     }
 
-    fn settle(&self, mark: Mark) {
+    /// Waits until all serve the zones as they are now. A peer that does not get one takes part no more; of ours that is
+    /// a failure.
+    fn settle(&mut self, mark: Mark) {
         for plot in &self.plots {
             let (apex, serial) = (plot.tree.apex(), plot.zone.serial);
             self.secondo.until_published(mark, apex, serial);
-            for peer in &self.peers {
-                if peer.software() != Software::Knot || apex != HIDDEN {
-                    peer.until_serving(&plot.zone, SOON);
+            self.peers.retain(|peer| {
+                let serves = || (dig::serial(peer.address(), apex) == Some(serial)).then_some(());
+                let stays =
+                    peer.software() == Software::Knot && apex == HIDDEN || within(SOON, serves).is_some();
+                if !stays {
+                    eprintln!("{} does not serve {serial} of {apex}\n{}", peer.software(), peer.tail());
                 }
-            }
+                stays
+            });
         }
-    }
-
-    /// The three others.
-    pub(crate) fn peers(&self) -> impl Iterator<Item = &dyn Primary> {
-        self.peers.iter().map(|peer| &**peer)
+        assert!(self.peers.len() > 1, "too few peers are left");
     }
 
     /// A validator for each signed zone that has no signed parent here.

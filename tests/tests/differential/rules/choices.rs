@@ -102,31 +102,32 @@ pub(super) fn additional(case: &mut Case<'_>) {
 }
 
 pub(super) fn any(case: &mut Case<'_>) {
-    if ![rtype::ANY, rtype::RRSIG].contains(&case.question.rtype)
-        || case.ours.answer.is_empty()
-        || case.theirs.answer.is_empty()
-    {
-        return;
-    }
-    let ours: BTreeSet<Record> = case.ours.answer.iter().cloned().collect();
-    let theirs: BTreeSet<Record> = case.theirs.answer.iter().cloned().collect();
-    let group = |record: &Record| (record.owner.clone(), record.rtype, record.covers());
+    let asked = [rtype::ANY, rtype::RRSIG].contains(&case.question.rtype);
+    let has_records = |name: &&Name| case.ours.answer.iter().any(|record| record.owner == **name);
+    let Some(name) = case.chain.iter().rfind(has_records).filter(|_| asked) else { return };
+    let at_name = |reply: &Reply| -> BTreeSet<Record> {
+        reply.answer.iter().filter(|record| record.owner == *name).cloned().collect()
+    };
+    let (ours, theirs) = (at_name(&case.ours), at_name(&case.theirs));
+    let group = |record: &Record| (record.rtype, record.covers());
     let whole = |part: &BTreeSet<Record>, all: &BTreeSet<Record>| {
         let shown: BTreeSet<_> = part.iter().map(group).collect();
         part.is_subset(all)
             && all.iter().all(|record| !shown.contains(&group(record)) || part.contains(record))
     };
     let may_differ = match (case.peer, case.question.way) {
+        _ if ours.is_empty() || theirs.is_empty() => false,
         // BIND shows everything, and so do we where there is room.
         (Software::Bind, Way::Tcp) => false,
         (Software::Bind, Way::Udp) => whole(&ours, &theirs),
         (_, Way::Tcp) => whole(&theirs, &ours),
         // One each: the comparison with BIND tells whether ours is one of them.
-        (_, Way::Udp) => ours.iter().next().map(|r| &r.owner) == theirs.iter().next().map(|r| &r.owner),
+        (_, Way::Udp) => true,
     };
     if may_differ {
-        case.ours.answer.clear();
-        case.theirs.answer.clear();
+        let name = name.clone();
+        case.ours.answer.retain(|record| record.owner != name);
+        case.theirs.answer.retain(|record| record.owner != name);
     }
 }
 
