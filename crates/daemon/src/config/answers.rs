@@ -7,15 +7,13 @@ use secondo_answer::{Cookies, Identity, RateLimit};
 use zeroize::Zeroizing;
 
 use super::access;
-use super::files::{self, Access};
-use super::problem::{Findings, quoted};
+use super::keys::secret_file;
+use super::problem::Findings;
 use super::tree::Node;
 use super::walk::{self, Fields, Words};
 
 /// Longest text that the server tells of itself, in octets (RFC 1035 §3.3).
 const MAX_TEXT: usize = 255;
-/// Longest file of cookie secrets, in octets.
-const MAX_SECRET_FILE: u64 = 4096;
 /// Most secrets: each is tried for a cookie that none of them made.
 const MAX_SECRETS: usize = 8;
 
@@ -70,19 +68,8 @@ fn short_text<'n>(node: &'n Node, findings: &mut Findings) -> Option<&'n str> {
 fn cookies(node: &Node, folder: &Path, findings: &mut Findings) -> Option<Cookies> {
     let fields = walk::fields(node, &COOKIES, findings)?;
     let node = fields.of("secret-file")?;
-    let path = walk::text(node, "the path of a file of secrets", findings)?;
-    let file = folder.join(path);
-    // People write secrets at the place of paths: only a path that leads somewhere is repeated.
-    let named =
-        if file.exists() { format!("the secret file {}", quoted(path)) } else { "the secret file".into() };
-    let read = match files::read(&file, MAX_SECRET_FILE, Access::Private) {
-        Ok(read) => read,
-        Err(error) => {
-            findings.error(node.mark, format!("{named} {error}"));
-            return None;
-        }
-    };
-    match secrets(&read.octets) {
+    let (named, octets) = secret_file(node, "the path of a file of secrets", folder, findings)?;
+    match secrets(&octets) {
         Ok(secrets) => {
             let (first, others) = secrets.split_first()?;
             Some(Cookies::new(*first, others.iter().copied()))

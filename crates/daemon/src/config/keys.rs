@@ -7,6 +7,7 @@ use std::path::Path;
 
 use secondo_tsig::{Algorithm, Key, KeyError};
 use secondo_wire::Name;
+use zeroize::Zeroizing;
 
 use super::files::{self, Access};
 use super::problem::{Findings, quoted};
@@ -159,22 +160,32 @@ fn from_file(
     folder: &Path,
     findings: &mut Findings,
 ) -> Option<Key> {
-    let path = walk::text(node, "the path of a file that holds the secret", findings)?;
+    let (named, octets) = secret_file(node, "the path of a file that holds the secret", folder, findings)?;
+    let text = std::str::from_utf8(&octets).map_err(|_| KeyError::Base64);
+    let key = text.and_then(|text| Key::from_base64(name.clone(), algorithm, secret_of(text)));
+    let told = |error| format!("in {named}: {}", bad_secret(error));
+    key.map_err(|error| findings.error(node.mark, told(error))).ok()
+}
+
+/// What a file of secrets holds, and what it is to be called in an error.
+pub(super) fn secret_file(
+    node: &Node,
+    expected: &str,
+    folder: &Path,
+    findings: &mut Findings,
+) -> Option<(String, Zeroizing<Vec<u8>>)> {
+    let path = walk::text(node, expected, findings)?;
     let file = folder.join(path);
     // People write secrets at the place of paths: only a path that leads somewhere is repeated.
     let named =
         if file.exists() { format!("the secret file {}", quoted(path)) } else { "the secret file".into() };
-    let read = match files::read(&file, MAX_SECRET_FILE, Access::Private) {
-        Ok(read) => read,
+    match files::read(&file, MAX_SECRET_FILE, Access::Private) {
+        Ok(read) => Some((named, read.octets)),
         Err(error) => {
             findings.error(node.mark, format!("{named} {error}"));
-            return None;
+            None
         }
-    };
-    let text = std::str::from_utf8(&read.octets).map_err(|_| KeyError::Base64);
-    let key = text.and_then(|text| Key::from_base64(name.clone(), algorithm, secret_of(text)));
-    let told = |error| format!("in {named}: {}", bad_secret(error));
-    key.map_err(|error| findings.error(node.mark, told(error))).ok()
+    }
 }
 
 /// The secret in a file: all of it, or what a clause as BIND's tools write it has between the quotes behind `secret`.
