@@ -107,14 +107,18 @@ impl Cutter {
         self.page += weight;
         self.segment += weight;
         self.piece += weight;
-        // A page below LARGEST that skipped its last border has grown by less than MOST since, or it would have been cut.
-        debug_assert!(weight > 0 && self.page < LARGEST + MOST, "a page is bounded");
         if !hash.is_border() {
             return false;
         }
         let cut = self.segment >= LEAST || self.page >= LARGEST;
         *self = Cutter { page: if cut { 0 } else { self.page }, ..Cutter::default() };
         cut
+    }
+
+    /// Whether the page at hand is as large as pages get. One below LARGEST that skipped its last border has grown by less than
+    /// MOST since, or it would have been cut; only octets from a disk may be otherwise.
+    pub(crate) fn is_bounded(&self) -> bool {
+        self.page < LARGEST + MOST
     }
 
     /// Whether it stands where it stood at the beginning: right behind a natural border that was kept, or behind an

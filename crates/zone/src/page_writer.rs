@@ -89,7 +89,9 @@ impl PageWriter {
             fingerprint: hash.fingerprint(),
             spelled,
         });
-        if self.cutter.behind(hash, weight) {
+        let ends = self.cutter.behind(hash, weight);
+        debug_assert!(weight > 0 && self.cutter.is_bounded(), "a page is bounded");
+        if ends {
             self.close();
         }
     }
