@@ -125,8 +125,10 @@ fn at_node<'z>(
         (Some(rrset), _) if matches!(qtype, RecordType::CNAME | RecordType::NSEC | RecordType::KEY) => {
             Finding::Answer { node, rrset, denial }
         }
-        // An alias has an NSEC record of its own or none. Resolvers refuse one of what it stands for.
-        (_, Some(cname)) if qtype != RecordType::NSEC => Finding::Alias { node, cname, denial },
+        // An alias has NSEC and RRSIG records of its own or none (RFC 4035 §2.5). Those of what it stands for are no answer.
+        (_, Some(cname)) if !matches!(qtype, RecordType::NSEC | RecordType::RRSIG) => {
+            Finding::Alias { node, cname, denial }
+        }
         _ => Finding::Negative(none),
     }
 }
@@ -191,8 +193,9 @@ mod tests {
             ("a.example.", RecordType::ANY, "several None"),
             ("a.example.", RecordType::RRSIG, "NoData"),
             ("c.example.", a, "alias None"),
-            ("c.example.", RecordType::RRSIG, "alias None"),
+            ("c.example.", RecordType::RRSIG, "NoData"),
             ("c.example.", RecordType::NSEC, "NoData"),
+            ("q.wc.example.", RecordType::RRSIG, "WildcardNoData"),
             ("k.example.", RecordType::KEY, "answer None"),
             ("k.example.", RecordType::TXT, "alias None"),
             ("c.example.", RecordType::KEY, "alias None"),
