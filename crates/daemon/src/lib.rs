@@ -26,6 +26,7 @@ mod scheduler;
 mod signals;
 mod socket;
 mod table;
+pub mod tls;
 mod udp;
 mod user;
 

@@ -84,6 +84,16 @@ reasons! {
     TsigMalformed "tsig-malformed" Seal "the TSIG record is malformed or misplaced (RFC 8945 §5.2)",
     TsigUnexpected "tsig-unexpected" Seal "the answer is signed though the request was not",
 
+    TlsNotSpoken "tls-not-spoken" Seal "what listens at the primary's address does not speak TLS: check the port, 853 by default",
+    TlsHandshake "tls-handshake" Seal "the TLS handshake failed: the detail says at what",
+    TlsVersion "tls-version" Seal "the primary does not speak TLS 1.3, or no algorithm that we do (RFC 9103 §7.1)",
+    TlsAlpn "tls-alpn" Seal "the primary did not choose the ALPN token `dot` (RFC 9103 §7.1): it is too old, or another service listens there",
+    TlsUntrusted "tls-untrusted" Seal "no authority of `ca-file` vouches for the primary's certificate",
+    TlsWrongName "tls-wrong-name" Seal "the primary's certificate is for other names than the `name` that we expect",
+    TlsExpired "tls-expired" Seal "the primary's certificate is out of its time: renew it, or check both clocks",
+    TlsPinMismatch "tls-pin-mismatch" Seal "the primary's key is none of `pins`: it was changed, or somebody else answers there",
+    TlsClientRefused "tls-client-refused" Seal "the primary wants a client certificate, or another than ours: check `cert-file` and its authorities there",
+
     Timeout "timeout" Network "no answer in time: the primary or the way to it is down, or a firewall drops packets",
     ConnectionRefused "connection-refused" Network "nothing listens at the primary's address",
     ConnectionReset "connection-reset" Network "the primary or something between closed the connection",
@@ -117,6 +127,13 @@ reasons! {
     Busy "busy" Local "our own limits are reached; the attempt stays in the queue",
     Cancelled "cancelled" Local "the attempt was cancelled: the zone was changed or the daemon stops",
     Internal "internal" Local "an error of our own; please report it",
+}
+
+impl Reason {
+    /// Whether TLS failed, before any key was tried.
+    pub fn is_tls(self) -> bool {
+        self.code().starts_with("tls-")
+    }
 }
 
 impl fmt::Display for Reason {

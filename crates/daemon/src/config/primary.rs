@@ -14,6 +14,7 @@ use super::keys::Keys;
 use super::problem::{Findings, quoted};
 use super::tree::{Node, Value};
 use super::walk::{self, Fields, Words};
+use crate::tls::TlsClient;
 
 /// Whole transfer, when left out.
 const TRANSFER_TIMEOUT: Duration = Duration::from_secs(2 * 3600);
@@ -50,6 +51,8 @@ pub struct PrimaryConfig {
     pub addresses: Vec<SocketAddr>,
     /// The keys to seal with, the first preferred; empty: unsigned.
     pub keys: Vec<Key>,
+    /// TLS for probes and transfers; `None`: UDP and TCP.
+    pub tls: Option<TlsClient>,
     /// Local address of probes and transfers over IPv4.
     pub source_ipv4: Option<IpAddr>,
     /// Local address of probes and transfers over IPv6.
@@ -184,6 +187,7 @@ fn primary(
         name,
         addresses,
         keys: keys?,
+        tls: None,
         source_ipv4,
         source_ipv6,
         ixfr: ixfr?,

@@ -6,16 +6,47 @@ use std::time::Duration;
 
 use secondo_transfer::Fault;
 use secondo_wire::Reason;
+use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpSocket, TcpStream, UdpSocket};
 use tokio::time::timeout;
 
 use super::Way;
+use crate::tls::{self, Stream};
 
 /// How long a connection may take to be made.
 const CONNECT: Duration = Duration::from_secs(5);
 
+/// How long a connection may take to say that it ends.
+const CLOSE: Duration = Duration::from_secs(1);
+
+/// A connection as the operator wants it: plain, or after a handshake of TLS; never one for the other.
+pub(super) async fn open(way: &Way) -> Result<Stream, Fault> {
+    let stream = tcp(way).await?;
+    match &way.primary.tls {
+        Some(tls) => tls.handshake(stream, way.address.ip()).await,
+        None => Ok(Stream::Tcp(stream)),
+    }
+}
+
+/// Length and message in one write (RFC 7766 §8).
+pub(super) async fn send(stream: &mut Stream, message: &[u8]) -> Result<(), Fault> {
+    let length =
+        u16::try_from(message.len()).map_err(|_| Fault::new(Reason::Internal, "question too long"))?;
+    let framed = [&length.to_be_bytes(), message].concat();
+    let sent = async {
+        stream.write_all(&framed).await?;
+        stream.flush().await
+    };
+    sent.await.map_err(|error| fault(&error, "sending"))
+}
+
+/// Ends a connection on which nothing more is awaited. Whether the primary hears it is of no matter.
+pub(super) async fn close(mut stream: Stream) {
+    let _ = timeout(CLOSE, stream.shutdown()).await;
+}
+
 /// A TCP connection, from the source address that the operator chose.
-pub(super) async fn tcp(way: &Way) -> Result<TcpStream, Fault> {
+async fn tcp(way: &Way) -> Result<TcpStream, Fault> {
     let connecting = async {
         let socket = if way.address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
         if let Some(source) = way.source() {
@@ -46,9 +77,15 @@ pub(super) async fn udp(way: &Way) -> Result<UdpSocket, Fault> {
 /// What an error of the network means. Running out of descriptors is our own fault, not the primary's.
 pub(super) fn fault(error: &io::Error, doing: &str) -> Fault {
     use io::ErrorKind::*;
+    if let Some(fault) = tls::fault(error) {
+        return fault;
+    }
     let reason = match error.kind() {
         ConnectionRefused => Reason::ConnectionRefused,
-        ConnectionReset | ConnectionAborted | BrokenPipe | NotConnected => Reason::ConnectionReset,
+        // TLS without `close_notify` ends so (RFC 8446 §6.1).
+        ConnectionReset | ConnectionAborted | BrokenPipe | NotConnected | UnexpectedEof => {
+            Reason::ConnectionReset
+        }
         HostUnreachable | NetworkUnreachable | NetworkDown => Reason::Unreachable,
         TimedOut => Reason::Timeout,
         OutOfMemory => Reason::Busy,

@@ -5,7 +5,7 @@
 //! **Out**: one verdict, a straight line each; what follows is the lifecycle's business.
 //! **Never**: decides what to try next, beyond what belongs to one question (UDP then TCP, with EDNS then without, the
 //! next key of a key roll).
-//! **Source**: RFC 1034 §4.3.5, RFC 5452 §9, RFC 5936 §4, RFC 7766 §8.
+//! **Source**: RFC 1034 §4.3.5, RFC 5452 §9, RFC 5936 §4, RFC 7766 §8, RFC 9103 §7.
 
 mod connect;
 mod frames;
@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 use secondo_transfer::Fault;
 use secondo_tsig::Key;
-use secondo_wire::{Class, Name};
+use secondo_wire::{Class, Name, Reason};
 
 use crate::config::PrimaryConfig;
 
@@ -49,7 +49,7 @@ impl Way {
     }
 }
 
-/// Whether the next key of a roll is worth a try.
+/// Whether the next key of a roll is worth a try. A connection that could not be sealed is the same with every key.
 fn is_seal(fault: &Fault) -> bool {
-    fault.reason.class() == Class::Seal || fault.reason == secondo_wire::Reason::NotAuth
+    fault.reason == Reason::NotAuth || fault.reason.class() == Class::Seal && !fault.reason.is_tls()
 }

@@ -1,11 +1,11 @@
-//! Asks a primary for its SOA: over UDP, and over TCP where UDP does not tell.
+//! Asks a primary for its SOA: over UDP, and over TCP where UDP does not tell; with TLS, over TLS alone (RFC 9103 §7.5: names of
+//! zones are not to be seen).
 
 use std::time::Duration;
 
 use secondo_transfer::{Fault, Found, Probe, ProbeStep, Transport};
 use secondo_tsig::Key;
 use secondo_wire::Reason;
-use tokio::io::AsyncWriteExt;
 use tokio::time::{Instant, timeout_at};
 
 use super::frames::Frames;
@@ -14,8 +14,8 @@ use crate::clock;
 
 /// How long each sending over UDP waits for an answer.
 const UDP_WAITS: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(4)];
-/// How long the answer over TCP may take, connected.
-const TCP_WAIT: Duration = Duration::from_secs(10);
+/// How long connection and answer may take.
+const STREAM_WAIT: Duration = Duration::from_secs(10);
 /// Datagrams that are not the answer: then TCP, where nobody can inject any (RFC 5452 §9.1).
 const STRANGERS: usize = 3;
 
@@ -35,25 +35,25 @@ pub(crate) async fn probe(way: &Way) -> Result<Found, Fault> {
 /// One exchange's end.
 enum Heard {
     Verdict(Result<Found, Fault>),
-    AskTcp,
+    AskStream,
     AskWithoutEdns,
 }
 
 async fn with_key(way: &Way, key: Option<&Key>) -> Result<Found, Fault> {
-    let (mut edns, mut tcp) = (true, false);
+    let (mut edns, mut over_stream) = (true, way.primary.tls.is_some());
     // At most: UDP, TCP, and both without EDNS.
     for _ in 0..4 {
-        let heard = if tcp { over_tcp(way, key, edns).await } else { over_udp(way, key, edns).await };
+        let heard = if over_stream { stream(way, key, edns).await } else { datagram(way, key, edns).await };
         match heard {
             Heard::Verdict(verdict) => return verdict,
-            Heard::AskTcp => tcp = true,
+            Heard::AskStream => over_stream = true,
             Heard::AskWithoutEdns => edns = false,
         }
     }
     Err(Fault::new(Reason::BadAnswer, "the primary wants the SOA asked for otherwise again and again"))
 }
 
-async fn over_udp(way: &Way, key: Option<&Key>, edns: bool) -> Heard {
+async fn datagram(way: &Way, key: Option<&Key>, edns: bool) -> Heard {
     let socket = match connect::udp(way).await {
         Ok(socket) => socket,
         Err(fault) => return Heard::Verdict(Err(fault)),
@@ -64,32 +64,34 @@ async fn over_udp(way: &Way, key: Option<&Key>, edns: bool) -> Heard {
     for wait in UDP_WAITS {
         // An error here is that of an earlier datagram: nobody listens. TCP will tell for sure.
         if socket.send(&question).await.is_err() {
-            return Heard::AskTcp;
+            return Heard::AskStream;
         }
         let until = Instant::now() + wait;
         while let Ok(received) = timeout_at(until, socket.recv(&mut buffer)).await {
-            let Ok(length) = received else { return Heard::AskTcp };
+            let Ok(length) = received else { return Heard::AskStream };
             let message = buffer.get(..length).unwrap_or_default();
             match probe.receive(message, Transport::Udp, clock::unix()) {
                 ProbeStep::Ignore if strangers < STRANGERS => strangers += 1,
-                ProbeStep::Ignore | ProbeStep::RetryTcp => return Heard::AskTcp,
+                ProbeStep::Ignore | ProbeStep::RetryTcp => return Heard::AskStream,
                 ProbeStep::RetryWithoutEdns => return Heard::AskWithoutEdns,
                 ProbeStep::Done(verdict) => return Heard::Verdict(verdict),
             }
         }
     }
-    Heard::AskTcp
+    Heard::AskStream
 }
 
-async fn over_tcp(way: &Way, key: Option<&Key>, edns: bool) -> Heard {
+async fn stream(way: &Way, key: Option<&Key>, edns: bool) -> Heard {
     let asked = async {
-        let mut stream = connect::tcp(way).await?;
+        let mut stream = connect::open(way).await?;
         let (mut probe, question) = Probe::new(&way.zone, rand::random(), key, edns, clock::unix());
-        send(&mut stream, &question).await?;
+        connect::send(&mut stream, &question).await?;
         let mut frames = Frames::default();
         loop {
             if let Some(message) = frames.next() {
-                return Ok(probe.receive(message, Transport::Tcp, clock::unix()));
+                let step = probe.receive(message, Transport::Tcp, clock::unix());
+                connect::close(stream).await;
+                return Ok(step);
             }
             let read = frames.fill(&mut stream).await.map_err(|error| connect::fault(&error, "reading"))?;
             if read == 0 {
@@ -100,7 +102,7 @@ async fn over_tcp(way: &Way, key: Option<&Key>, edns: bool) -> Heard {
             }
         }
     };
-    match timeout_at(Instant::now() + TCP_WAIT, asked).await {
+    match timeout_at(Instant::now() + STREAM_WAIT, asked).await {
         Err(_) => {
             Heard::Verdict(Err(Fault::new(Reason::Timeout, "no answer to the SOA question, UDP and TCP")))
         }
@@ -111,12 +113,4 @@ async fn over_tcp(way: &Way, key: Option<&Key>, edns: bool) -> Heard {
             Heard::Verdict(Err(Fault::new(Reason::BadAnswer, "a truncated or foreign answer over TCP")))
         }
     }
-}
-
-/// Length and message in one write (RFC 7766 §8).
-pub(super) async fn send(stream: &mut tokio::net::TcpStream, message: &[u8]) -> Result<(), Fault> {
-    let length =
-        u16::try_from(message.len()).map_err(|_| Fault::new(Reason::Internal, "question too long"))?;
-    let framed = [&length.to_be_bytes(), message].concat();
-    stream.write_all(&framed).await.map_err(|error| connect::fault(&error, "sending"))
 }

@@ -1,4 +1,4 @@
-//! Fetches a zone from a primary over TCP, within bounds of time and rate.
+//! Fetches a zone from a primary over TCP or TLS, within bounds of time and rate.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -8,14 +8,13 @@ use secondo_transfer::{Arrived, Candidate, Fault, Request, Session, Step, Want};
 use secondo_tsig::Key;
 use secondo_wire::{Name, Reason};
 use secondo_zone::{BorderSecret, Limits, Zone};
-use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 
 use super::frames::Frames;
 use super::overflow::Overflow;
-use super::probe::send;
 use super::{Way, connect, is_seal};
 use crate::clock;
+use crate::tls::Stream;
 
 /// The minimum rate holds from this minute of a transfer on.
 const RATE_FROM_MINUTE: u64 = 6;
@@ -81,7 +80,7 @@ pub(crate) async fn transfer(job: &TransferJob) -> Result<Fetched, Fault> {
 
 async fn with_key(job: &TransferJob, key: Option<&Key>, edns: bool) -> Result<Fetched, Fault> {
     let began = Instant::now();
-    let mut stream = connect::tcp(&job.way).await?;
+    let mut stream = connect::open(&job.way).await?;
     let (mut session, question) = Session::new(Request {
         zone: &job.way.zone,
         want: if matches!(job.question, Question::Ixfr { .. }) { Want::Ixfr } else { Want::Axfr },
@@ -96,8 +95,10 @@ async fn with_key(job: &TransferJob, key: Option<&Key>, edns: bool) -> Result<Fe
     });
     let kept = job.current.as_ref().map_or(KEPT, |zone| KEPT.max(zone.counts().memory_bytes as usize / 4));
     session.spill_to(Box::new(Overflow::new(job.overflow.clone())), kept);
-    send(&mut stream, &question).await?;
-    match receive(job, &mut stream, session, began).await? {
+    connect::send(&mut stream, &question).await?;
+    let arrived = receive(job, &mut stream, session, began).await?;
+    connect::close(stream).await;
+    match arrived {
         Arrived::UpToDate { expire, .. } => Ok(Fetched::UpToDate { expire }),
         Arrived::Candidate(candidate) => {
             match job.accept.judge(candidate.zone().serial(), candidate.expire()) {
@@ -118,7 +119,7 @@ async fn with_key(job: &TransferJob, key: Option<&Key>, edns: bool) -> Result<Fe
 
 async fn receive(
     job: &TransferJob,
-    stream: &mut TcpStream,
+    stream: &mut Stream,
     mut session: Session,
     began: Instant,
 ) -> Result<Arrived, Fault> {

@@ -1,0 +1,56 @@
+//! What an error of TLS means.
+
+use std::io;
+
+use rustls::{AlertDescription, CertificateError, Error, InvalidMessage, OtherError};
+use secondo_transfer::Fault;
+use secondo_wire::Reason;
+
+use super::trust::Unpinned;
+
+/// The fault that an error of a stream is, when it is one of TLS.
+pub(crate) fn fault(error: &io::Error) -> Option<Fault> {
+    let error = error.get_ref()?.downcast_ref::<Error>()?;
+    Some(Fault::new(reason(error), error.to_string()))
+}
+
+fn reason(error: &Error) -> Reason {
+    use AlertDescription as Alert;
+    match error {
+        Error::InvalidCertificate(error) => of_certificate(error),
+        // The records of another protocol; what is broken inside of a record is a broken handshake.
+        Error::InvalidMessage(
+            InvalidMessage::InvalidContentType
+            | InvalidMessage::UnknownProtocolVersion
+            | InvalidMessage::MessageTooLarge
+            | InvalidMessage::InvalidEmptyPayload,
+        ) => Reason::TlsNotSpoken,
+        Error::NoApplicationProtocol | Error::AlertReceived(Alert::NoApplicationProtocol) => Reason::TlsAlpn,
+        Error::PeerIncompatible(_) | Error::AlertReceived(Alert::ProtocolVersion) => Reason::TlsVersion,
+        Error::AlertReceived(
+            Alert::CertificateRequired
+            | Alert::BadCertificate
+            | Alert::UnsupportedCertificate
+            | Alert::CertificateRevoked
+            | Alert::CertificateExpired
+            | Alert::CertificateUnknown
+            | Alert::UnknownCA
+            | Alert::AccessDenied,
+        ) => Reason::TlsClientRefused,
+        _ => Reason::TlsHandshake,
+    }
+}
+
+fn of_certificate(error: &CertificateError) -> Reason {
+    match error {
+        CertificateError::Expired
+        | CertificateError::ExpiredContext { .. }
+        | CertificateError::NotValidYet
+        | CertificateError::NotValidYetContext { .. } => Reason::TlsExpired,
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            Reason::TlsWrongName
+        }
+        CertificateError::Other(OtherError(other)) if other.is::<Unpinned>() => Reason::TlsPinMismatch,
+        _ => Reason::TlsUntrusted,
+    }
+}

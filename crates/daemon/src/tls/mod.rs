@@ -1,0 +1,67 @@
+//! # tls: streams that nobody reads or changes on their way
+//!
+//! **Job**: TLS 1.3 over a TCP connection, as client of a primary ([`TlsClient`]); and one
+//! type for a connection with TLS or without ([`Stream`]), so that all else knows no difference.
+//! **In**: whom to trust and who we are, as octets of files that were read; a TCP connection.
+//! **Out**: a [`Stream`], or a [`Fault`](secondo_transfer::Fault) with a reason of the class `Seal`.
+//! **Never**: speaks less than TLS 1.3, sends data before the handshake is over, goes on without the token `dot`, falls
+//! back to anything weaker.
+//! **Source**: RFC 9103 §7 and §9, RFC 7858 §3 and §4.2, RFC 8310 §8, RFC 8446 §6.1.
+
+mod client;
+mod fault;
+mod stream;
+mod trust;
+
+use std::fmt;
+use std::sync::{Arc, LazyLock};
+
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use sha2::{Digest, Sha256};
+
+pub use client::TlsClient;
+pub(crate) use fault::fault;
+pub(crate) use stream::Stream;
+pub use trust::{Pin, Trust};
+
+/// The token of DNS over TLS (RFC 7858 §3.2, RFC 9103 §7.1).
+const DOT: &[u8] = b"dot";
+
+/// The cryptography.
+fn provider() -> Arc<CryptoProvider> {
+    static PROVIDER: LazyLock<Arc<CryptoProvider>> =
+        LazyLock::new(|| Arc::new(aws_lc_rs::default_provider()));
+    Arc::clone(&PROVIDER)
+}
+
+/// Who we are: a chain of certificates, our own first, and the key of that one.
+pub struct Identity {
+    /// At least one.
+    pub chain: Vec<CertificateDer<'static>>,
+    /// Of the first certificate.
+    pub key: PrivateKeyDer<'static>,
+}
+
+/// Never the key.
+impl fmt::Debug for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Identity").finish_non_exhaustive()
+    }
+}
+
+/// By which configurations are told apart: what one was made of, digested.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Fingerprint([u8; 32]);
+
+impl Fingerprint {
+    /// Of all parts in order, each with its length before it.
+    fn of<'p>(parts: impl IntoIterator<Item = &'p [u8]>) -> Fingerprint {
+        let mut digest = Sha256::new();
+        for part in parts {
+            digest.update((part.len() as u64).to_be_bytes());
+            digest.update(part);
+        }
+        Fingerprint(digest.finalize().into())
+    }
+}

@@ -1,0 +1,117 @@
+//! Whom a client trusts.
+
+use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls13_signature};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::server::ParsedCertificate;
+use rustls::{
+    CertificateError, DigitallySignedStruct, Error, OtherError, PeerIncompatible, RootCertStore,
+    SignatureScheme,
+};
+use sha2::{Digest, Sha256};
+use std::fmt;
+use std::sync::Arc;
+
+use super::provider;
+
+/// SHA-256 of a certificate's SubjectPublicKeyInfo (RFC 7858 §4.2).
+pub type Pin = [u8; 32];
+
+/// Whom a client trusts (RFC 8310 §5 and §8).
+#[derive(Debug)]
+pub enum Trust {
+    /// Who has a certificate for the right name, in its time, that one of these authorities vouches for.
+    Authorities(Vec<CertificateDer<'static>>),
+    /// Who has the key of one of these pins; certificates' names and times do not count.
+    Pins(Vec<Pin>),
+    /// Anybody: encrypted, and open to whoever sits between.
+    Anybody,
+}
+
+impl Trust {
+    /// The judge of certificates.
+    ///
+    /// # Errors
+    /// When an authority is none.
+    pub(super) fn verifier(&self) -> Result<Arc<dyn ServerCertVerifier>, String> {
+        let told = |error: &dyn fmt::Display| error.to_string();
+        let pins = match self {
+            Trust::Authorities(authorities) => {
+                let mut roots = RootCertStore::empty();
+                for authority in authorities {
+                    roots.add(authority.clone()).map_err(|error| told(&error))?;
+                }
+                let verifier = WebPkiServerVerifier::builder_with_provider(roots.into(), provider());
+                return Ok(verifier.build().map_err(|error| told(&error))?);
+            }
+            Trust::Pins(pins) => Some(pins.clone().into()),
+            Trust::Anybody => None,
+        };
+        Ok(Arc::new(Holder { pins, algorithms: provider().signature_verification_algorithms }))
+    }
+}
+
+/// Takes who proves to hold the key of a certificate: one with a pin, or any.
+#[derive(Debug)]
+struct Holder {
+    pins: Option<Box<[Pin]>>,
+    algorithms: WebPkiSupportedAlgorithms,
+}
+
+impl ServerCertVerifier for Holder {
+    fn verify_server_cert(
+        &self,
+        certificate: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        let key = ParsedCertificate::try_from(certificate)?.subject_public_key_info();
+        let pin: Pin = Sha256::digest(&key).into();
+        match &self.pins {
+            Some(pins) if !pins.contains(&pin) => {
+                Err(CertificateError::Other(OtherError(Arc::new(Unpinned(pin)))).into())
+            }
+            _ => Ok(ServerCertVerified::assertion()),
+        }
+    }
+
+    /// Not offered, so never asked.
+    fn verify_tls12_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        Err(PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig.into())
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls13_signature(message, certificate, signed, &self.algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.algorithms.supported_schemes()
+    }
+}
+
+/// The pin that was found, and is none of ours.
+#[derive(Debug)]
+pub(super) struct Unpinned(pub(super) Pin);
+
+impl fmt::Display for Unpinned {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        use base64::Engine as _;
+        let pin = base64::engine::general_purpose::STANDARD.encode(self.0);
+        write!(f, "the primary's key has the pin {pin}, which is none of those configured")
+    }
+}
+
+impl std::error::Error for Unpinned {}
