@@ -233,7 +233,8 @@ macro_rules! probes {
             $(
                 #[test]
                 fn $name() {
-                    let scene = Scene::new(false, "");
+                    // A primary that is asked for differences gets no probe after its NOTIFY.
+                    let scene = Scene::new(false, "    ixfr: false\n");
                     let mark = scene.daemon.log().mark();
                     scene.primary.world().clear_asked();
                     scene.primary.follow(Script::honest().always(Kind::Soa, $fault));

@@ -63,9 +63,24 @@ impl Machine {
         let blind = self.served.is_none() && !self.memory.has_unfit(round.primary(), now.boot);
         if round.forced || blind {
             self.transfer(round, None, Question::Axfr, Accept::Any, now);
+        } else if let Some((ours, told)) = self.told(&round) {
+            let question = Question::Ixfr { from: ours };
+            self.transfer(round, Some(told), question, Accept::NewerThan(ours), now);
         } else {
             self.probe(round, now);
         }
+    }
+
+    /// Our serial, and the newer one of which the present primary told by NOTIFY. It is asked at once for what is new:
+    /// an IXFR tells the serial as a probe does (RFC 1995 §2: a lone SOA when nothing is new), and saves an exchange with
+    /// every change. A NOTIFY is easily forged: it gets no whole zone, and only the word of a primary counts against
+    /// which nothing is held.
+    fn told(&self, round: &Round) -> Option<(Serial, Serial)> {
+        let ours = self.served.filter(|_| matches!(self.validity, Validity::Current { .. }))?.serial;
+        let told = self.unmet(round).filter(|_| round.cause == Cause::Notify && round.is_called())?;
+        let primary = round.primary();
+        let willing = self.settings.primaries().get(primary).is_some_and(|p| p.ixfr);
+        (willing && self.memory.is_trusted(primary)).then_some((ours, told))
     }
 
     fn probe(&mut self, round: Round, now: Now) {
@@ -223,7 +238,10 @@ impl Machine {
     /// A primary vouched for the version held. The round ends, unless a NOTIFY promised more than it has.
     fn succeeded(&mut self, attempt: Attempt, news: Option<(Option<Serial>, Kind)>, now: Now) {
         let mut round = attempt.round;
-        self.memory.succeeded(round.primary());
+        self.memory.succeeded(round.place(), round.detour, now.boot, &self.settings);
+        if round.is_called() && self.unmet(&round).is_some() {
+            self.memory.boasted(round.primary(), &self.settings);
+        }
         let news = news.or(round.contact.and_then(|c| c.news));
         round.contact = Some(Contact { target: attempt.target, news });
         if self.unmet(&round).is_some() {
@@ -244,7 +262,11 @@ impl Machine {
         let failure = Failure { serial: failure.serial.or(attempt.probed), ..failure };
         let reason = failure.reason;
         self.report(Outcome::AttemptFailed { target, step, reason, serial: failure.serial });
-        match next(reason.class(), step) {
+        let next = next(reason.class(), step);
+        if matches!(next, Next::Address | Next::Primary) {
+            round.detour = round.detour.after(reason.class());
+        }
+        match next {
             Next::Axfr => {
                 self.report(Outcome::Fallback { target, reason });
                 self.memory.bar_ixfr(round.primary(), reason, now.boot, &self.settings);

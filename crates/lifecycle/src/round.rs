@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use secondo_wire::{Reason, Serial};
 
-use crate::memory::Memory;
+use crate::memory::{Detour, Memory, Place};
 use crate::{Kind, PrimaryId, Settings, Target};
 
 /// Why primaries are asked.
@@ -56,6 +56,10 @@ pub(crate) struct Round {
     primary: u8,
     /// The present address of it.
     address: u8,
+    /// The address with which it began.
+    first: u8,
+    /// What failed so far.
+    pub(crate) detour: Detour,
     /// A primary vouched for the zone.
     pub(crate) contact: Option<Contact>,
     /// The last failure.
@@ -80,6 +84,8 @@ impl Round {
             tried: 0,
             primary: 0,
             address: 0,
+            first: 0,
+            detour: Detour::None,
             contact: None,
             failure: None,
         }
@@ -99,26 +105,43 @@ impl Round {
         Target { primary: primary.id, address: *address }
     }
 
-    /// Goes to the next address of the present primary; false when there is none.
+    /// The place of the present address in the settings.
+    pub(crate) fn place(&self) -> Place {
+        Place { primary: self.primary, address: self.address }
+    }
+
+    /// Whether the present primary sent a NOTIFY.
+    pub(crate) fn is_called(&self) -> bool {
+        self.preferred & 1 << self.primary != 0
+    }
+
+    /// Goes to the next address of the present primary, from the last on to the first; false when all were asked.
     pub(crate) fn next_address(&mut self, settings: &Settings) -> bool {
         let count = settings.primaries().get(self.primary()).map_or(0, |p| p.addresses.len());
-        let more = usize::from(self.address) + 1 < count;
+        let next = self.address.saturating_add(1);
+        let next = if usize::from(next) < count { next } else { 0 };
+        let more = next != self.first;
         if more {
-            self.address += 1;
+            self.address = next;
         }
         more
     }
 
-    /// Goes to the next primary; false when there is none. RFC 1996 §3.11: the sender of a NOTIFY first.
+    /// Goes to the next primary; false when there is none. RFC 1996 §3.11: the sender of a NOTIFY first; then what
+    /// worked of late.
     pub(crate) fn next_primary(&mut self, settings: &Settings, memory: &Memory, now: Duration) -> bool {
         let waiting = |i: &usize| self.tried & 1 << i == 0;
         let called = |i: &usize| self.preferred & 1 << i != 0;
         let due = |i: &usize| self.cause.out_of_turn() || memory.due(*i, now);
+        let good = memory.good(now);
+        let is_good = |i: &usize| good.is_some_and(|place| usize::from(place.primary) == *i);
         let all = || (0..settings.primaries().len()).filter(waiting);
-        let Some(next) = all().find(called).or_else(|| all().find(due)) else { return false };
+        let next = all().find(called).or_else(|| all().filter(due).find(is_good)).or_else(|| all().find(due));
+        let Some(next) = next else { return false };
         self.tried |= 1 << next;
         self.primary = u8::try_from(next).expect("a zone has at most 64 primaries");
-        self.address = 0;
+        self.first = good.filter(|place| place.primary == self.primary).map_or(0, |place| place.address);
+        self.address = self.first;
         true
     }
 }
@@ -181,5 +204,22 @@ mod tests {
         assert!(round.next_address(&settings));
         assert_eq!(round.target(&settings).address.to_string(), "192.0.2.2:53");
         assert!(!round.next_address(&settings));
+    }
+
+    #[test]
+    fn what_worked_goes_first_but_behind_the_sender_of_a_notify() {
+        let mut memory = Memory::default();
+        let good = Place { primary: 1, address: 1 };
+        memory.succeeded(good, Detour::Failed, Duration::ZERO, &settings());
+        assert_eq!(order(Round::new(Cause::Refresh), &memory), [1, 0, 2]);
+        assert_eq!(order(Round { preferred: 0b100, ..Round::new(Cause::Notify) }, &memory), [2, 1, 0]);
+        let mut round = Round::new(Cause::Refresh);
+        assert!(round.next_primary(&settings(), &memory, Duration::ZERO));
+        assert_eq!(round.place(), good);
+        assert!(round.next_address(&settings()));
+        assert_eq!(round.place(), Place { address: 0, ..good });
+        assert!(!round.next_address(&settings()), "each address once");
+        assert!(round.next_primary(&settings(), &memory, Duration::ZERO));
+        assert_eq!(round.place(), Place { primary: 0, address: 0 });
     }
 }

@@ -63,7 +63,7 @@ fn an_answer_after_the_deadline_revives_and_does_not_pretend() {
 #[test]
 fn a_version_whose_life_was_spent_on_the_way_is_not_served() {
     let mut stage = one();
-    stage.notify(1, Some(2));
+    stage.notify(1, None);
     stage.show(2);
     stage.pass(seconds(6000));
     stage.publish(soa(2), Some(5000));
@@ -182,7 +182,7 @@ fn bounds_that_override_the_owner_are_told_once_for_a_set_of_timers() {
     let mut stage = Stage::empty(settings(vec![primary(1, 1)]));
     for serial in 1..5 {
         stage.publish(soa_with(serial, [1, 1, 1]), None);
-        stage.notify(1, Some(serial + 1));
+        stage.notify(1, None);
         stage.show(serial + 1);
     }
     let told = stage.outcomes.iter().filter(|o| matches!(o, Outcome::TimersBounded { .. }));
@@ -193,7 +193,7 @@ fn bounds_that_override_the_owner_are_told_once_for_a_set_of_timers() {
 fn nothing_but_a_contact_renews() {
     let mut stage = one();
     let until = stage.until();
-    stage.notify(1, Some(2));
+    stage.notify(1, None);
     stage.show(2);
     stage.fail(Reason::IxfrCut);
     stage.fail(Reason::TruncatedStream);
@@ -209,7 +209,7 @@ fn nothing_but_a_contact_renews() {
 #[test]
 fn the_expire_option_shortens_a_transferred_zone_and_never_an_unchanged_one() {
     let mut stage = one();
-    stage.notify(1, Some(2));
+    stage.notify(1, None);
     stage.show(2);
     stage.publish(soa(2), Some(5000));
     assert_eq!(stage.left(), seconds(5000));
@@ -227,7 +227,7 @@ fn the_expire_option_shortens_a_transferred_zone_and_never_an_unchanged_one() {
 #[test]
 fn time_spent_in_a_transfer_is_taken_from_the_option() {
     let mut stage = one();
-    stage.notify(1, Some(2));
+    stage.notify(1, None);
     stage.show(2);
     stage.pass(seconds(4000));
     stage.publish(soa(2), Some(5000));
@@ -237,7 +237,7 @@ fn time_spent_in_a_transfer_is_taken_from_the_option() {
 #[test]
 fn the_wait_for_admission_is_not_time_on_the_way() {
     let mut stage = one();
-    stage.notify(1, Some(2));
+    stage.notify(1, None);
     stage.show(2);
     stage.pass(seconds(4000));
     stage.tell(Event::Sent { attempt: stage.ask.unwrap().attempt });

@@ -212,14 +212,66 @@ fn each_primary_has_its_own_backoff() {
 }
 
 #[test]
-fn a_success_anywhere_ends_the_round_and_a_later_one_begins_with_the_first_primary_again() {
-    let mut stage = Stage::loaded(settings(vec![primary(1, 1), primary(2, 1)]));
-    stage.pass_until_asked();
-    stage.fail(Reason::Timeout);
+fn a_success_anywhere_ends_the_round_and_what_worked_is_asked_first_until_that_is_forgotten() {
+    for (reason, time) in [(Reason::Timeout, 3600), (Reason::Refused, 86_400), (Reason::NotAuth, 86_400)] {
+        let mut stage = two();
+        for next in [probe(1, 2), probe(2, 1), probe(2, 2)] {
+            stage.fail(reason);
+            assert_eq!(stage.asks(), next);
+        }
+        stage.show(1);
+        assert_eq!(stage.asks(), None);
+        let learnt = stage.now.boot;
+        stage.pass_until_asked();
+        let mut firsts = 0;
+        while stage.now.boot < learnt + seconds(time) {
+            assert_eq!(stage.asks(), probe(2, 2), "{reason}");
+            firsts += 1;
+            stage.show(1);
+            stage.pass_until_asked();
+        }
+        assert!(firsts > 0, "{reason}");
+        assert_eq!(stage.asks(), probe(1, 1), "{reason}");
+    }
+}
+
+#[test]
+fn what_worked_is_left_for_the_next_address_and_the_next_primary_as_all_are() {
+    let mut stage = two();
+    for _ in 0..3 {
+        stage.fail(Reason::Refused);
+    }
     stage.show(1);
-    assert_eq!(stage.asks(), None);
     stage.pass_until_asked();
+    for asked in [probe(2, 2), probe(2, 1), probe(1, 1), probe(1, 2), None] {
+        assert_eq!(stage.asks(), asked);
+        if asked.is_some() {
+            stage.fail(Reason::Timeout);
+        }
+    }
+}
+
+#[test]
+fn an_operator_has_all_asked_in_the_order_of_the_settings() {
+    let mut stage = two();
+    stage.fail(Reason::Refused);
+    stage.show(1);
+    stage.tell(Event::Refresh);
     assert_eq!(stage.asks(), probe(1, 1));
+}
+
+#[test]
+fn ixfr_that_a_notify_brought_falls_back_like_any_other() {
+    for reason in [Reason::IxfrNotImplemented, Reason::IxfrCut, Reason::IxfrAbsentRecord, Reason::BadRdata] {
+        let mut stage = Stage::loaded(settings(vec![primary(1, 2), primary(2, 2)]));
+        stage.notify(1, Some(2));
+        assert_eq!(stage.asks(), ixfr(1, 1, 1));
+        stage.fail(reason);
+        assert_eq!(stage.asks(), axfr(1, 1), "{reason}");
+        assert_eq!(stage.ask.unwrap().accept, Some(Accept::NewerThan(Serial(1))));
+        stage.fail(Reason::SoaMismatch);
+        assert_eq!(stage.asks(), probe(2, 1), "{reason}");
+    }
 }
 
 #[test]

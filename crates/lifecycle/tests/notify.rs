@@ -2,7 +2,7 @@
 
 mod stage;
 
-use secondo_lifecycle::{Event, NotifyIgnored, Outcome, Urgency};
+use secondo_lifecycle::{Accept, Event, NotifyIgnored, Outcome, Urgency};
 use secondo_wire::{Reason, Serial};
 use stage::*;
 
@@ -13,17 +13,96 @@ fn three() -> Stage {
 #[test]
 fn a_notify_acts_at_once_as_if_refresh_had_run_out() {
     let mut stage = three();
-    stage.notify(1, Some(2));
+    stage.notify(1, None);
     assert_eq!(stage.asks(), probe(1, 1));
     assert_eq!(stage.ask.unwrap().urgency, Urgency::Asked);
     assert!(matches!(stage.outcomes[..], [Outcome::NotifyAccepted { later: false, .. }]));
 }
 
 #[test]
+fn a_sender_that_tells_of_a_newer_serial_is_asked_for_what_is_new_without_a_probe() {
+    let mut stage = three();
+    stage.notify(2, Some(2));
+    assert_eq!(stage.asks(), ixfr(2, 1, 1));
+    assert_eq!(stage.ask.unwrap().accept, Some(Accept::NewerThan(Serial(1))));
+    assert_eq!(stage.ask.unwrap().urgency, Urgency::Asked);
+    stage.publish(soa(2), None);
+    assert_eq!((stage.asks(), stage.asked), (None, 2));
+}
+
+#[test]
+fn a_lie_costs_one_lone_soa_and_a_probe_of_the_others_and_the_next_one_costs_no_transfer() {
+    let mut stage = three();
+    stage.notify(2, Some(9));
+    assert_eq!(stage.asks(), ixfr(2, 1, 1));
+    stage.up_to_date(None);
+    for other in [1, 3] {
+        assert_eq!(stage.asks(), probe(other, 1));
+        stage.show(1);
+    }
+    assert_eq!(stage.asks(), None);
+    stage.notify(2, Some(10));
+    assert_eq!(stage.asks(), probe(2, 1), "it is taken at its word no more");
+    stage.show(10);
+    assert_eq!(stage.asks(), ixfr(2, 1, 1));
+    stage.publish(soa(10), None);
+    stage.notify(2, Some(11));
+    assert_eq!(stage.asks(), ixfr(2, 1, 10), "it kept it again");
+}
+
+/// Whether a NOTIFY from the first primary that tells of serial 2 leads to a probe.
+fn probes(stage: &mut Stage) -> bool {
+    stage.notify(1, Some(2));
+    let asked = stage.asks();
+    assert!(asked == probe(1, 1) || asked == ixfr(1, 1, 1), "{asked:?}");
+    asked == probe(1, 1)
+}
+
+#[test]
+fn nothing_but_the_word_of_a_primary_in_good_standing_saves_a_probe() {
+    assert!(!probes(&mut three()));
+    for reason in [Reason::Timeout, Reason::Refused, Reason::TsigBadSig, Reason::NotAuthoritative] {
+        let mut stage = three();
+        stage.pass_until_asked();
+        stage.fail(reason);
+        stage.show(1);
+        assert!(probes(&mut stage), "{reason}");
+        stage.show(1);
+        let mut trusted = three();
+        trusted.pass_until_asked();
+        trusted.show(1);
+        assert!(!probes(&mut trusted), "{reason}");
+    }
+    for reason in [Reason::IxfrNotImplemented, Reason::IxfrBrokenChain] {
+        let mut stage = three();
+        stage.pass_until_asked();
+        stage.show(3);
+        stage.fail(reason);
+        stage.fail(Reason::Timeout);
+        stage.show(1);
+        assert!(probes(&mut stage), "{reason}");
+    }
+    let mut unwilling = primary(1, 1);
+    unwilling.ixfr = false;
+    assert!(probes(&mut Stage::loaded(settings(vec![unwilling]))));
+    let mut expired = three();
+    expired.tell(Event::ExpireNow);
+    assert!(probes(&mut expired));
+    let mut stranger = three();
+    stranger.notify(200, Some(2));
+    assert_eq!(stranger.asks(), probe(1, 1));
+    for old in [0, 1 + (1 << 31)] {
+        let mut stage = three();
+        stage.notify(1, Some(old));
+        assert_eq!(stage.asks(), probe(1, 1), "{old}");
+    }
+}
+
+#[test]
 fn the_sender_is_asked_first_then_the_rest_in_order() {
     let mut stage = three();
     stage.notify(2, Some(2));
-    assert_eq!(stage.asks(), probe(2, 1));
+    assert_eq!(stage.asks(), ixfr(2, 1, 1));
     stage.fail(Reason::Timeout);
     assert_eq!(stage.asks(), probe(1, 1));
     stage.fail(Reason::Timeout);
@@ -51,14 +130,12 @@ fn an_older_hint_and_none_at_all_lead_to_a_probe() {
 fn a_notify_during_an_attempt_is_remembered_and_leads_to_one_more_probe() {
     let mut stage = three();
     stage.notify(1, Some(2));
-    stage.show(2);
     for _ in 0..100 {
         stage.notify(3, Some(3));
     }
     assert_eq!(stage.asks(), ixfr(1, 1, 1));
     stage.publish(soa(2), None);
-    assert_eq!(stage.asks(), probe(3, 1), "the sender first");
-    stage.show(3);
+    assert_eq!(stage.asks(), ixfr(3, 1, 2), "the sender first");
     stage.publish(soa(3), None);
     assert_eq!(stage.asks(), None);
     let told = stage.outcomes.iter().filter(|o| matches!(o, Outcome::NotifyAccepted { later: true, .. }));
@@ -69,20 +146,18 @@ fn a_notify_during_an_attempt_is_remembered_and_leads_to_one_more_probe() {
 fn of_several_notifies_during_an_attempt_the_newest_serial_and_every_sender_count() {
     let mut stage = three();
     stage.notify(1, Some(2));
-    stage.show(2);
     stage.notify(2, Some(2));
     stage.notify(3, Some(3));
     stage.publish(soa(2), None);
-    assert_eq!(stage.asks(), probe(2, 1));
-    stage.show(2);
-    assert_eq!(stage.asks(), probe(3, 1));
+    assert_eq!(stage.asks(), ixfr(2, 1, 2));
+    stage.up_to_date(None);
+    assert_eq!(stage.asks(), ixfr(3, 1, 2));
 }
 
 #[test]
 fn a_notify_that_the_running_transfer_satisfies_leads_to_nothing_more() {
     let mut stage = three();
     stage.notify(1, Some(2));
-    stage.show(2);
     stage.notify(2, Some(2));
     stage.publish(soa(2), None);
     assert_eq!(stage.asks(), None);
@@ -92,7 +167,6 @@ fn a_notify_that_the_running_transfer_satisfies_leads_to_nothing_more() {
 fn a_notify_without_hint_during_an_attempt_is_satisfied_by_nothing_but_a_probe() {
     let mut stage = three();
     stage.notify(1, Some(2));
-    stage.show(2);
     stage.notify(2, None);
     stage.publish(soa(2), None);
     assert_eq!(stage.asks(), probe(2, 1));
@@ -104,14 +178,14 @@ fn a_sender_not_asked_yet_comes_next_in_the_running_round() {
     stage.notify(1, Some(2));
     stage.notify(3, Some(2));
     stage.fail(Reason::Timeout);
-    assert_eq!(stage.asks(), probe(3, 1));
+    assert_eq!(stage.asks(), ixfr(3, 1, 1));
 }
 
 #[test]
 fn a_hint_that_the_sender_does_not_have_sends_us_round_all_primaries() {
     let mut stage = three();
     stage.notify(2, Some(9));
-    stage.show(1);
+    stage.up_to_date(None);
     assert_eq!(stage.asks(), probe(1, 1));
     stage.show(9);
     stage.publish(soa(9), None);
@@ -122,10 +196,11 @@ fn a_hint_that_the_sender_does_not_have_sends_us_round_all_primaries() {
 fn a_hint_ahead_of_everything_is_forgotten_after_a_round_and_one_retry() {
     let mut stage = Stage::loaded(settings(vec![primary(1, 1)]));
     stage.notify(1, Some(9));
-    stage.show(1);
+    stage.up_to_date(None);
     assert_eq!(stage.asks(), None);
     let wait = stage.pass_until_asked();
     assert!(wait <= seconds(RETRY) && wait >= seconds(RETRY / 4 * 3));
+    assert_eq!(stage.asks(), probe(1, 1));
     stage.show(1);
     assert!(stage.outcomes.contains(&Outcome::HintForgotten { hint: Serial(9), serial: Serial(1) }));
     assert!(stage.pass_until_asked() >= seconds(REFRESH / 4 * 3));

@@ -92,7 +92,7 @@ fn an_operator_ends_a_pause_of_our_own_making_and_the_backoff() {
 #[test]
 fn a_published_version_is_a_fact_even_when_its_attempt_was_cancelled() {
     let mut stage = one();
-    stage.notify(1, Some(2));
+    stage.notify(1, None);
     stage.show(2);
     let attempt = stage.ask.unwrap().attempt;
     stage.tell(Event::Reconfigure(Arc::new(settings(vec![primary(2, 1)]))));
