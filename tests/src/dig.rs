@@ -27,7 +27,9 @@ impl Client {
             let low = line.to_lowercase();
             line.starts_with(';')
                 && !line.starts_with(echo)
-                && ["fail", "error", "couldn't", "timed out", "bad", "warning"].iter().any(|w| low.contains(w))
+                && ["fail", "error", "couldn't", "timed out", "bad", "warning"]
+                    .iter()
+                    .any(|w| low.contains(w))
         })
     }
 

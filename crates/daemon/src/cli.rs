@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
+use secondo_wire::Reason;
 
 use crate::config;
 use crate::control::{ClientError, Command, Request, Response, ask, read};
@@ -35,6 +36,22 @@ enum Commands {
         /// Only zones that need a person
         #[arg(long)]
         problems: bool,
+        #[command(flatten)]
+        socket: Socket,
+    },
+    /// Say in sentences how a zone is, what was tried, what comes next and what to do
+    ///
+    /// Exit code 1 when the zone needs a person, as with `status --problems`.
+    Explain {
+        /// The zone
+        #[arg(required_unless_present = "reasons")]
+        zone: Option<String>,
+        /// One JSON object
+        #[arg(long)]
+        json: bool,
+        /// List all reasons that a failure may have, with what to do; needs no daemon
+        #[arg(long, conflicts_with_all = ["zone", "json"])]
+        reasons: bool,
         #[command(flatten)]
         socket: Socket,
     },
@@ -142,6 +159,11 @@ pub fn main() -> ExitCode {
             let request = Request { problems, ..Request::new(Command::Status, zones) };
             order(&socket, &request, |response| status(response, json, problems))
         }
+        Commands::Explain { reasons: true, .. } => reasons(),
+        Commands::Explain { zone, json, socket, .. } => {
+            let request = Request::new(Command::Explain, zone.into_iter().collect());
+            order(&socket, &request, |response| explained(response, json))
+        }
         Commands::Refresh(on) => on.order(Command::Refresh),
         Commands::Retransfer(on) => on.order(Command::Retransfer),
         Commands::Dump { zone, serial, socket } => {
@@ -240,14 +262,40 @@ fn answered(response: Response, tell: impl FnOnce(Response) -> u8) -> u8 {
 fn status(response: Response, json: bool, problems: bool) -> u8 {
     let zones = response.zones.unwrap_or_default();
     if json {
-        match serde_json::to_string_pretty(&serde_json::json!({ "zones": zones })) {
+        let all = serde_json::json!({ "zones": zones, "summary": response.summary });
+        match serde_json::to_string_pretty(&all) {
             Ok(text) => say(&text),
             Err(error) => eprintln!("secondo: {error}"),
         }
-    } else if !zones.is_empty() {
-        say(table::render(&table::HEAD, zones.iter().map(table::row)).trim_end());
+    } else {
+        if !zones.is_empty() {
+            say(table::render(&table::HEAD, zones.iter().map(table::row)).trim_end());
+        }
+        if let Some(summary) = &response.summary {
+            say(&table::sum(summary));
+        }
     }
     if problems && !zones.is_empty() { exit::NO } else { exit::DONE }
+}
+
+/// A zone that needs a person is a "no".
+fn explained(response: Response, json: bool) -> u8 {
+    let Some(explanation) = response.explanation else { return exit::NO };
+    if json {
+        match serde_json::to_string_pretty(&explanation) {
+            Ok(text) => say(&text),
+            Err(error) => eprintln!("secondo: {error}"),
+        }
+    } else {
+        say(&explanation.text());
+    }
+    if explanation.status.is_problem() { exit::NO } else { exit::DONE }
+}
+
+fn reasons() -> u8 {
+    let rows = Reason::ALL.iter().map(|reason| [reason.code().into(), reason.help().into()]);
+    say(table::render(&["REASON", "WHAT IT MEANS AND WHAT TO DO"], rows).trim_end());
+    exit::DONE
 }
 
 fn outcomes(response: Response) -> u8 {

@@ -122,7 +122,7 @@ mod tests {
             });
             let mut whole = String::new();
             while let Some(piece) = pieces.blocking_recv() {
-                whole += &piece;
+                whole += &piece.text.unwrap();
             }
             (writer.join().unwrap(), whole)
         })

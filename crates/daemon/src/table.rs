@@ -1,6 +1,6 @@
 //! The table that `secondo status` prints.
 
-use crate::control::{Health, ZoneStatus};
+use crate::control::{Health, Summary, ZoneStatus};
 
 /// Its columns.
 pub(crate) const HEAD: [&str; 9] =
@@ -29,6 +29,21 @@ pub(crate) fn row(zone: &ZoneStatus) -> [String; 9] {
     ]
 }
 
+/// The line below it.
+pub(crate) fn sum(summary: &Summary) -> String {
+    let Summary { zones, current, expired, never_loaded, problems } = *summary;
+    let states = [(current, "current"), (expired, "expired"), (never_loaded, "never loaded")];
+    let states: Vec<String> =
+        states.iter().filter(|(n, _)| *n > 0).map(|(n, state)| format!("{n} {state}")).collect();
+    let states = if states.is_empty() { String::new() } else { format!(": {}", states.join(", ")) };
+    let need = match problems {
+        0 => "; none needs a person".into(),
+        1 => "; 1 needs a person".into(),
+        more => format!("; {more} need a person"),
+    };
+    format!("{zones} {}{states}{need}", if zones == 1 { "zone" } else { "zones" })
+}
+
 /// Columns padded to their widest cell, the last one not.
 pub(crate) fn render<const N: usize>(head: &[&str; N], rows: impl Iterator<Item = [String; N]>) -> String {
     let rows: Vec<[String; N]> = std::iter::once(head.map(String::from)).chain(rows).collect();
@@ -45,7 +60,7 @@ pub(crate) fn render<const N: usize>(head: &[&str; N], rows: impl Iterator<Item 
 }
 
 /// Seconds in the two largest units: `45s`, `2h 5m`, `3d`.
-fn span(seconds: f64) -> String {
+pub(crate) fn span(seconds: f64) -> String {
     let whole = seconds.max(0.0) as u64;
     let parts = [(whole / 86_400, "d"), (whole / 3600 % 24, "h"), (whole / 60 % 60, "m"), (whole % 60, "s")];
     let Some(first) = parts.iter().position(|(n, _)| *n > 0) else { return "0s".into() };

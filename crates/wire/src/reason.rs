@@ -136,6 +136,27 @@ impl Reason {
     }
 }
 
+impl Reason {
+    /// Whether it stays until a person does something, here or at the primary. What is left goes away by itself as often as
+    /// not: networks, primaries that start, our own limits.
+    pub fn needs_person(self) -> bool {
+        match self {
+            // The primary's own copy may be on its way.
+            Reason::ServerFailure | Reason::NotAuthoritative | Reason::PrimaryExpiring => false,
+            Reason::Disk | Reason::Internal => true,
+            _ => match self.class() {
+                Class::Refused | Class::Seal | Class::Malformed | Class::Serial | Class::Rejected => true,
+                Class::IxfrUnavailable | Class::Network | Class::Local => false,
+            },
+        }
+    }
+
+    /// Whether it says that a primary does not offer IXFR, as opposed to one that does and fails.
+    pub fn is_incapacity(self) -> bool {
+        matches!(self, Reason::IxfrNotImplemented | Reason::IxfrFormatError)
+    }
+}
+
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.code())

@@ -28,7 +28,7 @@ pub fn ask(socket: &Path, request: &Request) -> Result<Response, ClientError> {
     read(socket, request, |_| Ok(()))
 }
 
-/// The same; `take` is given what comes ahead of the answer, piece by piece. An error of its own ends the conversation.
+/// The same; pages of zones are put together, and `take` is given what comes ahead of the answer, piece by piece. An error of its own ends the conversation.
 pub fn read(
     socket: &Path,
     request: &Request,
@@ -41,16 +41,23 @@ pub fn read(
     // It may refuse a request before it has read all of it: what it says then is worth more than our error.
     let written = stream.write_all(&line);
     let mut reading = BufReader::new(stream);
+    let mut pages = Vec::new();
     loop {
         line.clear();
         match reading.read_until(b'\n', &mut line) {
             Ok(_) if line.ends_with(b"\n") => {}
             _ => return written.map_err(unreachable).and(Err(ClientError::Closed)),
         }
-        let response: Response = serde_json::from_slice(&line)?;
+        let mut response: Response = serde_json::from_slice(&line)?;
         match &response.text {
             Some(piece) => take(piece).map_err(ClientError::Output)?,
-            None => return Ok(response),
+            None if response.more => pages.extend(response.zones.unwrap_or_default()),
+            None => {
+                if let Some(zones) = &mut response.zones {
+                    zones.splice(..0, pages);
+                }
+                return Ok(response);
+            }
         }
     }
 }

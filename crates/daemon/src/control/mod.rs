@@ -6,12 +6,16 @@
 //! **Never**: blocks the scheduler on a slow client; shows a secret; holds a long text whole.
 
 mod client;
+mod explanation;
 mod protocol;
 mod server;
 mod text;
 
 pub use client::{ClientError, ask, read};
-pub use protocol::{Command, Health, LastError, Refusal, Request, Response, ZoneOutcome, ZoneStatus};
+pub use explanation::{Attempt, Explanation, Sentences};
+pub use protocol::{
+    Command, Health, LastError, Problem, Refusal, Request, Response, Summary, ZoneOutcome, ZoneStatus,
+};
 pub use server::{Ask, listen, serve};
 pub use text::{Gone, Text};
 

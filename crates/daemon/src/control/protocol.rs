@@ -1,10 +1,13 @@
 //! The objects on the line. Field names are a contract.
 //!
 //! Each request is answered by one line, and those of `dump` and `diff` before it by any number of lines
-//! `{"text":"…"}`: whole lines of text, some 32 KiB at once. The line without `text` is the last one; when it holds an
-//! `error`, what came before is not whole.
+//! `{"text":"…"}`: whole lines of text, some 32 KiB at once. `status` of many zones comes in several lines
+//! `{"zones":[…],"more":true}`. The line without `text` and without `more` is the last one; when it holds an `error`, what
+//! came before is not whole.
 
 use serde::{Deserialize, Serialize};
+
+use super::Explanation;
 
 /// A request: `{"command":"status","zones":["example.com"]}`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -44,6 +47,8 @@ pub struct Request {
 pub enum Command {
     /// The state of zones.
     Status,
+    /// One zone's condition in sentences.
+    Explain,
     /// Ask the primaries now.
     Refresh,
     /// Fetch whole zones now.
@@ -84,6 +89,15 @@ pub struct Response {
     /// `status`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub zones: Option<Vec<ZoneStatus>>,
+    /// `status`: further zones follow in the next line.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub more: bool,
+    /// `status`: how many zones there are in each state, those that `problems` left out included.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub summary: Option<Summary>,
+    /// `explain`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub explanation: Option<Box<Explanation>>,
     /// `refresh`, `retransfer`: what came of it, for each zone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outcomes: Option<Vec<ZoneOutcome>>,
@@ -157,6 +171,9 @@ pub struct ZoneStatus {
     pub source: Option<String>,
     /// The version is on disk; false: the disk refused it.
     pub durable: bool,
+    /// Why it needs a person, as codes; empty: it does not. See [`Problem`].
+    #[serde(default)]
+    pub problems: Vec<String>,
     /// Records in it.
     pub records: Option<u64>,
     /// What failed last, unless something worked since.
@@ -166,8 +183,56 @@ pub struct ZoneStatus {
 impl ZoneStatus {
     /// Whether a person should look at the zone.
     pub fn is_problem(&self) -> bool {
-        self.state != Health::Current || !self.durable || self.last_error.is_some()
+        !self.problems.is_empty()
     }
+}
+
+/// Why a zone needs a person. Beside these codes stand those of reasons that do not go away by themselves, such as
+/// `refused`, `tsig-badkey`, `serial-behind`, `guard-empty`; a primary that is down is none of them, as long as the zone is
+/// far from expiry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Problem {
+    /// Nothing was ever received: SERVFAIL.
+    NeverLoaded,
+    /// No primary vouched for it in time: SERVFAIL.
+    Expired,
+    /// The primaries are asked in vain, and half of its life since the last confirmation is over.
+    Expiring,
+    /// The disk refused the version served.
+    NotDurable,
+    /// IXFR is asked for and failed more than once in a row, though the primary offers it.
+    IxfrBroken,
+    /// The clock of a primary is more than a minute from ours: beyond 300 s seals fail.
+    ClockSkewed,
+}
+
+impl Problem {
+    /// The stable code.
+    pub fn code(self) -> &'static str {
+        match self {
+            Problem::NeverLoaded => "never-loaded",
+            Problem::Expired => "expired",
+            Problem::Expiring => "expiring",
+            Problem::NotDurable => "not-durable",
+            Problem::IxfrBroken => "ixfr-broken",
+            Problem::ClockSkewed => "clock-skewed",
+        }
+    }
+}
+
+/// How many zones there are, by state.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Summary {
+    /// All that were asked about.
+    pub zones: usize,
+    /// Answered from.
+    pub current: usize,
+    /// Not answered from any more.
+    pub expired: usize,
+    /// Not answered from yet.
+    pub never_loaded: usize,
+    /// In need of a person, whatever their state.
+    pub problems: usize,
 }
 
 /// What a zone answers.

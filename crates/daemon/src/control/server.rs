@@ -84,7 +84,7 @@ async fn gone(writing: &OwnedWriteHalf) {
 /// Waits for an answer; the text ahead of it is passed on as it comes, and is made no faster than the client reads it.
 /// `None`: the client went away.
 async fn pass_on(
-    mut pieces: mpsc::Receiver<String>,
+    mut pieces: mpsc::Receiver<Response>,
     answered: oneshot::Receiver<Response>,
     writing: &mut OwnedWriteHalf,
 ) -> io::Result<Option<Response>> {
@@ -93,8 +93,8 @@ async fn pass_on(
             piece = pieces.recv() => piece,
             () = gone(writing) => return Ok(None),
         };
-        let Some(text) = piece else { break };
-        say(writing, &Response { text: Some(text), ..Response::default() }).await?;
+        let Some(piece) = piece else { break };
+        say(writing, &piece).await?;
     }
     tokio::select! {
         answered = answered => {

@@ -1,6 +1,9 @@
-//! A long text on its way to a client: made line by line, sent piece by piece, never held whole.
+//! What is said ahead of an answer, on its way to a client: a long text, made line by line and sent piece by piece, or
+//! pages of zones. Never held whole.
 
 use tokio::sync::mpsc;
+
+use super::{Response, ZoneStatus};
 
 /// Octets after which a piece is sent at the end of its line. A line in JSON has at most twice as many: of what may
 /// stand in it only `"` and `\` are escaped.
@@ -10,7 +13,7 @@ const PIECE: usize = 32 * 1024;
 #[derive(Debug)]
 pub struct Text {
     piece: Vec<u8>,
-    to: mpsc::Sender<String>,
+    to: mpsc::Sender<Response>,
 }
 
 /// Nobody reads the text any more.
@@ -19,7 +22,7 @@ pub struct Gone;
 
 impl Text {
     /// A text and the end at which its pieces come out. One piece waits there at most.
-    pub(crate) fn new() -> (Text, mpsc::Receiver<String>) {
+    pub(crate) fn new() -> (Text, mpsc::Receiver<Response>) {
         let (to, pieces) = mpsc::channel(1);
         (Text { piece: Vec::new(), to }, pieces)
     }
@@ -49,7 +52,14 @@ impl Text {
         // The next piece will be about as large.
         let next = Vec::with_capacity(self.piece.len());
         let piece = String::from_utf8(std::mem::replace(&mut self.piece, next));
-        self.to.blocking_send(piece.expect("a text is ASCII")).map_err(|_| Gone)
+        let text = Some(piece.expect("a text is ASCII"));
+        self.to.blocking_send(Response { text, ..Response::default() }).map_err(|_| Gone)
+    }
+
+    /// Sends a page of zones instead of text.
+    pub async fn zones(&self, zones: Vec<ZoneStatus>) -> Result<(), Gone> {
+        let page = Response { zones: Some(zones), more: true, ..Response::default() };
+        self.to.send(page).await.map_err(|_| Gone)
     }
 }
 
@@ -70,6 +80,7 @@ mod tests {
         });
         let mut octets = 0;
         while let Some(piece) = pieces.blocking_recv() {
+            let piece = piece.text.unwrap();
             assert!(piece.ends_with('\n') && piece.len() < PIECE + 100);
             octets += piece.len();
         }

@@ -15,6 +15,7 @@ mod transfer;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use secondo_transfer::Fault;
 use secondo_tsig::Key;
@@ -34,6 +35,30 @@ pub(crate) struct Way {
     pub address: SocketAddr,
     /// The primary that it belongs to.
     pub primary: Arc<PrimaryConfig>,
+    /// Notes which key did.
+    pub roll: KeyRoll,
+}
+
+/// Which of several keys was the last that did; of a single key there is nothing to note.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct KeyRoll(Option<Arc<AtomicUsize>>);
+
+impl KeyRoll {
+    /// For a primary with these keys.
+    pub(crate) fn of(primary: &PrimaryConfig) -> KeyRoll {
+        KeyRoll((primary.keys.len() > 1).then(|| Arc::new(AtomicUsize::new(0))))
+    }
+
+    /// The place of the key that did.
+    pub(crate) fn place(&self) -> usize {
+        self.0.as_ref().map_or(0, |place| place.load(Ordering::Acquire))
+    }
+
+    fn note(&self, place: usize) {
+        if let Some(noted) = &self.0 {
+            noted.store(place, Ordering::Release);
+        }
+    }
 }
 
 impl Way {
@@ -47,6 +72,30 @@ impl Way {
         let keys = &self.primary.keys;
         if keys.is_empty() { vec![None] } else { keys.iter().cloned().map(Some).collect() }
     }
+
+    /// What came of asking with the key at this place: the end, or else the fault with which the next key is tried. With
+    /// several keys the fault tells what became of each.
+    fn judge<T>(&self, place: usize, verdict: Result<T, Fault>, before: Option<Fault>) -> Judged<T> {
+        let fault = match verdict {
+            Err(fault) if is_seal(&fault) => fault,
+            verdict => {
+                self.roll.note(place);
+                return Judged::End(verdict);
+            }
+        };
+        let Some(key) = self.primary.keys.get(place).filter(|_| self.primary.keys.len() > 1) else {
+            return Judged::NextKey(fault);
+        };
+        let before = before.map_or_else(String::new, |before| format!("{}; ", before.detail));
+        let detail = format!("{before}key {}: {}", key.name(), fault.detail);
+        Judged::NextKey(Fault { detail, ..fault })
+    }
+}
+
+/// See [`Way::judge`].
+enum Judged<T> {
+    End(Result<T, Fault>),
+    NextKey(Fault),
 }
 
 /// Whether the next key of a roll is worth a try. A connection that could not be sealed is the same with every key.

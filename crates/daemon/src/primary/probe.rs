@@ -9,7 +9,7 @@ use secondo_wire::Reason;
 use tokio::time::{Instant, timeout_at};
 
 use super::frames::Frames;
-use super::{Way, connect, is_seal};
+use super::{Judged, Way, connect};
 use crate::clock;
 
 /// How long each sending over UDP waits for an answer.
@@ -21,15 +21,15 @@ const STRANGERS: usize = 3;
 
 /// What the primary has, or why it cannot be told.
 pub(crate) async fn probe(way: &Way) -> Result<Found, Fault> {
-    let mut verdict = Err(Fault::new(Reason::Internal, "no key to ask with"));
-    for key in way.seals() {
-        verdict = with_key(way, key.as_ref()).await;
-        match &verdict {
-            Err(fault) if is_seal(fault) => {}
-            _ => break,
+    let mut last = None;
+    for (place, key) in way.seals().into_iter().enumerate() {
+        let verdict = with_key(way, key.as_ref()).await;
+        match way.judge(place, verdict, last) {
+            Judged::End(verdict) => return verdict,
+            Judged::NextKey(fault) => last = Some(fault),
         }
     }
-    verdict
+    Err(last.unwrap_or_else(|| Fault::new(Reason::Internal, "no key to ask with")))
 }
 
 /// One exchange's end.

@@ -12,7 +12,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::frames::Frames;
 use super::overflow::Overflow;
-use super::{Way, connect, is_seal};
+use super::{Judged, Way, connect};
 use crate::clock;
 use crate::tls::Stream;
 
@@ -64,18 +64,18 @@ pub(crate) enum Fetched {
 
 /// Fetches the zone; the transfer arrives whole, or not at all.
 pub(crate) async fn transfer(job: &TransferJob) -> Result<Fetched, Fault> {
-    let mut verdict = Err(Fault::new(Reason::Internal, "no key to ask with"));
-    for key in job.way.seals() {
-        verdict = with_key(job, key.as_ref(), true).await;
+    let mut last = None;
+    for (place, key) in job.way.seals().into_iter().enumerate() {
+        let mut verdict = with_key(job, key.as_ref(), true).await;
         if verdict.as_ref().is_err_and(|fault| fault.without_edns) {
             verdict = with_key(job, key.as_ref(), false).await;
         }
-        match &verdict {
-            Err(fault) if is_seal(fault) => {}
-            _ => break,
+        match job.way.judge(place, verdict, last) {
+            Judged::End(verdict) => return verdict,
+            Judged::NextKey(fault) => last = Some(fault),
         }
     }
-    verdict
+    Err(last.unwrap_or_else(|| Fault::new(Reason::Internal, "no key to ask with")))
 }
 
 async fn with_key(job: &TransferJob, key: Option<&Key>, edns: bool) -> Result<Fetched, Fault> {

@@ -165,6 +165,7 @@ impl Scheduler {
         let id = self.names.get(&recovered.apex);
         if let Some(zone) = id.and_then(|id| self.zones.get_mut(id)) {
             zone.facts.volatile = false;
+            zone.note_disk(None);
         }
         Event {
             zone: Some(&recovered.apex),

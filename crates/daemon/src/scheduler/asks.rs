@@ -7,7 +7,6 @@ use tokio::sync::oneshot;
 use super::Scheduler;
 use super::zones::Waiter;
 use crate::control::{Ask, Command, Request, Response, ZoneOutcome};
-use crate::event::Event;
 
 impl Scheduler {
     /// Answers a request, now or when what it asks for is done.
@@ -15,14 +14,12 @@ impl Scheduler {
         let response = match ask.request.command {
             Command::Reload => return self.reload(Some(ask.answer), ask.request.dry_run),
             Command::Dump | Command::Diff => return self.read_versions(ask, now),
+            Command::Status => return self.survey(ask),
+            Command::Explain => return self.explain(ask, now),
             Command::Stop => {
                 self.stopping = true;
                 Response::default()
             }
-            Command::Status => match self.chosen(&ask.request, true) {
-                Ok(chosen) => self.status(&chosen, ask.request.problems, now),
-                Err(refused) => *refused,
-            },
             Command::Refresh | Command::Retransfer => match self.chosen(&ask.request, false) {
                 Ok(chosen) => return self.ask_primaries(&ask.request, &chosen, ask.answer, now),
                 Err(refused) => *refused,
@@ -54,12 +51,6 @@ impl Scheduler {
             found.ok_or_else(|| refused("no-such-zone", format!("no zone {name}")))
         };
         request.zones.iter().map(find).collect()
-    }
-
-    fn status(&self, chosen: &[ZoneId], problems: bool, now: Now) -> Response {
-        let zones = chosen.iter().filter_map(|id| self.zones.get(id)).map(|zone| zone.status(now));
-        let zones = zones.filter(|zone| !problems || zone.is_problem()).collect();
-        Response { zones: Some(zones), ..Response::default() }
     }
 
     fn ask_primaries(
@@ -102,24 +93,5 @@ impl Scheduler {
             }
             let _ = answer.send(Response { outcomes: Some(outcomes), ..Response::default() });
         });
-    }
-
-    /// SIGUSR1: one line a zone.
-    pub(super) fn dump(&self, now: Now) {
-        for zone in self.zones.values() {
-            let status = zone.status(now);
-            let detail = serde_json::to_string(&status).unwrap_or_default();
-            let reason = zone.facts.failure.as_ref().map(|failed| failed.reason);
-            Event {
-                zone: Some(&zone.config.name),
-                serial: zone.machine.serial(),
-                primary: zone.facts.primary,
-                reason,
-                detail: Some(&detail),
-                next_in: status.next_in.map(std::time::Duration::from_secs_f64),
-                ..Event::new("zone.state", status.state.word())
-            }
-            .info();
-        }
     }
 }

@@ -15,14 +15,12 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use super::actions::from_record;
 use super::fetch::{Arrival, fetch};
-use super::zones::{Failed, Source};
+use super::trouble::Try;
+use super::zones::Source;
 use super::{Message, Scheduler, UpToDate};
-use crate::clock::millis;
+use crate::clock::{millis, whole_seconds};
 use crate::event::Event;
-use crate::primary::{TransferJob, Way, probe};
-
-/// Difference of clocks that an operator should see to before seals fail (RFC 8945 §5.2.3 fails them at 300 s).
-const SKEWED_SECONDS: u64 = 60;
+use crate::primary::{KeyRoll, TransferJob, Way, probe};
 
 /// Sends the end of a job; a job that dies without one has failed by our own fault.
 pub(super) struct Ending {
@@ -75,7 +73,9 @@ impl Scheduler {
             zone: zone.config.name.clone(),
             address: errand.target.address,
             primary: Arc::clone(primary),
+            roll: KeyRoll::of(primary),
         };
+        errand.roll = way.roll.clone();
         let sender = self.parts.sender.clone();
         let job = match errand.transfer {
             None => {
@@ -185,10 +185,17 @@ impl Scheduler {
                         Event { name: "refresh.failed", phrase: "the SOA cannot be had", ..event }.debug()
                     }
                 }
-                zone.facts.failure =
-                    Some(Failed { address, reason: fault.reason, detail: fault.detail, at: now.boot });
+                if is_silence(fault.reason) && self.health.down_until(address).is_some() {
+                    self.contacts.is_down(address, fault.reason, &fault.detail, now.boot);
+                }
+                let step = errand.step();
+                let (target, reason, detail) = (errand.target, fault.reason, fault.detail);
+                zone.trouble().note(Try { target, step, reason, serial: None, detail, at: now.boot });
             }
-            None => zone.in_order(address),
+            None => {
+                zone.in_order(address);
+                self.contacts.key_did(address, errand.roll.place());
+            }
         }
         if let Some(skew) = skew {
             self.note_skew(address, skew);
@@ -198,9 +205,7 @@ impl Scheduler {
 
     /// A seal told how far a primary's clock is from ours: said once, until they agree again.
     fn note_skew(&mut self, address: SocketAddr, skew: i64) {
-        if skew.unsigned_abs() < SKEWED_SECONDS {
-            self.skewed.remove(&address);
-        } else if self.skewed.insert(address) {
+        if self.contacts.clock_differs(address, skew) {
             let side = if skew > 0 { "ahead of" } else { "behind" };
             let detail = format!("its clock is {} s {side} ours", skew.unsigned_abs());
             let event = Event::new("primary.skewed", "clocks differ: seals fail beyond 300 s");
@@ -215,11 +220,15 @@ impl Scheduler {
             Some(Turn::Down { until }) => {
                 let next_in = Some(until.saturating_sub(now.boot));
                 let primary = Some(address);
-                Event { primary, next_in, ..Event::new("primary.down", "primary gives no sign of life") }
-                    .warn();
+                let known = self.contacts.of(address).and_then(|contact| contact.down.as_ref());
+                let (reason, detail) =
+                    (known.map(|down| down.reason), known.map(|down| down.detail.as_str()));
+                let phrase = "primary gives no sign of life: one zone asks again for all";
+                Event { primary, next_in, reason, detail, ..Event::new("primary.down", phrase) }.warn();
                 Vec::new()
             }
             Some(Turn::Up { after }) => {
+                self.contacts.is_up(address);
                 let detail = format!("after {} s", after.as_secs());
                 let event = Event::new("primary.up", "primary answers again");
                 Event { primary: Some(address), detail: Some(&detail), ..event }.info();
@@ -245,19 +254,22 @@ impl Scheduler {
             let event = Event::new("transfer.finished", "tolerated in the transfer");
             Event { zone: Some(&name), serial: Some(soa.serial), detail: Some(warning), ..event }.warn();
         }
-        let volatile = match committed.durability() {
-            Durability::Durable => false,
+        let refused = match committed.durability() {
+            Durability::Durable => None,
             Durability::Volatile(refused) => {
                 let event =
                     Event::new("zone.volatile", "the disk refused the zone: it is served from memory");
                 let reason = Some(Reason::Disk);
                 Event { zone: Some(&name), serial: Some(soa.serial), reason, detail: Some(refused), ..event }
                     .warn();
-                true
+                Some(refused.clone())
             }
         };
+        let volatile = refused.is_some();
         zone.facts.volatile = volatile;
+        zone.note_disk(refused);
         zone.facts.source = Some(Source::Transfer(report.kind));
+        zone.facts.since = whole_seconds(now.boot);
         zone.committed = (!volatile).then_some(confirmation);
         // A version that expires before the one that it replaces is not served for the longer time, not for a moment.
         let until = millis(Vouched::until(&from_record(confirmation)));

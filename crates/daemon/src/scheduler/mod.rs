@@ -10,17 +10,21 @@
 mod actions;
 mod asks;
 mod book;
+mod contacts;
+mod explain;
 mod fetch;
 mod jobs;
 mod kept;
+mod problems;
 mod reload;
 mod say;
 #[cfg(test)]
 mod storm;
+mod survey;
+mod trouble;
 mod zones;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::net::SocketAddr;
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -41,8 +45,10 @@ use crate::publish::Publisher;
 use crate::respond::Respond;
 
 use book::PrimaryBook;
+use contacts::Contacts;
 use fetch::Arrival;
 use kept::Readers;
+use survey::Page;
 use zones::Zone;
 
 pub(crate) use reload::Prepared;
@@ -73,6 +79,8 @@ pub(crate) enum Message {
     /// A configuration was read and is to be applied, or is not in order and the running one stays; someone may wait
     /// for the outcome.
     Prepared(Result<Box<Prepared>, String>, Option<oneshot::Sender<Response>>),
+    /// A page of the states of many zones is wanted.
+    Page(Page),
     /// Log the state of every zone (SIGUSR1).
     Dump,
     /// End (SIGTERM, SIGINT).
@@ -118,8 +126,7 @@ pub(crate) struct Scheduler {
     wheel: Wheel,
     admission: Admission,
     health: Health,
-    /// Addresses whose clock is known to be wrong.
-    skewed: BTreeSet<SocketAddr>,
+    contacts: Contacts,
     heralds: Heralds,
     readers: Readers,
     next_purge: Duration,
@@ -148,7 +155,7 @@ impl Scheduler {
             wheel: Wheel::new(),
             admission,
             health: Health::new(),
-            skewed: BTreeSet::new(),
+            contacts: Contacts::default(),
             heralds: Heralds::default(),
             readers: Readers::new(),
             next_purge: Duration::ZERO,
@@ -186,6 +193,7 @@ impl Scheduler {
             self.next_purge = now.boot.saturating_add(PURGE_EVERY);
             self.parts.store.purge(now.wall);
         }
+        self.say_who_waits(now);
         let next = self.wheel.next().map_or(LONGEST_WAIT, |at| at.saturating_sub(clock::boot()));
         next.min(LONGEST_WAIT)
     }
@@ -202,7 +210,8 @@ impl Scheduler {
             Message::Reload if self.reloading => self.reload_again = true,
             Message::Reload => self.reload(None, false),
             Message::Prepared(prepared, answer) => self.prepared(prepared, answer, now),
-            Message::Dump => self.dump(now),
+            Message::Page(page) => self.page(page, now),
+            Message::Dump => self.dump(),
             Message::Stop => self.stopping = true,
         }
     }

@@ -14,6 +14,7 @@ use tokio::sync::oneshot;
 use super::actions::from_record;
 use super::zones::{Facts, Source, Zone, table};
 use super::{Message, Scheduler};
+use crate::clock::whole_seconds;
 use crate::config::{self, Config, ServerConfig, ZoneConfig};
 use crate::control::Response;
 use crate::event::{self, Event};
@@ -143,7 +144,7 @@ impl Scheduler {
                 machine,
                 errand: None,
                 committed: None,
-                facts: Facts::default(),
+                facts: Facts { since: whole_seconds(now.boot), ..Facts::default() },
                 waiters: Vec::new(),
                 heralds: Vec::new(),
             };
@@ -235,7 +236,7 @@ impl Scheduler {
         let in_use = settings.flat_map(|settings| settings.primaries().iter().map(|primary| primary.id));
         for address in self.book.keep(&in_use.collect()) {
             self.health.forget(address);
-            self.skewed.remove(&address);
+            self.contacts.forget(address);
         }
     }
 

@@ -1,13 +1,17 @@
 //! A machine's reports, in the words of the contract.
 
-use secondo_lifecycle::{NotifyIgnored, Now, Outcome, PrimaryId, Step, Target, Validity, ZoneId};
+use std::time::Duration;
+
+use secondo_lifecycle::{Kind, NotifyIgnored, Now, Outcome, PrimaryId, Step, Target, Validity, ZoneId};
+use secondo_wire::{Class, Reason};
 
 use super::Scheduler;
+use super::trouble::Try;
 use super::zones::Source;
 use crate::event::{Event, Peer};
 
 /// How long a zone is silent about further NOTIFYs that led to nothing.
-const QUIET: std::time::Duration = std::time::Duration::from_secs(10);
+const QUIET: Duration = Duration::from_secs(10);
 
 impl Scheduler {
     /// Logs a report, keeps what `status` wants of it, and tells those who wait for the end of a round.
@@ -15,18 +19,23 @@ impl Scheduler {
         let address_of =
             |primary: PrimaryId| self.book.find(primary).and_then(|p| p.addresses.first().copied());
         let Some(zone) = self.zones.get_mut(&id) else { return };
-        let name = zone.config.name.clone();
+        let name_of_zone = zone.config.name.clone();
         let next_in = zone.next_in(now);
-        let event = Event { zone: Some(&name), serial: zone.machine.serial(), ..Event::default() };
+        let event = Event { zone: Some(&name_of_zone), serial: zone.machine.serial(), ..Event::default() };
         let at = |target: Target| Some(target.address);
         match outcome {
             Outcome::RefreshCurrent { target, serial, next_in } => {
+                zone.end_round();
                 let (name, phrase) = ("refresh.current", "primary confirms the serial");
                 let (primary, serial) = (at(target), Some(serial));
                 Event { name, phrase, primary, serial, next_in: Some(next_in), ..event }.info();
                 zone.tell_waiters("current", serial, None);
             }
-            Outcome::Published { target, serial, from, next_in, .. } => {
+            Outcome::Published { target, serial, from, kind, next_in } => {
+                zone.end_round();
+                if kind == Kind::Ixfr {
+                    zone.ixfr_works();
+                }
                 let (name, phrase) = ("zone.published", "new version is served");
                 let kind = match zone.facts.source {
                     Some(Source::Transfer(kind)) => Some(kind.as_str()),
@@ -47,34 +56,53 @@ impl Scheduler {
                 zone.tell_waiters("updated", Some(serial), None);
             }
             Outcome::RefreshFailed { reason, primary, next_in } => {
-                let (name, phrase) = ("refresh.failed", unconfirmed(zone.machine.validity()));
-                let same = zone.facts.failure.as_ref().filter(|failed| failed.reason == reason);
-                let detail = same.map(|failed| failed.detail.clone()).filter(|detail| !detail.is_empty());
+                let validity = zone.machine.validity();
+                let (name, phrase) = ("refresh.failed", unconfirmed(reason, validity));
+                let same = zone.last_try().filter(|failed| failed.reason == reason);
+                let known = same.map(|failed| failed.detail.as_str()).unwrap_or_default();
+                let detail = with_expiry(known, validity, now.boot);
                 let primary = zone.facts.primary.or_else(|| address_of(primary));
-                let (reason, next_in) = (Some(reason), Some(next_in));
-                Event { name, phrase, primary, reason, next_in, detail: detail.as_deref(), ..event }.warn();
+                let (why, next_in) = (Some(reason), Some(next_in));
+                let event =
+                    Event { name, phrase, primary, reason: why, next_in, detail: detail.as_deref(), ..event };
+                // What is known to be down was said of the primary, and its zones are summed up: one line a zone would
+                // bury all else.
+                let down = |failed: &Try| failed.reason == Reason::PrimaryDown;
+                match zone.facts.trouble.as_ref().map(|trouble| trouble.tries()) {
+                    Some(tries @ [.., last]) if tries.iter().all(down) => {
+                        self.contacts.waits(last.target.address, &name_of_zone, validity);
+                        event.debug();
+                    }
+                    _ => event.warn(),
+                }
+                zone.end_round();
                 let serial = zone.machine.serial();
-                zone.tell_waiters("failed", serial, reason);
+                zone.tell_waiters("failed", serial, why);
             }
             Outcome::AttemptFailed { target, step, reason, serial } => {
                 // Faults of jobs are logged with their detail when the job ends; what the machine itself finds
                 // wrong with an answer, or a primary that is down, is kept here.
                 zone.facts.primary = at(target);
                 let serials = serial.map(|theirs| format!("the primary has serial {theirs}"));
-                let known = zone.facts.failure.take().filter(|failed| failed.reason == reason);
-                let detail = known.map(|failed| failed.detail).or(serials).unwrap_or_default();
+                let others = zone.has_other_addresses();
+                let detail = serials.unwrap_or_default();
+                let trouble = zone.trouble();
+                let detail = trouble
+                    .confirm(Try { target, step, reason, serial, detail, at: now.boot })
+                    .detail
+                    .clone();
                 // Where another primary may still confirm the zone, this is the only word about this one.
-                let about = (target.address, reason);
-                if step == Step::Probe && zone.has_other_addresses() && !zone.facts.told.contains(&about) {
-                    zone.facts.told.push(about);
+                let only_word = step == Step::Probe && others && reason != Reason::PrimaryDown;
+                if only_word && trouble.is_news(target.address, reason) {
                     let (name, phrase) = ("refresh.failed", "this primary does not confirm the zone");
-                    let (reason, detail) = (Some(reason), Some(detail.as_str()));
+                    let (reason, detail) = (Some(reason), Some(detail.as_str()).filter(|d| !d.is_empty()));
                     Event { name, phrase, primary: at(target), reason, detail, ..event }.warn();
                 }
-                let address = target.address;
-                zone.facts.failure = Some(super::zones::Failed { address, reason, detail, at: now.boot });
             }
             Outcome::Fallback { target, reason } => {
+                zone.trouble().no_ixfr(target, reason, now.boot);
+                let known = zone.last_try().map(|failed| failed.detail.clone()).unwrap_or_default();
+                let detail = Some(known.as_str()).filter(|detail| !detail.is_empty());
                 let (name, phrase) = ("transfer.fallback", "IXFR cannot be had: AXFR at the same primary");
                 Event {
                     name,
@@ -82,6 +110,7 @@ impl Scheduler {
                     primary: at(target),
                     reason: Some(reason),
                     kind: Some("axfr"),
+                    detail,
                     ..event
                 }
                 .info();
@@ -135,8 +164,38 @@ impl Scheduler {
     }
 }
 
+impl Scheduler {
+    /// Sums up the zones that could not ask a primary which is down.
+    pub(super) fn say_who_waits(&mut self, now: Now) {
+        for (address, waiting) in self.contacts.due(now.boot) {
+            let detail = waiting.words(now.boot);
+            let until = self.health.down_until(address);
+            Event {
+                primary: Some(address),
+                reason: Some(Reason::PrimaryDown),
+                detail: Some(&detail),
+                next_in: until.map(|until| until.saturating_sub(now.boot)),
+                ..Event::new("refresh.failed", "zones wait for a primary that is down")
+            }
+            .warn();
+        }
+    }
+}
+
+/// The detail of a failure, and when the zone expires if it goes on like this.
+fn with_expiry(detail: &str, validity: Validity, now: Duration) -> Option<String> {
+    let Validity::Current { until, .. } = validity else {
+        return Some(detail.to_string()).filter(|detail| !detail.is_empty());
+    };
+    let left = format!("expires in {} s", until.saturating_sub(now).as_secs());
+    Some(if detail.is_empty() { left } else { format!("{detail}; {left}") })
+}
+
 /// What it means that no primary vouches for a zone.
-fn unconfirmed(validity: Validity) -> &'static str {
+fn unconfirmed(reason: Reason, validity: Validity) -> &'static str {
+    if reason.class() == Class::Local {
+        return "we ourselves could not ask: the same again soon";
+    }
     match validity {
         Validity::Empty => "no primary gives the zone: it is not served yet",
         Validity::Current { .. } => "no primary confirms the zone: it is served until it expires",

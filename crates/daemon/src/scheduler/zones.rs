@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use secondo_answer::{Cookies, Entry, Limiter, Settings as TableSettings, Slot, Table};
-use secondo_lifecycle::{Accept, Activity, AttemptId, Machine, Now, Question, Target, Validity};
+use secondo_lifecycle::{Accept, Activity, AttemptId, Machine, Now, Question, Step, Target, Validity};
 use secondo_store::Confirmation;
 use secondo_transfer::Kind;
 use secondo_tsig::KeyRing;
@@ -14,8 +14,10 @@ use secondo_wire::{Reason, Serial};
 use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
 
+use super::trouble::{Trouble, Try};
 use crate::config::{Config, ServerConfig, ZoneConfig};
 use crate::control::{Health, LastError, ZoneOutcome, ZoneStatus};
+use crate::primary::KeyRoll;
 
 /// A zone.
 pub(super) struct Zone {
@@ -40,6 +42,8 @@ pub(super) struct Errand {
     pub(super) transfer: Option<(Question, Accept)>,
     /// The job, once it runs.
     pub(super) job: Option<AbortHandle>,
+    /// Which key did, told by the job.
+    pub(super) roll: KeyRoll,
     /// Told to the job: from then on it commits nothing.
     pub(super) cancelled: Arc<AtomicBool>,
 }
@@ -50,10 +54,11 @@ pub(super) struct Facts {
     pub(super) primary: Option<SocketAddr>,
     pub(super) source: Option<Source>,
     pub(super) volatile: bool,
+    /// Since which second of the boot clock the version is here; without one, since when the zone is configured.
+    pub(super) since: u32,
     pub(super) confirmed: Option<secondo_lifecycle::Confirmation>,
-    /// Failures of single primaries that were logged, each once until the primary is in order again.
-    pub(super) told: Vec<(SocketAddr, Reason)>,
-    pub(super) failure: Option<Failed>,
+    /// What is wrong, if anything is.
+    pub(super) trouble: Option<Box<Trouble>>,
     /// Until then it is not said at level info again that a NOTIFY was ignored.
     pub(super) quiet_until: Duration,
 }
@@ -63,14 +68,6 @@ pub(super) struct Facts {
 pub(super) enum Source {
     Disk,
     Transfer(Kind),
-}
-
-/// What failed last. Invariant: the latest failure; where the machine itself found it, the job's detail is kept.
-pub(super) struct Failed {
-    pub(super) address: SocketAddr,
-    pub(super) reason: Reason,
-    pub(super) detail: String,
-    pub(super) at: Duration,
 }
 
 /// Someone waits for the outcome of a round.
@@ -83,7 +80,16 @@ pub(super) struct Waiter {
 impl Errand {
     /// An attempt that waits to be admitted.
     pub(super) fn new(attempt: AttemptId, target: Target, transfer: Option<(Question, Accept)>) -> Errand {
-        Errand { attempt, target, transfer, job: None, cancelled: Arc::default() }
+        Errand { attempt, target, transfer, job: None, roll: KeyRoll::default(), cancelled: Arc::default() }
+    }
+
+    /// What it is about.
+    pub(super) fn step(&self) -> Step {
+        match self.transfer {
+            None => Step::Probe,
+            Some((Question::Axfr, _)) => Step::Axfr,
+            Some((Question::Ixfr { .. }, _)) => Step::Ixfr,
+        }
     }
 
     /// Ends its job; whether there was one.
@@ -102,8 +108,43 @@ impl Zone {
             all.into_iter().position(|address| *address == wanted).unwrap_or(usize::MAX)
         };
         let settled = place(address);
-        self.facts.failure.take_if(|failed| place(failed.address) >= settled);
-        self.facts.told.retain(|(told, _)| place(*told) < settled);
+        if let Some(trouble) = &mut self.facts.trouble {
+            trouble.settle(|address| place(address) >= settled);
+        }
+        self.facts.trouble.take_if(|trouble| trouble.is_over());
+    }
+
+    /// Where it is noted what is wrong.
+    pub(super) fn trouble(&mut self) -> &mut Trouble {
+        self.facts.trouble.get_or_insert_default()
+    }
+
+    /// A round is over: the next failure begins another.
+    pub(super) fn end_round(&mut self) {
+        if let Some(trouble) = &mut self.facts.trouble {
+            trouble.end_round();
+        }
+    }
+
+    /// What the disk said of the version served, when it refused it.
+    pub(super) fn note_disk(&mut self, refused: Option<String>) {
+        if refused.is_some() || self.facts.trouble.is_some() {
+            self.trouble().note_disk(refused);
+            self.facts.trouble.take_if(|trouble| trouble.is_over());
+        }
+    }
+
+    /// Differences were had from a primary.
+    pub(super) fn ixfr_works(&mut self) {
+        if let Some(trouble) = &mut self.facts.trouble {
+            trouble.ixfr_works();
+        }
+        self.facts.trouble.take_if(|trouble| trouble.is_over());
+    }
+
+    /// What failed last, unless something worked since.
+    pub(super) fn last_try(&self) -> Option<&Try> {
+        self.facts.trouble.as_ref().and_then(|trouble| trouble.last())
     }
 
     /// Whether it has more than one address to ask.
@@ -202,8 +243,9 @@ impl Zone {
                 Source::Transfer(kind) => kind.to_string(),
             }),
             durable: !self.facts.volatile,
+            problems: self.problems(now),
             records: published.map(|zone| zone.counts().records),
-            last_error: self.facts.failure.as_ref().map(|failed| LastError {
+            last_error: self.last_try().map(|failed| LastError {
                 reason: failed.reason.to_string(),
                 help: failed.reason.help().into(),
                 detail: (!failed.detail.is_empty()).then(|| failed.detail.clone()),

@@ -1,0 +1,260 @@
+//! What is known of primaries' addresses beyond their health, by all zones together: how far their clocks are off, why
+//! they are down and who waits for them.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use secondo_lifecycle::Validity;
+use secondo_wire::{Name, Reason};
+
+/// Difference of clocks that an operator should see to before seals fail (RFC 8945 §5.2.3 fails them at 300 s).
+pub(super) const SKEWED_SECONDS: u64 = 60;
+/// How long the zones that wait for a primary gather before they are told of for the first time; doubled each time.
+const FIRST_SUMMARY: Duration = Duration::from_secs(5);
+/// The longest time between two such lines.
+const LONGEST_PAUSE: Duration = Duration::from_secs(600);
+/// So many of them are named.
+const NAMED: usize = 3;
+
+/// The addresses of which there is something to know.
+#[derive(Debug, Default)]
+pub(super) struct Contacts {
+    known: HashMap<SocketAddr, Contact>,
+    /// Addresses for which zones wait that were not told of.
+    gathering: Vec<SocketAddr>,
+}
+
+/// One address.
+#[derive(Debug, Default)]
+pub(super) struct Contact {
+    /// Its clock minus ours, seconds, when that is worth a word.
+    pub(super) skew: Option<i64>,
+    /// The place of the key that worked last among the primary's, where it was not the first.
+    pub(super) key: Option<usize>,
+    pub(super) down: Option<Down>,
+}
+
+impl Contact {
+    fn is_quiet(&self) -> bool {
+        self.skew.is_none() && self.key.is_none() && self.down.is_none()
+    }
+}
+
+/// Why an address is taken to be down.
+#[derive(Debug)]
+pub(super) struct Down {
+    /// Since when, on the boot clock.
+    pub(super) since: Duration,
+    pub(super) reason: Reason,
+    pub(super) detail: String,
+    waiting: Waiting,
+    /// When those who wait are told of.
+    due: Duration,
+    pause: Duration,
+}
+
+/// Zones that could not ask a dead primary since they were last told of.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Waiting {
+    /// Served until they expire.
+    pub(super) served: u32,
+    /// Not served.
+    pub(super) unserved: u32,
+    /// When the first of them expires, on the boot clock.
+    pub(super) first_expiry: Option<Duration>,
+    named: Vec<Name>,
+}
+
+impl Waiting {
+    /// In words, at `now` on the boot clock.
+    pub(super) fn words(&self, now: Duration) -> String {
+        let all = self.served.saturating_add(self.unserved);
+        let names: Vec<String> = self.named.iter().map(ToString::to_string).collect();
+        let more = if usize::try_from(all).unwrap_or(usize::MAX) > names.len() { " …" } else { "" };
+        let zones = if all == 1 { "zone waits" } else { "zones wait" };
+        let mut words = format!("{all} {zones} for it ({}{more})", names.join(" "));
+        if self.served > 0 {
+            let left = self.first_expiry.map_or(0, |at| at.saturating_sub(now).as_secs());
+            words += &format!("; {} served, the first expires in {left} s", self.served);
+        }
+        if self.unserved > 0 {
+            words += &format!("; {} not served", self.unserved);
+        }
+        words
+    }
+}
+
+impl Contacts {
+    /// What is known of an address.
+    pub(super) fn of(&self, address: SocketAddr) -> Option<&Contact> {
+        self.known.get(&address)
+    }
+
+    /// Whether some clock is off.
+    pub(super) fn any_skewed(&self) -> bool {
+        self.known.values().any(|contact| contact.skew.is_some())
+    }
+
+    /// A seal told how far a clock is from ours: whether that is worth a line, once until they agree again.
+    pub(super) fn clock_differs(&mut self, address: SocketAddr, skew: i64) -> bool {
+        if skew.unsigned_abs() < SKEWED_SECONDS {
+            if let Some(contact) = self.known.get_mut(&address) {
+                contact.skew = None;
+            }
+            self.tidy(address);
+            return false;
+        }
+        self.known.entry(address).or_default().skew.replace(skew).is_none()
+    }
+
+    /// Which of the primary's keys did, by its place.
+    pub(super) fn key_did(&mut self, address: SocketAddr, place: usize) {
+        if place > 0 {
+            self.known.entry(address).or_default().key = Some(place);
+        } else if let Some(contact) = self.known.get_mut(&address) {
+            contact.key = None;
+            self.tidy(address);
+        }
+    }
+
+    /// An attempt at a silent address failed so: what is kept as the cause, once the address is down.
+    pub(super) fn is_down(&mut self, address: SocketAddr, reason: Reason, detail: &str, now: Duration) {
+        let contact = self.known.entry(address).or_default();
+        let known = contact.down.get_or_insert_with(|| Down {
+            since: now,
+            reason,
+            detail: String::new(),
+            waiting: Waiting::default(),
+            due: now.saturating_add(FIRST_SUMMARY),
+            pause: FIRST_SUMMARY,
+        });
+        (known.reason, known.detail) = (reason, detail.to_string());
+    }
+
+    /// It answers again.
+    pub(super) fn is_up(&mut self, address: SocketAddr) {
+        if let Some(contact) = self.known.get_mut(&address) {
+            contact.down = None;
+        }
+        self.tidy(address);
+    }
+
+    /// A zone could not ask, since the address is down.
+    pub(super) fn waits(&mut self, address: SocketAddr, zone: &Name, validity: Validity) {
+        let Some(down) = self.known.get_mut(&address).and_then(|contact| contact.down.as_mut()) else {
+            return;
+        };
+        let waiting = &mut down.waiting;
+        if waiting.served == 0 && waiting.unserved == 0 {
+            self.gathering.push(address);
+        }
+        match validity {
+            Validity::Current { until, .. } => {
+                waiting.served = waiting.served.saturating_add(1);
+                waiting.first_expiry = Some(waiting.first_expiry.map_or(until, |first| first.min(until)));
+            }
+            Validity::Empty | Validity::Expired { .. } => {
+                waiting.unserved = waiting.unserved.saturating_add(1);
+            }
+        }
+        if waiting.named.len() < NAMED && !waiting.named.contains(zone) {
+            waiting.named.push(zone.clone());
+        }
+    }
+
+    /// The addresses whose waiting zones are to be told of now.
+    pub(super) fn due(&mut self, now: Duration) -> Vec<(SocketAddr, Waiting)> {
+        let mut due = Vec::new();
+        let known = &mut self.known;
+        self.gathering.retain(|address| {
+            let Some(down) = known.get_mut(address).and_then(|contact| contact.down.as_mut()) else {
+                return false;
+            };
+            if now < down.due {
+                return true;
+            }
+            down.pause = (down.pause * 2).min(LONGEST_PAUSE);
+            down.due = now.saturating_add(down.pause);
+            due.push((*address, std::mem::take(&mut down.waiting)));
+            false
+        });
+        due
+    }
+
+    /// The address belongs to no primary any more.
+    pub(super) fn forget(&mut self, address: SocketAddr) {
+        self.known.remove(&address);
+    }
+
+    fn tidy(&mut self, address: SocketAddr) {
+        if self.known.get(&address).is_some_and(|contact| contact.is_quiet()) {
+            self.known.remove(&address);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn seconds(n: u64) -> Duration {
+        Duration::from_secs(n)
+    }
+
+    fn address() -> SocketAddr {
+        SocketAddr::from(([192, 0, 2, 1], 53))
+    }
+
+    fn zone(n: usize) -> Name {
+        format!("z{n}.test.").parse().unwrap()
+    }
+
+    #[test]
+    fn ten_thousand_zones_that_wait_for_one_primary_are_one_line_and_then_ever_fewer() {
+        let mut contacts = Contacts::default();
+        contacts.is_down(address(), Reason::Timeout, "no answer", seconds(0));
+        let mut lines = 0;
+        for second in 0..3600 {
+            for n in 0..3 {
+                let validity = Validity::Current { until: seconds(90_000 + n), life: seconds(86_400) };
+                contacts.waits(address(), &zone(n as usize), validity);
+            }
+            lines += contacts.due(seconds(second)).len();
+        }
+        assert!((5..16).contains(&lines), "{lines}");
+    }
+
+    #[test]
+    fn those_who_wait_are_counted_by_whether_they_are_served() {
+        let mut contacts = Contacts::default();
+        let current = |until| Validity::Current { until: seconds(until), life: seconds(100) };
+        contacts.waits(address(), &zone(0), Validity::Empty);
+        assert!(contacts.due(seconds(99)).is_empty(), "it is not down");
+        contacts.is_down(address(), Reason::Timeout, "", seconds(100));
+        for n in 0..9 {
+            contacts.waits(address(), &zone(n), current(500 - n as u64));
+        }
+        contacts.waits(address(), &zone(9), Validity::Empty);
+        assert!(contacts.due(seconds(104)).is_empty(), "they gather first");
+        let due = contacts.due(seconds(105));
+        assert_eq!(
+            due[0].1.words(seconds(105)),
+            "10 zones wait for it (z0.test. z1.test. z2.test. …); 9 served, the first expires in 387 s; 1 not served"
+        );
+        assert!(contacts.due(seconds(9999)).is_empty(), "nobody waits any more");
+        contacts.is_up(address());
+        assert!(contacts.of(address()).is_none());
+    }
+
+    #[test]
+    fn a_clock_that_differs_is_news_until_it_agrees_again() {
+        let mut contacts = Contacts::default();
+        assert!(!contacts.clock_differs(address(), 59));
+        assert!(contacts.of(address()).is_none());
+        assert!(contacts.clock_differs(address(), -61) && !contacts.clock_differs(address(), -62));
+        assert_eq!(contacts.of(address()).and_then(|contact| contact.skew), Some(-62));
+        assert!(!contacts.clock_differs(address(), 0) && contacts.of(address()).is_none());
+        assert!(contacts.clock_differs(address(), 61));
+    }
+}
