@@ -9,12 +9,10 @@ use secondo_tsig::Key;
 
 use super::keys::Keys;
 use super::problem::{Findings, quoted};
+use super::tls::Transport;
 use super::tree::Node;
 use super::units::parse_socket_address;
 use super::walk::{self, Words};
-
-/// Port of DNS (RFC 1035 §4.2).
-pub(super) const DNS_PORT: u16 = 53;
 
 const ENTRY: Words =
     Words { of: "an access list entry", known: &["address", "key"], later: &["transport"], private: false };
@@ -111,7 +109,7 @@ fn target(node: &Node, keys: &Keys, findings: &mut Findings) -> Option<NotifyTar
             .error(fields.mark, "`address` is missing, expected one such as 192.0.2.1 or \"192.0.2.1:53\"");
         return None;
     };
-    let address = socket_address(address, findings)?;
+    let address = socket_address(address, Transport::Tcp.port(), findings)?;
     let key = match key {
         Some(key) => Some(key?),
         None => None,
@@ -119,8 +117,8 @@ fn target(node: &Node, keys: &Keys, findings: &mut Findings) -> Option<NotifyTar
     Some(NotifyTarget { address, key })
 }
 
-/// An address with an optional port, 53 when left out.
-pub(super) fn socket_address(node: &Node, findings: &mut Findings) -> Option<SocketAddr> {
+/// An address with an optional port.
+pub(super) fn socket_address(node: &Node, default_port: u16, findings: &mut Findings) -> Option<SocketAddr> {
     let expected = "an address such as 192.0.2.1, \"192.0.2.1:53\" or \"[2001:db8::1]:53\"";
-    walk::parsed(node, expected, |text| parse_socket_address(text, DNS_PORT), findings)
+    walk::parsed(node, expected, |text| parse_socket_address(text, default_port), findings)
 }

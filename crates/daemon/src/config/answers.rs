@@ -7,7 +7,7 @@ use secondo_answer::{Cookies, Identity, RateLimit};
 use zeroize::Zeroizing;
 
 use super::access;
-use super::keys::secret_file;
+use super::keys::{SECRET_FILE, private_file};
 use super::problem::Findings;
 use super::tree::Node;
 use super::walk::{self, Fields, Words};
@@ -68,7 +68,7 @@ fn short_text<'n>(node: &'n Node, findings: &mut Findings) -> Option<&'n str> {
 fn cookies(node: &Node, folder: &Path, findings: &mut Findings) -> Option<Cookies> {
     let fields = walk::fields(node, &COOKIES, findings)?;
     let node = fields.of("secret-file")?;
-    let (named, octets) = secret_file(node, "the path of a file of secrets", folder, findings)?;
+    let (named, octets) = private_file(node, SECRET_FILE, "the path of a file of secrets", folder, findings)?;
     match secrets(&octets) {
         Ok(secrets) => {
             let (first, others) = secrets.split_first()?;

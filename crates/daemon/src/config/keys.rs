@@ -160,16 +160,22 @@ fn from_file(
     folder: &Path,
     findings: &mut Findings,
 ) -> Option<Key> {
-    let (named, octets) = secret_file(node, "the path of a file that holds the secret", folder, findings)?;
+    let (named, octets) =
+        private_file(node, SECRET_FILE, "the path of a file that holds the secret", folder, findings)?;
     let text = std::str::from_utf8(&octets).map_err(|_| KeyError::Base64);
     let key = text.and_then(|text| Key::from_base64(name.clone(), algorithm, secret_of(text)));
     let told = |error| format!("in {named}: {}", bad_secret(error));
     key.map_err(|error| findings.error(node.mark, told(error))).ok()
 }
 
-/// What a file of secrets holds, and what it is to be called in an error.
-pub(super) fn secret_file(
+/// How a file that holds a secret is called in errors.
+pub(super) const SECRET_FILE: &str = "the secret file";
+
+/// What a file of secrets holds, and what it is to be called in an error: `called`, with its name where that is known to be
+/// one.
+pub(super) fn private_file(
     node: &Node,
+    called: &str,
     expected: &str,
     folder: &Path,
     findings: &mut Findings,
@@ -177,8 +183,7 @@ pub(super) fn secret_file(
     let path = walk::text(node, expected, findings)?;
     let file = folder.join(path);
     // People write secrets at the place of paths: only a path that leads somewhere is repeated.
-    let named =
-        if file.exists() { format!("the secret file {}", quoted(path)) } else { "the secret file".into() };
+    let named = if file.exists() { format!("{called} {}", quoted(path)) } else { called.into() };
     match files::read(&file, MAX_SECRET_FILE, Access::Private) {
         Ok(read) => Some((named, read.octets)),
         Err(error) => {

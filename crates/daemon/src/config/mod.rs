@@ -21,6 +21,7 @@ mod keys;
 mod primary;
 mod problem;
 mod server;
+mod tls;
 mod tree;
 mod units;
 mod walk;
@@ -36,7 +37,7 @@ pub use access::NotifyTarget;
 pub use answers::AnswersConfig;
 pub use primary::PrimaryConfig;
 pub use problem::Problem;
-pub use server::{Limits, LogConfig, LogFormat, LogLevel, ServerConfig};
+pub use server::{Limits, Listener, LogConfig, LogFormat, LogLevel, ServerConfig};
 pub use zone::{Bounds, ZoneConfig, ZoneSettings};
 
 use files::Access;
@@ -54,6 +55,7 @@ const TOP: Words = Words {
     of: "the configuration",
     known: &[
         "listen",
+        "tls",
         "state-dir",
         "control",
         "user",
@@ -68,7 +70,7 @@ const TOP: Words = Words {
         "templates",
         "zones",
     ],
-    later: &["tls", "sandbox", "metrics", "hooks"],
+    later: &["sandbox", "metrics", "hooks"],
     private: false,
 };
 
@@ -147,8 +149,7 @@ fn read(root: &Node, folder: &Path, findings: &mut Findings) -> Option<Parts> {
     let server = server::read(&top, folder, findings);
     let answers = answers::read(&top, folder, findings);
     let keys = top.of("keys").map_or_else(Keys::default, |node| Keys::read(node, folder, findings));
-    let primaries =
-        top.of("primaries").map_or_else(Primaries::default, |node| Primaries::read(node, &keys, findings));
+    let primaries = Primaries::read(top.of("primaries"), &keys, folder, findings);
     let mut zones = Zones::new(&keys, &primaries, top.of("zone-defaults"), top.of("templates"), findings);
     if let Some(node) = top.of("zones") {
         for include in zones.read(node, findings) {

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::hash::{Hash, Hasher};
 use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use secondo_tsig::Key;
 use super::access::socket_address;
 use super::keys::Keys;
 use super::problem::{Findings, quoted};
+use super::tls::{self, Transport};
 use super::tree::{Node, Value};
 use super::walk::{self, Fields, Words};
 use crate::tls::TlsClient;
@@ -37,8 +39,9 @@ const WORDS: Words = Words {
         "idle-timeout",
         "minimum-rate",
         "transport",
+        "tls",
     ],
-    later: &["tls"],
+    later: &[],
     private: false,
 };
 
@@ -83,23 +86,31 @@ impl PrimaryConfig {
 }
 
 /// The primaries that have names.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Primaries {
     /// `None`: the definition is broken, and a reference to it is no second error.
     named: HashMap<Arc<str>, Option<Arc<PrimaryConfig>>>,
+    /// Where relative paths are sought from.
+    folder: PathBuf,
 }
 
 impl Primaries {
-    /// Reads `primaries` of the top level.
-    pub(super) fn read(node: &Node, keys: &Keys, findings: &mut Findings) -> Primaries {
-        let mut primaries = Primaries::default();
+    /// Reads `primaries` of the top level, if written. Files are sought from `folder`.
+    pub(super) fn read(
+        node: Option<&Node>,
+        keys: &Keys,
+        folder: &Path,
+        findings: &mut Findings,
+    ) -> Primaries {
+        let mut primaries = Primaries { named: HashMap::new(), folder: folder.to_owned() };
+        let Some(node) = node else { return primaries };
         for (text, mark, entry) in walk::named(node, "primaries", false, findings) {
             if !walk::is_label(text) {
                 findings.error(mark, format!("bad name {}, expected {}", quoted(text), walk::LABEL));
                 continue;
             }
             let name: Arc<str> = text.into();
-            let primary = primary(Some(&name), entry, keys, findings).map(Arc::new);
+            let primary = primary(Some(&name), entry, keys, folder, findings).map(Arc::new);
             primaries.named.insert(name, primary);
         }
         primaries
@@ -125,7 +136,7 @@ impl Primaries {
         let mut chosen: Vec<Option<Arc<PrimaryConfig>>> = Vec::with_capacity(items.len());
         for item in items {
             let primary = match &item.value {
-                Value::Map(_) => primary(None, item, keys, findings).map(Arc::new),
+                Value::Map(_) => primary(None, item, keys, &self.folder, findings).map(Arc::new),
                 _ => self.named_by(item, findings),
             };
             if primary.is_some() && chosen.contains(&primary) {
@@ -154,6 +165,7 @@ fn primary(
     name: Option<&Arc<str>>,
     node: &Node,
     keys: &Keys,
+    folder: &Path,
     findings: &mut Findings,
 ) -> Option<PrimaryConfig> {
     let fields = walk::fields(node, &WORDS, findings)?;
@@ -172,11 +184,11 @@ fn primary(
         Some(node) => walk::boolean(node, findings),
         None => Some(true),
     };
-    let transport = transport(&fields, findings);
-    let addresses = addresses(&fields, findings);
+    let transport = tls::transport(&fields, findings);
+    let tls = tls::client(&fields, transport, folder, findings);
+    let addresses = addresses(&fields, transport.unwrap_or(Transport::Tcp), findings);
     let keys = keys_of(&fields, keys, findings);
     let source = source(&fields, findings);
-    transport?;
     let addresses = addresses?;
     let (source_ipv4, source_ipv6) = source?;
     let name = match name {
@@ -187,7 +199,7 @@ fn primary(
         name,
         addresses,
         keys: keys?,
-        tls: None,
+        tls: tls?,
         source_ipv4,
         source_ipv6,
         ixfr: ixfr?,
@@ -197,23 +209,7 @@ fn primary(
     })
 }
 
-/// `transport: tcp` is what we do; `tls` comes later.
-pub(super) fn transport(fields: &Fields<'_>, findings: &mut Findings) -> Option<()> {
-    let Some(node) = fields.of("transport") else { return Some(()) };
-    match walk::text(node, "tcp", findings)? {
-        "tcp" => Some(()),
-        "tls" => {
-            findings.error(node.mark, "`transport: tls` is not supported yet");
-            None
-        }
-        other => {
-            findings.error(node.mark, format!("bad value {}, expected tcp", quoted(other)));
-            None
-        }
-    }
-}
-
-fn addresses(fields: &Fields<'_>, findings: &mut Findings) -> Option<Vec<SocketAddr>> {
+fn addresses(fields: &Fields<'_>, transport: Transport, findings: &mut Findings) -> Option<Vec<SocketAddr>> {
     let Some(node) = fields.of("addresses") else {
         findings.error(fields.mark, "`addresses` is missing, expected a list such as [\"192.0.2.1\"]");
         return None;
@@ -225,7 +221,7 @@ fn addresses(fields: &Fields<'_>, findings: &mut Findings) -> Option<Vec<SocketA
         findings.error(node.mark, message);
         return None;
     }
-    let read: Vec<_> = items.iter().map(|item| socket_address(item, findings)).collect();
+    let read: Vec<_> = items.iter().map(|item| socket_address(item, transport.port(), findings)).collect();
     for (n, (item, address)) in items.iter().zip(&read).enumerate() {
         if address.is_some() && read.iter().take(n).any(|before| before == address) {
             findings.error(item.mark, "this address is listed twice, expected it once");

@@ -2,15 +2,17 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Deserialize;
 
 use super::access::socket_address;
-use super::primary;
 use super::problem::{Findings, quoted};
+use super::tls::{self, Transport};
 use super::tree::{Node, Value};
 use super::walk::{self, Fields, Words};
+use crate::tls::TlsServer;
 
 /// Longest path of a unix socket that every system takes, in octets.
 const MAX_SOCKET_PATH: usize = 107;
@@ -41,8 +43,10 @@ const LIMITS: Words = Words {
 /// The daemon as a whole.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerConfig {
-    /// Addresses for UDP and TCP, no two equal, no port 0.
-    pub listen: Vec<SocketAddr>,
+    /// Where to answer, no two addresses equal, no port 0.
+    pub listen: Vec<Listener>,
+    /// For those listeners that speak TLS; shared, so that a reload can put another in its place.
+    pub tls: Option<Arc<TlsServer>>,
     /// The only folder written to.
     pub state_dir: PathBuf,
     /// The control socket.
@@ -53,6 +57,15 @@ pub struct ServerConfig {
     pub log: LogConfig,
     /// Bounds of the whole daemon.
     pub limits: Limits,
+}
+
+/// A place to answer at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Listener {
+    /// Its address.
+    pub address: SocketAddr,
+    /// TLS alone; otherwise UDP and TCP.
+    pub tls: bool,
 }
 
 /// What is logged, and how.
@@ -155,6 +168,9 @@ pub(super) fn read(fields: &Fields<'_>, folder: &Path, findings: &mut Findings) 
             None
         }
     };
+    let over_tls = listen.as_ref().is_some_and(|listeners| listeners.iter().any(|listener| listener.tls));
+    let listener = fields.of("listen").filter(|_| over_tls).map(|node| node.mark);
+    let tls = tls::server(fields, listener, folder, findings);
     let state_dir = path(fields, "state-dir", "/var/lib/secondo", folder, findings);
     let control = control(fields, folder, findings);
     let user = user(fields, findings);
@@ -162,6 +178,7 @@ pub(super) fn read(fields: &Fields<'_>, folder: &Path, findings: &mut Findings) 
     let limits = fields.of("limits").filter(|node| !node.is_null()).map(|node| limits(node, findings));
     Some(ServerConfig {
         listen: listen?,
+        tls: tls?,
         state_dir: state_dir?,
         control: control?,
         user,
@@ -170,36 +187,38 @@ pub(super) fn read(fields: &Fields<'_>, folder: &Path, findings: &mut Findings) 
     })
 }
 
-fn listen(node: &Node, findings: &mut Findings) -> Option<Vec<SocketAddr>> {
+fn listen(node: &Node, findings: &mut Findings) -> Option<Vec<Listener>> {
     let items = walk::list(node, "a list of addresses such as [\"0.0.0.0:53\", \"[::]:53\"]", findings)?;
     if items.is_empty() || items.len() > MAX_LISTENERS {
         findings.error(node.mark, format!("{} addresses, expected 1 to {MAX_LISTENERS}", items.len()));
         return None;
     }
-    let mut addresses: Vec<Option<SocketAddr>> = Vec::with_capacity(items.len());
+    let mut listeners: Vec<Option<Listener>> = Vec::with_capacity(items.len());
     for item in items {
-        let address = match &item.value {
+        let listener = match &item.value {
             Value::Map(_) => listener(item, findings),
-            _ => socket_address(item, findings),
+            _ => socket_address(item, Transport::Tcp.port(), findings)
+                .map(|address| Listener { address, tls: false }),
         };
-        if address.is_some() && addresses.contains(&address) {
+        if let Some(new) = listener
+            && listeners.iter().flatten().any(|former| former.address == new.address)
+        {
             findings.error(item.mark, "this address is listed twice, expected it once");
         }
-        addresses.push(address);
+        listeners.push(listener);
     }
-    addresses.into_iter().collect()
+    listeners.into_iter().collect()
 }
 
-fn listener(node: &Node, findings: &mut Findings) -> Option<SocketAddr> {
+fn listener(node: &Node, findings: &mut Findings) -> Option<Listener> {
     let fields = walk::fields(node, &LISTENER, findings)?;
-    let transport = primary::transport(&fields, findings);
+    let transport = tls::transport(&fields, findings);
     let Some(address) = fields.of("address") else {
         findings.error(fields.mark, "`address` is missing, expected one such as \"0.0.0.0:53\"");
         return None;
     };
-    let address = socket_address(address, findings);
-    transport?;
-    address
+    let address = socket_address(address, transport.unwrap_or(Transport::Tcp).port(), findings);
+    Some(Listener { tls: transport? == Transport::Tls, address: address? })
 }
 
 fn path(

@@ -9,6 +9,7 @@ use std::time::Duration;
 use rustls::ClientConfig;
 use rustls::client::Resumption;
 use rustls::pki_types::ServerName;
+use rustls::sign::SingleCertAndKey;
 use secondo_transfer::Fault;
 use secondo_wire::Reason;
 use tokio::net::TcpStream;
@@ -28,8 +29,6 @@ pub struct TlsClient {
     config: Arc<ClientConfig>,
     /// The name that is sent, and that certificates of authorities are made out to.
     name: Option<ServerName<'static>>,
-    /// Whether anybody is trusted.
-    unauthenticated: bool,
     fingerprint: Fingerprint,
 }
 
@@ -52,33 +51,29 @@ impl TlsClient {
     /// `identity` when asked who we are.
     ///
     /// # Errors
-    /// In words: an authority is none, or the key does not fit the certificate.
+    /// In words: there is no authority.
     pub fn new(
         trust: &Trust,
         name: Option<ServerName<'static>>,
         identity: Option<Identity>,
     ) -> Result<TlsClient, String> {
-        let fingerprint = fingerprint(trust, name.as_ref(), identity.as_ref());
+        let sent = name.as_ref().map(|name| name.to_str().into_owned()).unwrap_or_default();
+        let shown = identity.as_ref().map(|identity| &identity.fingerprint.0[..]).unwrap_or_default();
+        let fingerprint = Fingerprint::of(trust.parts().into_iter().chain([sent.as_bytes(), shown]));
         let builder = ClientConfig::builder_with_provider(provider())
             .with_protocol_versions(&[&rustls::version::TLS13])
             .map_err(|error| error.to_string())?
             .dangerous()
             .with_custom_certificate_verifier(trust.verifier()?);
         let mut config = match identity {
-            Some(Identity { chain, key }) => {
-                builder.with_client_auth_cert(chain, key).map_err(|error| error.to_string())?
+            Some(Identity { key, .. }) => {
+                builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(key)))
             }
             None => builder.with_no_client_auth(),
         };
         config.alpn_protocols = vec![DOT.to_vec()];
         config.resumption = Resumption::in_memory_sessions(SESSIONS);
-        let unauthenticated = matches!(trust, Trust::Anybody);
-        Ok(TlsClient { config: Arc::new(config), name, unauthenticated, fingerprint })
-    }
-
-    /// Whether the primary is taken for what it says it is.
-    pub fn is_unauthenticated(&self) -> bool {
-        self.unauthenticated
+        Ok(TlsClient { config: Arc::new(config), name, fingerprint })
     }
 
     /// The handshake with a primary at `address`, on a connection that was just made.
@@ -108,26 +103,4 @@ fn failed(error: &io::Error) -> Fault {
             Fault::new(Reason::TlsHandshake, format!("the connection ended in the TLS handshake: {error}"))
         }
     }
-}
-
-fn fingerprint(trust: &Trust, name: Option<&ServerName<'_>>, identity: Option<&Identity>) -> Fingerprint {
-    let name = name.map(|name| name.to_str().into_owned());
-    let mut parts: Vec<&[u8]> = vec![name.as_deref().unwrap_or_default().as_bytes()];
-    match trust {
-        Trust::Authorities(authorities) => {
-            parts.push(b"authorities");
-            parts.extend(authorities.iter().map(|authority| authority.as_ref()));
-        }
-        Trust::Pins(pins) => {
-            parts.push(b"pins");
-            parts.extend(pins.iter().map(|pin| pin.as_slice()));
-        }
-        Trust::Anybody => parts.push(b"anybody"),
-    }
-    if let Some(identity) = identity {
-        parts.push(b"identity");
-        parts.push(identity.key.secret_der());
-        parts.extend(identity.chain.iter().map(|certificate| certificate.as_ref()));
-    }
-    Fingerprint::of(parts)
 }

@@ -1,6 +1,6 @@
 //! # tls: streams that nobody reads or changes on their way
 //!
-//! **Job**: TLS 1.3 over a TCP connection, as client of a primary ([`TlsClient`]); and one
+//! **Job**: TLS 1.3 over a TCP connection, as client of a primary ([`TlsClient`]) and as server ([`TlsServer`]); and one
 //! type for a connection with TLS or without ([`Stream`]), so that all else knows no difference.
 //! **In**: whom to trust and who we are, as octets of files that were read; a TCP connection.
 //! **Out**: a [`Stream`], or a [`Fault`](secondo_transfer::Fault) with a reason of the class `Seal`.
@@ -10,6 +10,7 @@
 
 mod client;
 mod fault;
+mod server;
 mod stream;
 mod trust;
 
@@ -18,10 +19,12 @@ use std::sync::{Arc, LazyLock};
 
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::sign::CertifiedKey;
 use sha2::{Digest, Sha256};
 
 pub use client::TlsClient;
 pub(crate) use fault::fault;
+pub use server::TlsServer;
 pub(crate) use stream::Stream;
 pub use trust::{Pin, Trust};
 
@@ -35,12 +38,27 @@ fn provider() -> Arc<CryptoProvider> {
     Arc::clone(&PROVIDER)
 }
 
-/// Who we are: a chain of certificates, our own first, and the key of that one.
+/// Who we are: a chain of certificates, our own first, and its key. Cheap to clone.
+#[derive(Clone)]
 pub struct Identity {
-    /// At least one.
-    pub chain: Vec<CertificateDer<'static>>,
-    /// Of the first certificate.
-    pub key: PrivateKeyDer<'static>,
+    key: Arc<CertifiedKey>,
+    fingerprint: Fingerprint,
+}
+
+impl Identity {
+    /// Takes at least one certificate, and the key of the first.
+    ///
+    /// # Errors
+    /// In words: the key is of no use, or not that of the certificate.
+    pub fn new(chain: Vec<CertificateDer<'static>>, key: PrivateKeyDer<'static>) -> Result<Identity, String> {
+        let certificates = chain.iter().map(|certificate| certificate.as_ref());
+        let fingerprint = Fingerprint::of(certificates.chain([key.secret_der()]));
+        let key = CertifiedKey::from_der(chain, key, &provider()).map_err(|error| match error {
+            rustls::Error::InconsistentKeys(_) => String::from("the key is not that of the certificate"),
+            other => format!("certificate and key cannot be used: {other}"),
+        })?;
+        Ok(Identity { key: Arc::new(key), fingerprint })
+    }
 }
 
 /// Never the key.

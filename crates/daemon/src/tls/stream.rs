@@ -8,6 +8,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsStream;
 
+use super::DOT;
+
 /// A connection. What was written is on its way only after `flush`; with TLS, an end without `close_notify` is an error of
 /// the kind `UnexpectedEof` (RFC 8446 §6.1).
 #[derive(Debug)]
@@ -16,6 +18,24 @@ pub(crate) enum Stream {
     Tcp(TcpStream),
     /// After a handshake.
     Tls(Box<TlsStream<TcpStream>>),
+}
+
+impl Stream {
+    /// `tcp` or `tls`.
+    pub(crate) fn transport(&self) -> &'static str {
+        match self {
+            Stream::Tcp(_) => "tcp",
+            Stream::Tls(_) => "tls",
+        }
+    }
+
+    /// Whether zones may go over it: with TLS only where the token was chosen (RFC 9103 §7.1).
+    pub(crate) fn carries_zones(&self) -> bool {
+        match self {
+            Stream::Tcp(_) => true,
+            Stream::Tls(stream) => stream.get_ref().1.alpn_protocol() == Some(DOT),
+        }
+    }
 }
 
 macro_rules! either {

@@ -1,5 +1,9 @@
 //! Whom a client trusts.
 
+use std::sync::Arc;
+use std::{fmt, iter};
+
+use super::provider;
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls13_signature};
@@ -10,10 +14,6 @@ use rustls::{
     SignatureScheme,
 };
 use sha2::{Digest, Sha256};
-use std::fmt;
-use std::sync::Arc;
-
-use super::provider;
 
 /// SHA-256 of a certificate's SubjectPublicKeyInfo (RFC 7858 §4.2).
 pub type Pin = [u8; 32];
@@ -22,7 +22,7 @@ pub type Pin = [u8; 32];
 #[derive(Debug)]
 pub enum Trust {
     /// Who has a certificate for the right name, in its time, that one of these authorities vouches for.
-    Authorities(Vec<CertificateDer<'static>>),
+    Authorities(Arc<RootCertStore>),
     /// Who has the key of one of these pins; certificates' names and times do not count.
     Pins(Vec<Pin>),
     /// Anybody: encrypted, and open to whoever sits between.
@@ -30,25 +30,50 @@ pub enum Trust {
 }
 
 impl Trust {
+    /// Trusts these authorities.
+    ///
+    /// # Errors
+    /// In words: which of them is none.
+    pub fn authorities(certificates: &[CertificateDer<'static>]) -> Result<Trust, String> {
+        let mut roots = RootCertStore::empty();
+        for (n, certificate) in certificates.iter().enumerate() {
+            let added = roots.add(certificate.clone());
+            added
+                .map_err(|error| format!("certificate {} cannot be used as an authority: {error}", n + 1))?;
+        }
+        Ok(Trust::Authorities(Arc::new(roots)))
+    }
+
     /// The judge of certificates.
     ///
     /// # Errors
-    /// When an authority is none.
+    /// In words: there is no authority.
     pub(super) fn verifier(&self) -> Result<Arc<dyn ServerCertVerifier>, String> {
-        let told = |error: &dyn fmt::Display| error.to_string();
         let pins = match self {
-            Trust::Authorities(authorities) => {
-                let mut roots = RootCertStore::empty();
-                for authority in authorities {
-                    roots.add(authority.clone()).map_err(|error| told(&error))?;
-                }
-                let verifier = WebPkiServerVerifier::builder_with_provider(roots.into(), provider());
-                return Ok(verifier.build().map_err(|error| told(&error))?);
+            Trust::Authorities(roots) => {
+                let builder = WebPkiServerVerifier::builder_with_provider(Arc::clone(roots), provider());
+                return Ok(builder.build().map_err(|error| error.to_string())?);
             }
             Trust::Pins(pins) => Some(pins.clone().into()),
             Trust::Anybody => None,
         };
         Ok(Arc::new(Holder { pins, algorithms: provider().signature_verification_algorithms }))
+    }
+
+    /// What makes it differ from another.
+    pub(super) fn parts(&self) -> Vec<&[u8]> {
+        match self {
+            Trust::Authorities(roots) => {
+                let mut parts: Vec<&[u8]> = vec![b"authorities"];
+                for anchor in &roots.roots {
+                    let constraints = anchor.name_constraints.as_deref().unwrap_or_default();
+                    parts.extend([&anchor.subject, &anchor.subject_public_key_info, constraints]);
+                }
+                parts
+            }
+            Trust::Pins(pins) => iter::once(&b"pins"[..]).chain(pins.iter().map(|pin| &pin[..])).collect(),
+            Trust::Anybody => vec![b"anybody"],
+        }
     }
 }
 
