@@ -146,13 +146,27 @@ pub struct Rule {
     pub prefix: Option<IpPrefix>,
     /// Admits only requests with this key's verified seal; any valid seal or none when left out.
     pub key: Option<Name>,
+    /// Admits only what comes over TLS.
+    pub tls: bool,
+}
+
+/// What access lists judge a request by.
+#[derive(Clone, Copy, Debug)]
+pub struct Origin<'k> {
+    /// Who sent it.
+    pub address: IpAddr,
+    /// The key of its verified seal.
+    pub key: Option<&'k Name>,
+    /// Whether it came over TLS.
+    pub tls: bool,
 }
 
 impl Rule {
-    /// Whether the rule admits a request from `address` with the verified seal of `key`.
-    pub fn admits(&self, address: IpAddr, key: Option<&Name>) -> bool {
-        self.prefix.is_none_or(|prefix| prefix.contains(address))
-            && (self.key.is_none() || self.key.as_ref() == key)
+    /// Whether the rule admits a request.
+    pub fn admits(&self, origin: Origin<'_>) -> bool {
+        self.prefix.is_none_or(|prefix| prefix.contains(origin.address))
+            && (self.key.is_none() || self.key.as_ref() == origin.key)
+            && (origin.tls || !self.tls)
     }
 }
 
@@ -168,7 +182,7 @@ impl AccessList {
 
     /// Admits everyone.
     pub fn everyone() -> AccessList {
-        AccessList::new([Rule { prefix: None, key: None }])
+        AccessList::new([Rule { prefix: None, key: None, tls: false }])
     }
 
     /// Admits nobody.
@@ -176,9 +190,9 @@ impl AccessList {
         AccessList::default()
     }
 
-    /// Whether some rule admits a request from `address` with the verified seal of `key`.
-    pub fn admits(&self, address: IpAddr, key: Option<&Name>) -> bool {
-        self.0.iter().any(|rule| rule.admits(address, key))
+    /// Whether some rule admits a request.
+    pub fn admits(&self, origin: Origin<'_>) -> bool {
+        self.0.iter().any(|rule| rule.admits(origin))
     }
 
     /// The rules.
@@ -191,6 +205,13 @@ impl AccessList {
 /// the number of zones.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct RuleUnion {
+    /// Of rules that do not ask for TLS, and of those that do.
+    any: KeyedSets,
+    tls: KeyedSets,
+}
+
+#[derive(Clone, Debug, Default)]
+struct KeyedSets {
     unsealed: PrefixSet,
     sealed: HashMap<Name, PrefixSet>,
 }
@@ -199,20 +220,29 @@ impl RuleUnion {
     pub(crate) fn new<'r>(rules: impl IntoIterator<Item = &'r Rule>) -> RuleUnion {
         let mut union = RuleUnion::default();
         for rule in rules {
+            let sets = if rule.tls { &mut union.tls } else { &mut union.any };
             let set = match &rule.key {
-                None => &mut union.unsealed,
-                Some(key) => union.sealed.entry(key.clone()).or_default(),
+                None => &mut sets.unsealed,
+                Some(key) => sets.sealed.entry(key.clone()).or_default(),
             };
             set.add(rule.prefix);
         }
-        union.unsealed.close();
-        union.sealed.values_mut().for_each(PrefixSet::close);
+        for sets in [&mut union.any, &mut union.tls] {
+            sets.unsealed.close();
+            sets.sealed.values_mut().for_each(PrefixSet::close);
+        }
         union
     }
 
-    pub(crate) fn admits(&self, address: IpAddr, key: Option<&Name>) -> bool {
-        self.unsealed.contains(address)
-            || key.and_then(|key| self.sealed.get(key)).is_some_and(|set| set.contains(address))
+    pub(crate) fn admits(&self, origin: Origin<'_>) -> bool {
+        self.any.admit(origin) || (origin.tls && self.tls.admit(origin))
+    }
+}
+
+impl KeyedSets {
+    fn admit(&self, origin: Origin<'_>) -> bool {
+        let sealed = origin.key.and_then(|key| self.sealed.get(key));
+        self.unsealed.contains(origin.address) || sealed.is_some_and(|set| set.contains(origin.address))
     }
 }
 
@@ -270,7 +300,12 @@ mod tests {
     }
 
     fn rule(prefix: Option<&str>, key: Option<&str>) -> Rule {
-        Rule { prefix: prefix.map(|p| p.parse().unwrap()), key: key.map(|k| k.parse().unwrap()) }
+        let (prefix, key) = (prefix.map(|p| p.parse().unwrap()), key.map(|k| k.parse().unwrap()));
+        Rule { prefix, key, tls: false }
+    }
+
+    fn clear<'k>(address: &str, key: Option<&'k Name>) -> Origin<'k> {
+        Origin { address: ip(address), key, tls: false }
     }
 
     #[test]
@@ -315,14 +350,24 @@ mod tests {
     fn a_rule_with_a_key_admits_only_that_seal_and_one_without_admits_any_or_none() {
         let (mine, other): (Name, Name) = ("Mine.".parse().unwrap(), "other.".parse().unwrap());
         let sealed = rule(Some("192.0.2.1"), Some("mine."));
-        assert!(sealed.admits(ip("192.0.2.1"), Some(&mine)));
-        assert!(!sealed.admits(ip("192.0.2.1"), Some(&other)));
-        assert!(!sealed.admits(ip("192.0.2.1"), None));
-        assert!(!sealed.admits(ip("192.0.2.2"), Some(&mine)));
+        assert!(sealed.admits(clear("192.0.2.1", Some(&mine))));
+        assert!(!sealed.admits(clear("192.0.2.1", Some(&other))));
+        assert!(!sealed.admits(clear("192.0.2.1", None)));
+        assert!(!sealed.admits(clear("192.0.2.2", Some(&mine))));
         let open = rule(Some("192.0.2.1"), None);
-        assert!(open.admits(ip("192.0.2.1"), None) && open.admits(ip("192.0.2.1"), Some(&other)));
-        assert!(AccessList::everyone().admits(ip("::1"), None));
-        assert!(!AccessList::nobody().admits(ip("::1"), Some(&mine)));
+        assert!(open.admits(clear("192.0.2.1", None)) && open.admits(clear("192.0.2.1", Some(&other))));
+        assert!(AccessList::everyone().admits(clear("::1", None)));
+        assert!(!AccessList::nobody().admits(clear("::1", Some(&mine))));
+    }
+
+    #[test]
+    fn a_rule_with_tls_admits_nothing_that_could_be_read_on_its_way() {
+        let sealed = Rule { tls: true, ..rule(Some("192.0.2.1"), None) };
+        let from = clear("192.0.2.1", None);
+        assert!(!sealed.admits(from));
+        assert!(sealed.admits(Origin { tls: true, ..from }));
+        assert!(!sealed.admits(Origin { tls: true, ..clear("192.0.2.2", None) }));
+        assert!(rule(Some("192.0.2.1"), None).admits(Origin { tls: true, ..from }));
     }
 
     #[test]
@@ -333,15 +378,20 @@ mod tests {
             rule(Some("2001:db8::/32"), None),
             rule(None, Some("everywhere.")),
             rule(Some("198.51.100.7"), None),
+            Rule { tls: true, ..rule(Some("198.51.100.8"), None) },
+            Rule { tls: true, ..rule(Some("::1"), Some("k.")) },
         ];
         let union = RuleUnion::new(&rules);
         let keys = [None, Some("k."), Some("everywhere."), Some("unknown.")];
         for address in ["192.0.2.3", "192.0.3.3", "198.51.100.7", "198.51.100.8", "2001:db8::1", "::1"] {
             for key in keys.map(|k| k.map(|k| k.parse::<Name>().unwrap())) {
-                let list = rules.iter().any(|rule| rule.admits(ip(address), key.as_ref()));
-                assert_eq!(union.admits(ip(address), key.as_ref()), list, "{address} {key:?}");
+                for tls in [false, true] {
+                    let origin = Origin { tls, ..clear(address, key.as_ref()) };
+                    let list = rules.iter().any(|rule| rule.admits(origin));
+                    assert_eq!(union.admits(origin), list, "{origin:?}");
+                }
             }
         }
-        assert!(!RuleUnion::default().admits(ip("::1"), None));
+        assert!(!RuleUnion::default().admits(clear("::1", None)));
     }
 }

@@ -48,7 +48,7 @@ extern crate self as secondo_answer;
 
 use std::net::SocketAddr;
 
-pub use acl::{AccessList, IpPrefix, PrefixError, Rule};
+pub use acl::{AccessList, IpPrefix, Origin, PrefixError, Rule};
 pub use cookies::Cookies;
 pub use identity::Identity;
 pub use limiter::{Limiter, RateLimit};
@@ -63,8 +63,10 @@ pub use transfer::{TransferEdns, TransferRequest, Wanted};
 pub enum Transport {
     /// A datagram: the reply has a limit.
     Udp,
-    /// A stream, clear or not.
+    /// A stream that others may read on its way.
     Tcp,
+    /// A stream that nobody can read on its way: DNS over TLS (RFC 7858), where zones may go too (RFC 9103).
+    Tls,
 }
 
 /// Who sent a request.

@@ -29,12 +29,12 @@ pub(crate) fn judge(
     }
     // Strangers learn nothing, not even which zones are ours.
     let Some(entry) = asker.table.exact(question.name) else {
-        return Err(match asker.table.any_notify_rule_admits(asker.address(), asker.key) {
+        return Err(match asker.table.any_notify_rule_admits(asker.origin()) {
             true => Refusal::NOT_AUTHORITATIVE,
             false => Refusal::NOT_OURS,
         });
     };
-    if !entry.notify.admits(asker.address(), asker.key) {
+    if !entry.notify.admits(asker.origin()) {
         return Err(Refusal::PROHIBITED);
     }
     // RFC 1996 §3.11: other types than SOA may be notified of; what follows from them is not implemented here.

@@ -8,6 +8,8 @@ use crate::refusal::Ede;
 
 /// Octets of an option before its value.
 const HEAD: usize = 4;
+/// Answers are padded to a multiple of so many octets (RFC 8467 §4.1).
+const BLOCK: usize = 468;
 /// Octets that a COOKIE option of a reply takes.
 pub(crate) const COOKIE_SIZE: usize = HEAD + WHOLE;
 
@@ -19,6 +21,7 @@ pub(crate) struct Asks<'m> {
     pub(crate) expire: Option<&'m [u8]>,
     pub(crate) keepalive: Option<&'m [u8]>,
     pub(crate) zone_version: Option<&'m [u8]>,
+    pub(crate) padding: Option<&'m [u8]>,
 }
 
 impl<'m> Asks<'m> {
@@ -32,6 +35,7 @@ impl<'m> Asks<'m> {
                 option::EXPIRE => &mut asks.expire,
                 option::KEEPALIVE => &mut asks.keepalive,
                 option::ZONEVERSION => &mut asks.zone_version,
+                option::PADDING => &mut asks.padding,
                 _ => continue,
             };
             place.get_or_insert(value);
@@ -56,6 +60,8 @@ pub(crate) struct Told<'b> {
     /// Tenths of a second.
     pub(crate) keepalive: Option<u16>,
     pub(crate) nsid: Option<&'b [u8]>,
+    /// Whether the message is filled up to whole blocks, where there is room.
+    pub(crate) padded: bool,
 }
 
 impl Told<'_> {
@@ -88,8 +94,15 @@ impl Told<'_> {
         }
     }
 
-    /// Writes the record; of `rcode` the upper eight bits.
-    pub(crate) fn write(mut self, rcode: Rcode, writer: &mut Writer<'_>) -> Result<(), Full> {
+    /// Octets of padding, for a message that has so many with its OPT record and all that comes behind it.
+    fn padding(&self, octets: usize, room: usize) -> Option<usize> {
+        let room = room.checked_sub(HEAD)?;
+        let wanted = (octets + HEAD).next_multiple_of(BLOCK) - (octets + HEAD);
+        self.padded.then_some(wanted.min(room))
+    }
+
+    /// Writes the record; of `rcode` the upper eight bits. `behind` octets of TSIG are to follow.
+    pub(crate) fn write(mut self, rcode: Rcode, behind: usize, writer: &mut Writer<'_>) -> Result<(), Full> {
         self.fit(writer.room().saturating_sub(self.reserved()));
         let ede = self.ede.as_ref();
         let lengths = [
@@ -101,6 +114,9 @@ impl Told<'_> {
             self.nsid.map(<[u8]>::len),
         ];
         let length: usize = lengths.iter().flatten().map(|length| HEAD + length).sum();
+        let own = OPT_SIZE + length;
+        let padding = self.padding(writer.len() + own + behind, writer.room().saturating_sub(own));
+        let length = length + padding.map_or(0, |padding| HEAD + padding);
         let mut head = [0; OPT_SIZE];
         head[1..3].copy_from_slice(&RecordType::OPT.0.to_be_bytes());
         head[3..5].copy_from_slice(&self.payload.to_be_bytes());
@@ -134,6 +150,10 @@ impl Told<'_> {
         }
         if let Some(nsid) = self.nsid {
             option(option::NSID, nsid, &[])?;
+        }
+        if let Some(padding) = padding {
+            // RFC 7830 §3: of zeros, which are never compressed away.
+            option(option::PADDING, &[0; BLOCK][..padding], &[])?;
         }
         Ok(())
     }

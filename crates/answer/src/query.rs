@@ -18,7 +18,7 @@ use crate::reply::Reply;
 use crate::request::{Frame, Question};
 use crate::slot::Held;
 use crate::table::{Entry, Table};
-use crate::{Client, Clock, Transport};
+use crate::{Client, Clock, Origin, Transport};
 
 /// What stays the same along a chain.
 pub(crate) struct Asker<'r> {
@@ -34,6 +34,11 @@ pub(crate) struct Asker<'r> {
 impl Asker<'_> {
     pub(crate) fn address(&self) -> IpAddr {
         self.client.addr.ip()
+    }
+
+    /// As access lists see it.
+    pub(crate) fn origin(&self) -> Origin<'_> {
+        Origin { address: self.address(), key: self.key, tls: self.client.transport == Transport::Tls }
     }
 }
 
@@ -112,8 +117,7 @@ fn zone_for<'t>(table: &'t Table, name: NameRef<'_>, qtype: RecordType) -> Optio
 /// Those who may transfer a zone may ask for its SOA: they need it to know when.
 fn may_ask(asker: &Asker<'_>, entry: &Entry, question: Question<'_>) -> bool {
     let probe = question.rtype == RecordType::SOA && question.name == entry.apex.as_ref();
-    entry.query.admits(asker.address(), asker.key)
-        || (probe && entry.transfer.admits(asker.address(), asker.key))
+    entry.query.admits(asker.origin()) || (probe && entry.transfer.admits(asker.origin()))
 }
 
 /// The name looked up next, and where.
@@ -277,7 +281,7 @@ fn meets_at_cut(asker: &Asker<'_>, link: &Link<'_>, entry: &Arc<Entry>, key: &mu
 
 /// The version of a zone other than the first, if it is served, and to the asker.
 fn held_for(asker: &Asker<'_>, entry: &Entry) -> Option<Held> {
-    entry.query.admits(asker.address(), asker.key).then(|| entry.slot.hold(asker.clock.boot_ms).ok())?
+    entry.query.admits(asker.origin()).then(|| entry.slot.hold(asker.clock.boot_ms).ok())?
 }
 
 /// Writes the CNAME that a DNAME amounts to (RFC 6672 §3.1, §5.3.1: never signed, TTL of the DNAME) and returns its
@@ -310,7 +314,9 @@ fn several(
 ) -> Result<(), Full> {
     let matching = || node.rrsets().filter(|rrset| matches(rrset));
     match reply.transport() {
-        Transport::Tcp => matching().try_for_each(|rrset| reply.rrset(Section::Answer, name, rrset, None)),
+        Transport::Tcp | Transport::Tls => {
+            matching().try_for_each(|rrset| reply.rrset(Section::Answer, name, rrset, None))
+        }
         Transport::Udp => {
             let rank = |rrset: &Rrset<'_>| {
                 let last = match rrset.rtype() {

@@ -45,6 +45,8 @@ pub(crate) struct Terms<'b> {
     /// What is told of the connection and of ourselves, to those who ask for it.
     pub(crate) keepalive: Option<u16>,
     pub(crate) nsid: Option<&'b [u8]>,
+    /// Whether its length is to tell little.
+    pub(crate) padded: bool,
 }
 
 impl<'b> Reply<'b> {
@@ -67,10 +69,11 @@ impl<'b> Reply<'b> {
             zone_version: None,
             keepalive: terms.keepalive,
             nsid: terms.nsid,
+            padded: terms.padded,
         });
         let reserved = tsig_len + edns.as_ref().map_or(0, Told::reserved);
         let limit = match (transport, frame.opt) {
-            (Transport::Tcp, _) => MAX_MESSAGE,
+            (Transport::Tcp | Transport::Tls, _) => MAX_MESSAGE,
             (Transport::Udp, None) => UDP_PLAIN,
             // RFC 6891 §6.2.3: a payload size below 512 counts as 512.
             (Transport::Udp, Some(opt)) => usize::from(opt.payload.min(udp_payload)).max(UDP_PLAIN),
@@ -235,7 +238,7 @@ impl<'b> Reply<'b> {
         self.clear();
         match self.transport {
             Transport::Udp => self.flags |= flags::TC,
-            Transport::Tcp => self.fail(Refusal::plain(Rcode::SERVFAIL)),
+            Transport::Tcp | Transport::Tls => self.fail(Refusal::plain(Rcode::SERVFAIL)),
         }
     }
 
@@ -271,7 +274,8 @@ impl<'b> Reply<'b> {
     pub(crate) fn finish(mut self) {
         self.writer.reserve(self.tsig_len);
         if let Some(edns) = self.edns.take() {
-            edns.write(self.rcode, &mut self.writer).expect("the space for the OPT record was held back");
+            edns.write(self.rcode, self.tsig_len, &mut self.writer)
+                .expect("the space for the OPT record was held back");
             self.counts[3] += 1;
         }
         self.writer.finish(Header {
@@ -302,7 +306,15 @@ mod tests {
     const TXT: RecordType = RecordType::TXT;
 
     fn terms(transport: Transport, tsig_len: usize) -> Terms<'static> {
-        Terms { transport, udp_payload: 1232, tsig_len, cookie: None, keepalive: None, nsid: None }
+        Terms {
+            transport,
+            udp_payload: 1232,
+            tsig_len,
+            cookie: None,
+            keepalive: None,
+            nsid: None,
+            padded: false,
+        }
     }
 
     /// A reply to a client of 512 octets, filled so that `left` octets are free behind the OPT record; finished.

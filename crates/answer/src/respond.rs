@@ -158,7 +158,7 @@ fn limit(asker: &Asker<'_>, frame: &Frame<'_>, reply: &mut Reply<'_>, limited: &
     // Who has had an answer at this address before did not make it up: over TCP, with a cookie (RFC 7873 §5.2.5). Nor do
     // those who have a key of ours.
     let good_cookie = matches!(asker.cookie, Some(Ok(Cookie { standing: Standing::Good, .. })));
-    if asker.client.transport == Transport::Tcp || asker.key.is_some() || good_cookie {
+    if asker.client.transport != Transport::Udp || asker.key.is_some() || good_cookie {
         return true;
     }
     let Subject { kind, below } = reply.subject();
@@ -193,7 +193,7 @@ fn terms<'t>(
 ) -> Terms<'t> {
     let asks = &frame.asks;
     // RFC 7828 §3.3.2: over TCP alone. RFC 5001 §2.1: a request has nothing in it.
-    let over_tcp = client.transport == Transport::Tcp;
+    let over_tcp = client.transport != Transport::Udp;
     let keepalive = table.keepalive().filter(|_| over_tcp && asks.keepalive == Some(&[]));
     let nsid = table.identity().nsid.as_deref().filter(|_| asks.nsid == Some(&[]));
     Terms {
@@ -203,6 +203,8 @@ fn terms<'t>(
         cookie: cookie.and_then(Result::ok).map(|cookie| cookie.answer),
         keepalive,
         nsid: nsid.map(str::as_bytes),
+        // RFC 7830 §4: only to who padded, and never where it could be read anyway.
+        padded: client.transport == Transport::Tls && asks.padding.is_some(),
     }
 }
 
@@ -252,7 +254,7 @@ fn decide(
 fn examine_options(asker: &Asker<'_>, frame: &Frame<'_>) -> Result<(), Refusal> {
     let has_value = |option: Option<&[u8]>| option.is_some_and(|value| !value.is_empty());
     // RFC 7873 §5.2.2; RFC 7828 §3.2.1, and §3.2.2: over UDP that option is ignored; RFC 9660 §3.1.
-    let over_tcp = asker.client.transport == Transport::Tcp;
+    let over_tcp = asker.client.transport != Transport::Udp;
     if asker.cookie == Some(Err(Malformed))
         || (over_tcp && has_value(frame.asks.keepalive))
         || has_value(frame.asks.zone_version)

@@ -1,7 +1,6 @@
 //! The zone table: what we serve, found by name. Immutable; a reload builds a new one around the same slots.
 
 use std::hash::Hasher;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +9,7 @@ use secondo_tsig::KeyRing;
 use secondo_wire::{Name, NameRef};
 use siphasher::sip::SipHasher13;
 
-use crate::acl::{AccessList, RuleUnion};
+use crate::acl::{AccessList, Origin, RuleUnion};
 use crate::cookies::Cookies;
 use crate::identity::Identity;
 use crate::limiter::Limiter;
@@ -172,13 +171,13 @@ impl Table {
     }
 
     /// Whether some rule for NOTIFY of any zone admits: such a peer may learn that a zone is not ours.
-    pub fn any_notify_rule_admits(&self, address: IpAddr, key: Option<&Name>) -> bool {
-        self.notify_rules.admits(address, key)
+    pub fn any_notify_rule_admits(&self, origin: Origin<'_>) -> bool {
+        self.notify_rules.admits(origin)
     }
 
     /// Whether some rule for transfers of any zone admits: such a peer may learn that a zone is not ours.
-    pub fn any_transfer_rule_admits(&self, address: IpAddr, key: Option<&Name>) -> bool {
-        self.transfer_rules.admits(address, key)
+    pub fn any_transfer_rule_admits(&self, origin: Origin<'_>) -> bool {
+        self.transfer_rules.admits(origin)
     }
 }
 

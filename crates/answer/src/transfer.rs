@@ -87,6 +87,7 @@ impl TransferRequest {
             cookie: None,
             keepalive: None,
             nsid: None,
+            padded: false,
         };
         let mut reply = Reply::new(&frame, terms, &mut compressor, out);
         reply.fail(Refusal::plain(rcode));
@@ -122,12 +123,12 @@ pub(crate) fn judge(
     let from = from.map_err(Refusal::plain)?;
     // Strangers learn nothing, not even which zones are ours.
     let Some(entry) = asker.table.exact(question.name) else {
-        return Err(match asker.table.any_transfer_rule_admits(asker.address(), asker.key) {
+        return Err(match asker.table.any_transfer_rule_admits(asker.origin()) {
             true => Refusal::NOT_AUTHORITATIVE,
             false => Refusal::NOT_OURS,
         });
     };
-    if !entry.transfer.admits(asker.address(), asker.key) {
+    if !entry.transfer.admits(asker.origin()) {
         return Err(Refusal::PROHIBITED);
     }
     let held = entry.slot.hold(asker.clock.boot_ms).map_err(Refusal::unserved)?;

@@ -18,6 +18,7 @@ const NSID: u16 = 3;
 const COOKIE: u16 = 10;
 const KEEPALIVE: u16 = 11;
 const ZONEVERSION: u16 = 19;
+const PADDING: u16 = 12;
 const EDE: u16 = 15;
 
 fn dress(table: Table) -> Table {
@@ -216,6 +217,37 @@ fn errors_and_sealed_answers_carry_the_cookie_and_its_space_is_held_back() {
 }
 
 // --- the connection and the zone -------------------------------------------------------------------------------------
+
+#[test]
+fn over_tls_whoever_pads_gets_answers_of_whole_blocks() {
+    let text: String = (0..200).map(|n| format!("many A 10.0.0.{n}\nt{n} A 10.0.0.1\n")).collect();
+    let mut world = World::new([zone("example.", &text)]);
+    world.dress = dress;
+    let key = Key::new("k.".parse().unwrap(), Algorithm::HmacSha512, b"0123456789abcdef").unwrap();
+    world.keys = vec![key.clone()];
+    let asked = [option(PADDING, &[0; 9]), option(COOKIE, b"clientck"), option(NSID, &[])].concat();
+    for name in ["many.example.", "t1.example.", "t12.example.", "none.example."] {
+        for (sealed, rtype) in [(false, A), (true, A), (false, RecordType(200)), (true, RecordType(200))] {
+            let mut query = with(name, rtype, &asked).octets();
+            if sealed {
+                sign_request(&mut query, &key, UNIX);
+            }
+            let reply = Reply::read(world.outcome(&query, Transport::Tls).1);
+            // RFC 8467 §4.1, with all that is sealed.
+            assert_eq!(reply.octets.len() % 468, 0, "{name} {sealed}");
+            let padding = reply.option(PADDING).unwrap();
+            assert!(padding.len() < 468 && padding.iter().all(|&octet| octet == 0));
+            assert!(reply.option(COOKIE).is_some() && reply.option(NSID).is_some());
+            // RFC 7830 §4: never where everybody can read it.
+            for clear in [Transport::Tcp, Transport::Udp] {
+                assert_eq!(Reply::read(world.outcome(&query, clear).1).option(PADDING), None);
+            }
+        }
+    }
+    // Nor for those who do not pad.
+    let plain = with("t1.example.", A, &[]).octets();
+    assert_eq!(codes(&Reply::read(world.outcome(&plain, Transport::Tls).1)), []);
+}
 
 #[test]
 fn the_idle_time_is_told_over_tcp_alone() {

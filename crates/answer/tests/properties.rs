@@ -54,7 +54,7 @@ fn sound(world: &World, request: &[u8], transport: Transport) {
             // Over UDP a reply without records may repeat what the request held, and no more than a TSIG record.
             let limit = match transport {
                 Transport::Udp => usize::from(world.udp_payload).max(request.len() + 128),
-                Transport::Tcp => 65_535,
+                Transport::Tcp | Transport::Tls => 65_535,
             };
             assert!(out.len() <= limit, "{} octets", out.len());
             assert_eq!(out[..2], request[..2]);
@@ -104,12 +104,16 @@ fn requests() -> impl Strategy<Value = Vec<u8>> {
     })
 }
 
+fn transports() -> impl Strategy<Value = Transport> {
+    prop::sample::select(vec![Transport::Udp, Transport::Tcp, Transport::Tls])
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(512))]
 
     #[test]
-    fn no_octets_panic(octets in prop::collection::vec(any::<u8>(), 0..200), tcp in prop::bool::ANY) {
-        sound(&world(), &octets, if tcp { Transport::Tcp } else { Transport::Udp });
+    fn no_octets_panic(octets in prop::collection::vec(any::<u8>(), 0..200), transport in transports()) {
+        sound(&world(), &octets, transport);
     }
 
     #[test]
@@ -117,7 +121,7 @@ proptest! {
         mut octets in requests(),
         damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..4),
         cut in prop::option::of(any::<prop::sample::Index>()),
-        tcp in prop::bool::ANY,
+        transport in transports(),
     ) {
         for (at, octet) in damage {
             let at = at.index(octets.len());
@@ -126,7 +130,7 @@ proptest! {
         if let Some(cut) = cut {
             octets.truncate(cut.index(octets.len()));
         }
-        sound(&world(), &octets, if tcp { Transport::Tcp } else { Transport::Udp });
+        sound(&world(), &octets, transport);
     }
 
     #[test]

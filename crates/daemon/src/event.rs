@@ -36,7 +36,7 @@ pub(crate) struct Event<'e> {
     pub peer: Option<Peer>,
     /// The TSIG key.
     pub key: Option<&'e Name>,
-    /// `udp`, `tcp`.
+    /// `udp`, `tcp`, `tls`.
     pub transport: Option<&'static str>,
     /// `axfr`, `ixfr`, `axfr-style`.
     pub kind: Option<&'static str>,

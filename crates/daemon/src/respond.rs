@@ -1,15 +1,16 @@
-//! What the listeners share: the zone table, the clocks, and the way of NOTIFYs to the scheduler.
+//! What the listeners share: the zone table, the clocks, who we are over TLS, and the way of NOTIFYs to the scheduler.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use arc_swap::Guard;
+use arc_swap::{ArcSwapOption, Guard};
 use secondo_answer::{Client, Clock, Outcome, Scratch, Table, TableCell, respond};
 
 use crate::clock;
 use crate::floods::Floods;
 use crate::notices::{Notice, Notices};
 use crate::refusals::Refusals;
+use crate::tls::TlsServer;
 
 /// Shared by all listeners.
 pub(crate) struct Respond {
@@ -17,6 +18,8 @@ pub(crate) struct Respond {
     pub table: TableCell,
     /// NOTIFYs for the scheduler.
     pub notices: Notices,
+    /// For connections over TLS that begin from now on.
+    pub tls: ArcSwapOption<TlsServer>,
     refusals: Refusals,
     floods: Floods,
     stopping: AtomicBool,
@@ -32,11 +35,12 @@ pub(crate) struct Batch<'r> {
 }
 
 impl Respond {
-    /// Answers from `table`.
-    pub(crate) fn new(table: Table) -> Respond {
+    /// Answers from `table`, over TLS as `tls` says.
+    pub(crate) fn new(table: Table, tls: Option<Arc<TlsServer>>) -> Respond {
         Respond {
             table: TableCell::new(table),
             notices: Notices::default(),
+            tls: ArcSwapOption::new(tls),
             refusals: Refusals::default(),
             floods: Floods::default(),
             stopping: AtomicBool::new(false),

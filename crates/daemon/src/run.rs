@@ -17,7 +17,7 @@ use tokio::net::UnixListener;
 use tokio::sync::mpsc::unbounded_channel;
 
 use crate::clock::Clock;
-use crate::config::{self, Config};
+use crate::config::{self, Config, Listener};
 use crate::control;
 use crate::downstream::{Limits, TcpRoom};
 use crate::event::{self, Event};
@@ -65,7 +65,8 @@ pub fn run(path: &Path) -> ExitCode {
 /// All sockets, bound before root is given up.
 struct Sockets {
     udp: Vec<(SocketAddr, UdpSocket)>,
-    tcp: Vec<TcpListener>,
+    /// Each with whether it speaks TLS.
+    tcp: Vec<(TcpListener, bool)>,
     control: UnixListener,
 }
 
@@ -74,10 +75,11 @@ impl Sockets {
         let server = &config.server;
         let named = |address: SocketAddr| move |error: io::Error| format!("listen {address}: {error}");
         let (mut udp, mut tcp) = (Vec::new(), Vec::new());
-        for &address in &server.listen {
+        for &Listener { address, tls } in &server.listen {
             // TCP first: it is what tells that another daemon has the port.
-            tcp.push(socket::tcp_listener(address).map_err(named(address))?);
-            for _ in 0..server.limits.udp_threads.max(1) {
+            tcp.push((socket::tcp_listener(address).map_err(named(address))?, tls));
+            let threads = if tls { 0 } else { server.limits.udp_threads.max(1) };
+            for _ in 0..threads {
                 udp.push((address, socket::udp_listener(address).map_err(named(address))?));
             }
         }
@@ -105,7 +107,7 @@ async fn serve(path: &Path, config: Config) -> Result<(), String> {
     let (store, opened) = open_store(&config, &sender)?;
     let secrets = Secrets::random();
     let empty = scheduler::table([], &config, &secrets, None);
-    let respond = Arc::new(Respond::new(empty));
+    let respond = Arc::new(Respond::new(empty, server.tls.clone()));
     let publisher = Publisher::start().map_err(|error| format!("no thread: {error}"))?;
     let control_path = server.control.clone();
     let limits = Limits {
@@ -113,7 +115,9 @@ async fn serve(path: &Path, config: Config) -> Result<(), String> {
         idle: server.limits.tcp_idle,
         transfers: server.limits.transfers_out,
     };
-    let listen_on: Vec<String> = server.listen.iter().map(ToString::to_string).collect();
+    let named =
+        |Listener { address, tls }: &Listener| format!("{address}{}", if *tls { " (TLS)" } else { "" });
+    let listen_on: Vec<String> = server.listen.iter().map(named).collect();
     let detail = format!("{}, listening on {}", path.display(), listen_on.join(" "));
     let event = Event::new("daemon.started", concat!("secondo ", env!("CARGO_PKG_VERSION"), " started"));
     Event { detail: Some(&detail), ..event }.info();
@@ -194,9 +198,9 @@ fn listen(
         thread.spawn(move || listener.run()).map_err(|error| format!("no thread: {error}"))?;
     }
     let room = Arc::new(TcpRoom::new(Arc::clone(respond), limits));
-    for listener in sockets.tcp {
+    for (listener, tls) in sockets.tcp {
         let room = Arc::clone(&room);
-        tokio::spawn(async move { room.accept(listener).await });
+        tokio::spawn(async move { room.accept(listener, tls).await });
     }
     let sender = sender.clone();
     let forward = move |ask| {

@@ -23,7 +23,10 @@ pub(crate) fn row(zone: &ZoneStatus) -> [String; 9] {
         or_dash(zone.confirmed_ago.map(|ago| format!("{} ago", span(ago)))),
         or_dash(zone.next_in.map(|wait| format!("in {}", span(wait)))),
         or_dash(zone.expires_in.map(|left| format!("in {}", span(left)))),
-        or_dash(zone.primary.clone()),
+        or_dash(zone.primary.as_ref().map(|primary| match zone.transport.as_deref() {
+            Some("tls") => format!("{primary}, tls"),
+            _ => primary.clone(),
+        })),
         or_dash(zone.source.clone()),
         or_dash(zone.last_error.as_ref().map(|error| format!("{} ({} ago)", error.reason, span(error.ago)))),
     ]

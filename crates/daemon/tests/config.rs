@@ -8,8 +8,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use secondo_answer::{Identity, RateLimit};
-use secondo_daemon::config::{self, Config, LogFormat, LogLevel, Problem, ZoneSettings};
+use secondo_answer::{Identity, Origin, RateLimit};
+use secondo_daemon::config::{self, Config, Listener, LogFormat, LogLevel, Problem, ZoneSettings};
 use secondo_tsig::Key;
 use tempfile::TempDir;
 
@@ -65,6 +65,10 @@ fn key(name: &str, algorithm: &str) -> Key {
 
 fn example(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../etc").join(name)
+}
+
+fn plain(address: &str) -> Listener {
+    Listener { address: address.parse().unwrap(), tls: false }
 }
 
 const ONE_ZONE: &str =
@@ -189,7 +193,8 @@ fn the_minimal_example_passes() {
 fn the_defaults_are_those_of_the_manual() {
     let config = load(ONE_ZONE);
     let server = &config.server;
-    assert_eq!(server.listen, ["127.0.0.1:53".parse().unwrap()]);
+    assert_eq!(server.listen, [plain("127.0.0.1:53")]);
+    assert_eq!(server.tls, None);
     assert_eq!(server.state_dir, Path::new("/var/lib/secondo"));
     assert_eq!(server.control, Path::new("/run/secondo/control.sock"));
     assert_eq!(server.user, None);
@@ -205,7 +210,7 @@ fn the_defaults_are_those_of_the_manual() {
     assert_eq!((zone.max_size, zone.max_records), (4 << 30, None));
     assert_eq!((zone.keep_versions, zone.purge_after), (4, Duration::from_secs(7 * day)));
     for address in ["192.0.2.1", "2001:db8::1"] {
-        assert!(zone.allow_query.admits(address.parse().unwrap(), None));
+        assert!(zone.allow_query.admits(Origin { address: address.parse().unwrap(), key: None, tls: false }));
     }
     assert!(zone.allow_transfer.rules().is_empty() && zone.also_notify.is_empty());
     // NOTIFY: the primaries' addresses, whatever the port and the seal.
@@ -254,7 +259,7 @@ zones:
 "
     ));
     assert_eq!(config.warnings, []);
-    assert_eq!(config.server.listen, ["[::1]:5353".parse().unwrap(), "127.0.0.1:53".parse().unwrap()]);
+    assert_eq!(config.server.listen, [plain("[::1]:5353"), plain("127.0.0.1:53")]);
     assert!(config.server.state_dir.is_absolute() && config.server.state_dir.ends_with("state"));
     assert_eq!(config.server.user.as_deref(), Some("secondo"));
     assert_eq!((config.server.log.format, config.server.log.level), (LogFormat::Json, LogLevel::Debug));

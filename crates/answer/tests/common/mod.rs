@@ -236,7 +236,7 @@ fn entry(zone: Zone) -> Entry {
 /// An access list of one rule.
 pub fn only(prefix: Option<&str>, key: Option<&str>) -> Arc<AccessList> {
     let (prefix, key) = (prefix.map(|p| p.parse().unwrap()), key.map(|k| k.parse().unwrap()));
-    Arc::new(AccessList::new([Rule { prefix, key }]))
+    Arc::new(AccessList::new([Rule { prefix, key, tls: false }]))
 }
 
 fn line(record: &Record) -> String {

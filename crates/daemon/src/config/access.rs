@@ -15,7 +15,7 @@ use super::units::parse_socket_address;
 use super::walk::{self, Words};
 
 const ENTRY: Words =
-    Words { of: "an access list entry", known: &["address", "key"], later: &["transport"], private: false };
+    Words { of: "an access list entry", known: &["address", "key", "transport"], later: &[], private: false };
 const TARGET: Words =
     Words { of: "an also-notify entry", known: &["address", "key"], later: &["transport"], private: false };
 
@@ -37,13 +37,13 @@ impl Hash for NotifyTarget {
 
 /// Everybody.
 pub(super) fn everyone() -> Arc<AccessList> {
-    let all = ["0.0.0.0/0", "::/0"].map(|text| Rule { prefix: text.parse().ok(), key: None });
+    let all = ["0.0.0.0/0", "::/0"].map(|text| Rule { prefix: text.parse().ok(), key: None, tls: false });
     Arc::new(AccessList::new(all))
 }
 
 /// All who send from one of `addresses`, with whichever seal or none.
 pub(super) fn senders(addresses: impl Iterator<Item = IpAddr>) -> Arc<AccessList> {
-    let rule = |address| Rule { prefix: Some(IpPrefix::single(address)), key: None };
+    let rule = |address| Rule { prefix: Some(IpPrefix::single(address)), key: None, tls: false };
     Arc::new(AccessList::new(addresses.map(rule)))
 }
 
@@ -64,6 +64,10 @@ fn rule(node: &Node, keys: &Keys, findings: &mut Findings) -> Option<Rule> {
     }
     let prefix = fields.of("address").map(|node| prefix(node, findings));
     let key = fields.of("key").map(|node| keys.named_by(node, findings));
+    let tls = match fields.of("transport") {
+        Some(node) => only_tls(node, findings),
+        None => Some(false),
+    };
     // Outer `None`: left out; inner `None`: wrong. A wrong part must not widen the rule.
     let prefix = match prefix {
         Some(prefix) => Some(prefix?),
@@ -73,7 +77,12 @@ fn rule(node: &Node, keys: &Keys, findings: &mut Findings) -> Option<Rule> {
         Some(key) => Some(key?.name().clone()),
         None => None,
     };
-    Some(Rule { prefix, key })
+    Some(Rule { prefix, key, tls: tls? })
+}
+
+/// `transport: tls` is all that an entry can ask for.
+fn only_tls(node: &Node, findings: &mut Findings) -> Option<bool> {
+    walk::parsed(node, "tls, or nothing for all transports", |text| (text == "tls").then_some(true), findings)
 }
 
 /// An address, or a range of them.

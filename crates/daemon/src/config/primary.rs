@@ -79,6 +79,11 @@ impl Hash for PrimaryConfig {
 }
 
 impl PrimaryConfig {
+    /// What carries its transfers, for log and status: `tcp` or `tls`.
+    pub fn transport(&self) -> &'static str {
+        if self.tls.is_some() { "tls" } else { "tcp" }
+    }
+
     /// The local address to use towards `remote`, if one is configured for its family.
     pub fn source_towards(&self, remote: IpAddr) -> Option<IpAddr> {
         if remote.is_ipv4() { self.source_ipv4 } else { self.source_ipv6 }

@@ -167,6 +167,8 @@ pub struct ZoneStatus {
     pub expires_in: Option<f64>,
     /// The primary last heard from, or last asked.
     pub primary: Option<String>,
+    /// What carries transfers from there: `tcp` or `tls`.
+    pub transport: Option<String>,
     /// Where the version comes from: `axfr`, `ixfr`, `axfr-style` or `disk`.
     pub source: Option<String>,
     /// The version is on disk; false: the disk refused it.

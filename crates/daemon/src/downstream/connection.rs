@@ -1,4 +1,4 @@
-//! One TCP connection, one task: takes the requests that are there, answers them in one write; transfers run beside it and
+//! One connection, over TCP or TLS, one task: takes the requests that are there, answers them in one write; transfers run beside it and
 //! their messages go out between the answers.
 
 use std::cell::RefCell;
@@ -9,12 +9,12 @@ use std::time::Duration;
 
 use secondo_answer::{Client, Outcome, Scratch, Transport};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::sync::mpsc::{Receiver, Sender, WeakSender, channel};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::listener::Shared;
 use super::sending;
+use crate::tls::Stream;
 
 /// Messages of transfers that wait for the client to read.
 const QUEUE: usize = 16;
@@ -37,11 +37,15 @@ thread_local! {
 }
 
 /// Serves a connection to its end.
-pub(super) async fn serve(stream: TcpStream, peer: SocketAddr, shared: Arc<Shared>) {
+pub(super) async fn serve(stream: Stream, peer: SocketAddr, shared: Arc<Shared>) {
     let (out, queue) = channel(QUEUE);
+    let transport = match &stream {
+        Stream::Tcp(_) => Transport::Tcp,
+        Stream::Tls(_) => Transport::Tls,
+    };
     let conversation = Conversation {
         stream,
-        peer,
+        client: Client { addr: peer, transport },
         shared,
         out: out.downgrade(),
         kept: Some(out),
@@ -53,8 +57,8 @@ pub(super) async fn serve(stream: TcpStream, peer: SocketAddr, shared: Arc<Share
 }
 
 struct Conversation {
-    stream: TcpStream,
-    peer: SocketAddr,
+    stream: Stream,
+    client: Client,
     shared: Arc<Shared>,
     /// Of transfers; given up at the end, so that the queue ends with the last of them.
     kept: Option<Sender<Vec<u8>>>,
@@ -145,7 +149,7 @@ impl Conversation {
 
     /// Answers a request; false when it asks too much.
     fn answer(&mut self, request: &[u8]) -> bool {
-        let client = Client { addr: self.peer, transport: Transport::Tcp };
+        let client = self.client;
         let mut outcome = Outcome::Silence;
         // Table and zone are let go before the task waits.
         let batch = self.shared.respond.batch();
@@ -153,11 +157,15 @@ impl Conversation {
             frame_into(&mut self.answers, |out| outcome = batch.any(request, client, scratch, out));
         });
         let Outcome::Transfer(transfer) = outcome else { return true };
+        if !self.stream.carries_zones() {
+            sending::refuse(*transfer, self.client, &mut self.answers);
+            return true;
+        }
         if self.transfers() >= TRANSFERS {
             return false;
         }
         if let Some(out) = self.kept.clone() {
-            let (peer, places) = (self.peer, Arc::clone(&self.shared.transfers));
+            let (peer, places) = (self.client, Arc::clone(&self.shared.transfers));
             tokio::spawn(async move {
                 if sending::send(*transfer, peer, places, &out).await.is_err() {
                     // RFC 5936 §2.2.1: a transfer that cannot go on is ended by closing.
@@ -179,7 +187,7 @@ impl Conversation {
         while let Some(message) = self.queue.recv().await {
             self.send(&message).await?;
         }
-        self.stream.shutdown().await
+        timeout(STALL, self.stream.shutdown()).await?
     }
 
     /// Writes the answers collected.
@@ -198,7 +206,7 @@ impl Conversation {
 }
 
 /// Appends a message with its length before it (RFC 1035 §4.2.2), or nothing when nothing was written.
-fn frame_into(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
+pub(super) fn frame_into(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
     let from = out.len();
     out.extend_from_slice(&[0, 0]);
     write(out);
@@ -216,14 +224,14 @@ pub(super) fn frame(write: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
 }
 
 /// Writes all of it, unless the client does not read.
-async fn write_whole(stream: &mut TcpStream, mut rest: &[u8]) -> io::Result<()> {
+async fn write_whole(stream: &mut Stream, mut rest: &[u8]) -> io::Result<()> {
     while !rest.is_empty() {
         match timeout(STALL, stream.write(rest)).await?? {
             0 => return Err(io::ErrorKind::WriteZero.into()),
             written => rest = rest.get(written..).unwrap_or_default(),
         }
     }
-    Ok(())
+    timeout(STALL, stream.flush()).await?
 }
 
 #[cfg(test)]

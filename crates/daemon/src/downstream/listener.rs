@@ -1,15 +1,17 @@
-//! Accepting TCP connections within limits.
+//! Accepting connections within limits; with TLS, after the handshake.
 
+use std::io;
 use std::net::TcpListener as StdListener;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 
 use super::connection;
 use crate::event::Event;
 use crate::respond::Respond;
+use crate::tls::Stream;
 
 /// Pause after an accept that failed for want of descriptors.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -34,6 +36,18 @@ pub(super) struct Shared {
     pub(super) transfers: Arc<Semaphore>,
 }
 
+impl Shared {
+    /// Makes a connection what its listener promises.
+    async fn open(&self, stream: TcpStream, tls: bool) -> io::Result<Stream> {
+        if !tls {
+            return Ok(Stream::Tcp(stream));
+        }
+        // A listener with TLS is configured together with who we are.
+        let server = self.respond.tls.load_full().ok_or(io::ErrorKind::NotFound)?;
+        server.handshake(stream).await
+    }
+}
+
 /// All TCP listeners.
 pub(crate) struct TcpRoom {
     shared: Arc<Shared>,
@@ -48,8 +62,8 @@ impl TcpRoom {
         TcpRoom { shared: Arc::new(Shared { respond, limits, transfers }), clients }
     }
 
-    /// Accepts connections for ever. When all places are taken, new ones wait in the kernel's queue.
-    pub(crate) async fn accept(&self, listener: StdListener) -> std::io::Result<()> {
+    /// Accepts connections for ever, clear or with TLS. When all places are taken, new ones wait in the kernel's queue.
+    pub(crate) async fn accept(&self, listener: StdListener, tls: bool) -> std::io::Result<()> {
         let listener = TcpListener::from_std(listener)?;
         let mut quiet_until = Instant::now();
         loop {
@@ -68,7 +82,10 @@ impl TcpRoom {
             let Ok(place) = Arc::clone(&self.clients).acquire_owned().await else { return Ok(()) };
             let shared = Arc::clone(&self.shared);
             tokio::spawn(async move {
-                connection::serve(stream, peer, shared).await;
+                // A handshake has its place like all else that follows; why one failed is of no use to anybody.
+                if let Ok(stream) = shared.open(stream, tls).await {
+                    connection::serve(stream, peer, shared).await;
+                }
                 drop(place);
             });
         }

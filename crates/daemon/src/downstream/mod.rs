@@ -1,10 +1,10 @@
 //! # downstream: those who transfer from us
 //!
-//! **Job**: TCP connections, the transfers that go out on them, and NOTIFY to those who wait for new versions.
+//! **Job**: TCP and TLS connections, the transfers that go out on them, and NOTIFY to those who wait for new versions.
 //! **In**: connections, new versions.
 //! **Out**: answers in framed messages, each written whole; zones as streams of messages.
 //! **Never**: lets one slow client hold another, or memory grow with what a client does not read.
-//! **Source**: RFC 7766 §6, RFC 5936 §2.2, RFC 1996 §3.6.
+//! **Source**: RFC 7766 §6, RFC 7858 §3, RFC 9103 §7, RFC 5936 §2.2, RFC 1996 §3.6.
 
 mod connection;
 mod herald;

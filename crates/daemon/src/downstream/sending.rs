@@ -3,14 +3,14 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use secondo_answer::{TransferRequest, Wanted};
+use secondo_answer::{Client, TransferRequest, Transport, Wanted};
 use secondo_transfer::{Asked, Outgoing};
 use secondo_wire::{Name, Rcode, Reason, RecordType, Serial};
 use tokio::sync::Semaphore;
 use tokio::sync::mpsc::Sender;
 use tokio::time::timeout;
 
-use super::connection::frame;
+use super::connection::{frame, frame_into};
 use crate::clock;
 use crate::event::{Event, Peer};
 
@@ -23,22 +23,13 @@ const TOTAL: Duration = Duration::from_secs(2 * 3600);
 /// the client is told SERVFAIL, so that it comes again.
 pub(super) async fn send(
     request: TransferRequest,
-    peer: std::net::SocketAddr,
+    peer: Client,
     places: Arc<Semaphore>,
     out: &Sender<Vec<u8>>,
 ) -> Result<(), ()> {
     let Ok(Ok(_place)) = timeout(PLACE, places.acquire()).await else {
         let detail = format!("no place within {} s: `transfers-out` is reached", PLACE.as_secs());
-        let event = Event::new("downstream.refused", "transfer declined");
-        let zone = Some(&request.entry.apex);
-        Event {
-            zone,
-            peer: Some(Peer::Socket(peer)),
-            reason: Some(Reason::Busy),
-            detail: Some(&detail),
-            ..event
-        }
-        .warn();
+        say_declined(&request, peer, Reason::Busy, &detail);
         let message = frame(|message| request.decline(Rcode::SERVFAIL, clock::unix(), message));
         return out.send(message).await.map_err(drop);
     };
@@ -48,6 +39,32 @@ pub(super) async fn send(
     let result = stream(&mut outgoing, began, out).await;
     told.say(peer, &outgoing, began, result.as_ref().err());
     result.map_err(drop)
+}
+
+/// Answers a request over TLS whose client did not choose the token: RFC 9103 §7.1 has no transfer without.
+pub(super) fn refuse(request: TransferRequest, peer: Client, answers: &mut Vec<u8>) {
+    say_declined(&request, peer, Reason::TlsAlpn, "the client did not offer the ALPN token `dot`");
+    frame_into(answers, |message| request.decline(Rcode::REFUSED, clock::unix(), message));
+}
+
+fn say_declined(request: &TransferRequest, peer: Client, reason: Reason, detail: &str) {
+    Event {
+        zone: Some(&request.entry.apex),
+        peer: Some(Peer::Socket(peer.addr)),
+        transport: Some(word(peer.transport)),
+        reason: Some(reason),
+        detail: Some(detail),
+        ..Event::new("downstream.refused", "transfer declined")
+    }
+    .warn();
+}
+
+fn word(transport: Transport) -> &'static str {
+    match transport {
+        Transport::Udp => "udp",
+        Transport::Tcp => "tcp",
+        Transport::Tls => "tls",
+    }
 }
 
 async fn stream(outgoing: &mut Outgoing, began: Instant, out: &Sender<Vec<u8>>) -> Result<(), String> {
@@ -111,15 +128,15 @@ impl Told {
         }
     }
 
-    fn say(&self, peer: std::net::SocketAddr, outgoing: &Outgoing, began: Instant, failed: Option<&String>) {
+    fn say(&self, peer: Client, outgoing: &Outgoing, began: Instant, failed: Option<&String>) {
         let (_, records, bytes) = outgoing.sent();
         let event = Event {
             zone: Some(&self.zone),
             serial: Some(self.serial),
             from_serial: self.from,
-            peer: Some(Peer::Socket(peer)),
+            peer: Some(Peer::Socket(peer.addr)),
             key: self.key.as_ref(),
-            transport: Some("tcp"),
+            transport: Some(word(peer.transport)),
             kind: Some(self.kind),
             bytes: Some(bytes),
             records: Some(records),

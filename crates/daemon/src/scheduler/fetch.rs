@@ -15,7 +15,7 @@ use super::jobs::Ending;
 use super::{Message, UpToDate};
 use crate::clock::{Clock, millis};
 use crate::event::Event;
-use crate::primary::{Fetched, TransferJob, aside, transfer};
+use crate::primary::{Fetched, TransferJob, Way, aside, transfer};
 
 /// A version on its way from the store to publication.
 #[derive(Debug)]
@@ -37,12 +37,13 @@ pub(super) struct Report {
     from: Option<Serial>,
     tally: Tally,
     primary: SocketAddr,
+    transport: &'static str,
     key: Option<Name>,
     took: Duration,
 }
 
 impl Report {
-    fn of(candidate: &Candidate, primary: SocketAddr, key: Option<Name>, took: Duration) -> Report {
+    fn of(candidate: &Candidate, way: &Way, key: Option<Name>, took: Duration) -> Report {
         Report {
             kind: candidate.kind(),
             expire: candidate.expire(),
@@ -51,7 +52,8 @@ impl Report {
             serial: candidate.zone().serial(),
             from: candidate.from(),
             tally: candidate.tally(),
-            primary,
+            primary: way.address,
+            transport: way.primary.transport(),
             key,
             took,
         }
@@ -65,7 +67,7 @@ impl Report {
             from_serial: self.from,
             primary: Some(self.primary),
             key: self.key.as_ref(),
-            transport: Some("tcp"),
+            transport: Some(self.transport),
             kind: Some(self.kind.as_str()),
             bytes: Some(self.tally.bytes),
             records: Some(self.tally.records),
@@ -119,7 +121,7 @@ pub(super) async fn fetch(
     };
     let arrived = move || {
         let policy = Policy { forced: job.accept == Accept::Any, ..Policy::default() };
-        let mut report = Report::of(&candidate, job.way.address, key, took);
+        let mut report = Report::of(&candidate, &job.way, key, took);
         let checked = match check(*candidate, job.current.as_ref(), &policy) {
             Ok(checked) => checked,
             Err(fault) => {

@@ -171,6 +171,7 @@ impl Scheduler {
                 let event = Event {
                     zone: Some(&zone.config.name),
                     primary: Some(address),
+                    transport: zone.transport_towards(address).filter(|_| kind.is_some()),
                     serial: zone.machine.serial(),
                     kind,
                     reason: Some(fault.reason),

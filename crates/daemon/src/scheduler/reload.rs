@@ -18,6 +18,7 @@ use crate::clock::whole_seconds;
 use crate::config::{self, Config, ServerConfig, ZoneConfig};
 use crate::control::Response;
 use crate::event::{self, Event};
+use crate::tls::TlsServer;
 
 /// The time over which zones that start together spread their first look, for each of them.
 const EACH: Duration = Duration::from_millis(1);
@@ -92,7 +93,9 @@ impl Scheduler {
         if !dry_run {
             // What holds only after a restart stays as it is, so that the next reload still tells of it.
             let server = self.parts.config.server.clone();
-            self.parts.config = Config { server, ..config };
+            let tls = config.server.tls.clone().or(server.tls.clone());
+            self.show_certificate(&server.tls, &tls);
+            self.parts.config = Config { server: ServerConfig { tls, ..server }, ..config };
             self.remove(&removed, now);
             self.change(&changed, now);
             self.add(&added, restored, now);
@@ -110,6 +113,14 @@ impl Scheduler {
             Event { detail: Some(&detail), ..event }.info();
         }
         response
+    }
+
+    /// Connections that begin from now on are told who we are by another certificate; those that are there stay.
+    fn show_certificate(&self, old: &Option<Arc<TlsServer>>, new: &Option<Arc<TlsServer>>) {
+        if old != new {
+            self.parts.respond.tls.store(new.clone());
+            Event::new("daemon.reloaded", "another certificate is shown over TLS").info();
+        }
     }
 
     /// Adds zones that are not there yet.

@@ -31,7 +31,7 @@ fn scheduler(folder: &TempDir, zones: &str) -> (Scheduler, UnboundedReceiver<Mes
     let (store, opened) = Store::open(state, [1; 16], |_| true, |_| {}).unwrap();
     let (sender, inbox) = unbounded_channel();
     let scheduler = Scheduler::new(Parts {
-        respond: Arc::new(Respond::new(table([], &config, &Secrets::random(), None))),
+        respond: Arc::new(Respond::new(table([], &config, &Secrets::random(), None), None)),
         path,
         config,
         store: Arc::new(store),

@@ -170,6 +170,12 @@ impl Zone {
         }
     }
 
+    /// What carries transfers from that address of a primary.
+    pub(super) fn transport_towards(&self, address: SocketAddr) -> Option<&'static str> {
+        let primaries = &self.config.settings.primaries;
+        Some(primaries.iter().find(|primary| primary.addresses.contains(&address))?.transport())
+    }
+
     /// The addresses of its primaries on the host `from`.
     pub(super) fn primary_addresses(&self, from: IpAddr) -> Vec<SocketAddr> {
         let wanted = from.to_canonical();
@@ -238,6 +244,7 @@ impl Zone {
             next_in: self.next_in(clocks).map(seconds),
             expires_in: expires_in.map(seconds),
             primary: self.facts.primary.map(|address| address.to_string()),
+            transport: self.facts.primary.and_then(|at| self.transport_towards(at)).map(Into::into),
             source: self.facts.source.map(|source| match source {
                 Source::Disk => "disk".into(),
                 Source::Transfer(kind) => kind.to_string(),

@@ -21,14 +21,6 @@ pub(crate) enum Stream {
 }
 
 impl Stream {
-    /// `tcp` or `tls`.
-    pub(crate) fn transport(&self) -> &'static str {
-        match self {
-            Stream::Tcp(_) => "tcp",
-            Stream::Tls(_) => "tls",
-        }
-    }
-
     /// Whether zones may go over it: with TLS only where the token was chosen (RFC 9103 §7.1).
     pub(crate) fn carries_zones(&self) -> bool {
         match self {

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod keys;
+mod tls;
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
@@ -313,7 +314,7 @@ fn bad_addresses_are_refused() {
         &["c.yaml:3:40: both `key` and `keys` are given, expected one of them"],
     );
     primary("addresses: [::1], keys: []", &["c.yaml:3:32: 0 keys, expected 1 to 8"]);
-    primary("addresses: [::1], transport: quic", &["c.yaml:3:37: bad value `quic`, expected tcp"]);
+    primary("addresses: [::1], transport: quic", &["c.yaml:3:37: bad value `quic`, expected tcp or tls"]);
     let prefix = "expected an address or prefix such as 192.0.2.1, 192.0.2.0/24 or \"2001:db8::/32\"";
     zone("allow-query: [{ address: any }]", &[&format!("c.yaml:11:30: bad address `any`, {prefix}")]);
     zone(
@@ -420,9 +421,9 @@ fn secrets_of_cookies_stay_secret_and_are_refused_where_others_read_them() {
 
 #[test]
 fn options_of_later_features_are_refused_as_such() {
-    let mut text = String::from("listen: [::1, { address: ::2, transport: tls }]\n");
-    let top = ["tls", "sandbox", "metrics", "hooks"];
-    let mut expected = vec!["c.yaml:1:42: `transport: tls` is not supported yet".to_owned()];
+    let mut text = String::from("listen: [::1]\n");
+    let top = ["sandbox", "metrics", "hooks"];
+    let mut expected = Vec::new();
     for (n, word) in top.iter().enumerate() {
         text += &format!("{word}: on\n");
         expected.push(format!("c.yaml:{}:1: `{word}` is not supported yet", n + 2));
@@ -437,16 +438,12 @@ fn options_of_later_features_are_refused_as_such() {
         &["c.yaml:8:11: `catalog` is not supported yet", "c.yaml:8:39: `max-removal` is not supported yet"],
     );
     zone(
-        "allow-transfer: [{ address: ::1, transport: tls }]",
-        &["c.yaml:11:38: `transport` is not supported yet"],
+        "also-notify: [{ address: ::1, transport: tls }]",
+        &["c.yaml:11:35: `transport` is not supported yet"],
     );
     body(
         "log: { format: journald }\n",
         &["c.yaml:8:16: `format: journald` is not supported yet, expected text or json"],
-    );
-    body(
-        "zone-defaults: { primaries: [{ addresses: [::1], transport: tls, tls: {} }] }\n",
-        &["c.yaml:8:61: `transport: tls` is not supported yet", "c.yaml:8:66: `tls` is not supported yet"],
     );
 }
 
@@ -462,7 +459,7 @@ fn errors_of_all_files_come_in_one_pass_in_order() {
             ("d/3.yaml", "name: a\n", 0o640),
         ]),
         [
-            "c.yaml:2:1: unknown key `speed` in the configuration, expected `listen`, `state-dir`, `control`, `user`, \
+            "c.yaml:2:1: unknown key `speed` in the configuration, expected `listen`, `tls`, `state-dir`, `control`, `user`, \
              `log`, `identity`, `cookies`, `rate-limit`, `limits`, `keys`, `primaries`, `zone-defaults`, `templates` or `zones`",
             "c.yaml:6:11: bad name `b..c`: bad label, expected a domain name",
             "d/1.yaml:2:13: bad value `x`, expected a size such as 65536, 64KiB, 10MiB, 4GiB or 1TiB",
