@@ -1,6 +1,10 @@
 //! One primary, the same zones at four secondaries: ours, Knot DNS, NSD and BIND.
 
+use std::net::SocketAddr;
+use std::time::Duration;
+
 use interop::bind::Bind;
+use interop::datagram;
 use interop::dice::Dice;
 use interop::dig;
 use interop::knot::Knot;
@@ -124,11 +128,11 @@ impl World {
     fn settle(&mut self, mark: Mark) {
         for plot in &self.plots {
             let (apex, serial) = (plot.tree.apex(), plot.zone.serial);
+            serves(self.secondo.address(), apex, serial);
             self.secondo.until_published(mark, apex, serial);
             self.peers.retain(|peer| {
-                let serves = || (dig::serial(peer.address(), apex) == Some(serial)).then_some(());
-                let stays =
-                    peer.software() == Software::Knot && apex == HIDDEN || within(SOON, serves).is_some();
+                let stays = peer.software() == Software::Knot && apex == HIDDEN
+                    || serves(peer.address(), apex, serial);
                 if !stays {
                     eprintln!("{} does not serve {serial} of {apex}\n{}", peer.software(), peer.tail());
                 }
@@ -251,4 +255,19 @@ fn plots(scheme: Scheme, dice: &mut Dice) -> Vec<Plot> {
     plots.push(grow("other.test.", 40, Vec::new()));
     plots.push(grow(HIDDEN, 40, Vec::new()));
     plots
+}
+
+/// Whether a server comes to serve a version. It is reminded again and again: a primary's NOTIFY is a datagram, and the
+/// primary itself gives up on it (RFC 1996 §3.6).
+fn serves(server: SocketAddr, apex: &str, serial: u32) -> bool {
+    let mut looks = 0;
+    let look = || {
+        let there = dig::serial(server, apex) == Some(serial);
+        looks += 1;
+        if !there && looks % 8 == 0 {
+            datagram::over_udp(server, &datagram::notify(looks, apex), Duration::from_secs(1));
+        }
+        there.then_some(())
+    };
+    within(SOON, look).is_some()
 }
