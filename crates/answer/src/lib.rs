@@ -56,7 +56,7 @@ pub use refusal::{Asked, Cause, Refused};
 pub use respond::{Limited, Outcome, Scratch, respond};
 pub use slot::{Serving, Slot};
 pub use table::{DuplicateZone, Entry, Settings, Table, TableCell};
-pub use transfer::{TransferEdns, TransferRequest, Wanted};
+pub use transfer::{TransferOpt, TransferRequest, Wanted};
 
 /// How a request came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

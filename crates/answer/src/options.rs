@@ -45,7 +45,7 @@ impl<'m> Asks<'m> {
 }
 
 /// The OPT record of a reply.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Told<'b> {
     /// Our UDP payload size.
     pub(crate) payload: u16,

@@ -270,6 +270,16 @@ impl<'b> Reply<'b> {
         self.rewind((self.body, [questions, 0, 0, 0]));
     }
 
+    /// The OPT record as it stands, in wire form: for messages that are composed elsewhere.
+    pub(crate) fn opt(&self) -> Option<Vec<u8>> {
+        // What the messages will come to, and so their padding, is not known here.
+        let told = Told { padded: false, ..self.edns.clone()? };
+        let (mut out, mut compressor) = (Vec::new(), Compressor::folding());
+        let mut writer = Writer::new(&mut out, &mut compressor, MAX_MESSAGE);
+        told.write(Rcode::NOERROR, 0, &mut writer).expect("a record fits the largest message");
+        Some(out.split_off(Header::SIZE))
+    }
+
     /// Writes OPT and header. What TSIG needs is still free behind it.
     pub(crate) fn finish(mut self) {
         self.writer.reserve(self.tsig_len);
@@ -292,7 +302,7 @@ fn ttl_of(ttl: u32) -> u32 {
 }
 
 /// Whole seconds left, at least one: zero would tell that the zone has expired (RFC 7314 §3.2).
-pub(crate) fn whole_seconds(ms: u64) -> u32 {
+fn whole_seconds(ms: u64) -> u32 {
     u32::try_from(ms / 1000).unwrap_or(u32::MAX).max(1)
 }
 

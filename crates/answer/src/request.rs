@@ -37,21 +37,6 @@ pub(crate) struct Frame<'m> {
 }
 
 impl<'m> Frame<'m> {
-    /// The frame of a request that is known but no longer at hand.
-    pub(crate) fn of(header: Header, question: Question<'m>, opt: Option<Opt<'m>>) -> Frame<'m> {
-        let records = Header::SIZE;
-        Frame {
-            octets: &[],
-            header,
-            question: Some(question),
-            opt,
-            asks: Asks::default(),
-            signed: false,
-            fault: None,
-            records,
-        }
-    }
-
     /// Frames a request; `None` is silence: no header, or a response. A response is never answered, lest two servers
     /// answer each other for ever.
     pub(crate) fn parse(octets: &'m [u8]) -> Option<Frame<'m>> {

@@ -3,16 +3,16 @@
 use std::sync::Arc;
 
 use secondo_tsig::Seal;
-use secondo_wire::edns::{DO, Opt};
 use secondo_wire::{
-    CLASS_IN, Compressor, Header, Name, Rcode, RecordType, Section, Serial, SerialOrder, flags,
+    CLASS_IN, Compressor, Header, MAX_MESSAGE, Name, Rcode, RecordType, Section, Serial, SerialOrder, Writer,
+    flags,
 };
 use secondo_zone::Zone;
 
 use crate::Transport;
 use crate::query::Asker;
 use crate::refusal::Refusal;
-use crate::reply::{Reply, Terms, whole_seconds};
+use crate::reply::Reply;
 use crate::request::{Frame, Question};
 use crate::table::Entry;
 
@@ -49,49 +49,34 @@ pub struct TransferRequest {
     pub rtype: RecordType,
     /// Whether RD was set.
     pub recursion_desired: bool,
-    /// The OPT record of the first message; `None`: the request had none.
-    pub edns: Option<TransferEdns>,
+    /// The OPT record of the answer; `None`: the request had none.
+    pub opt: Option<TransferOpt>,
 }
 
-/// What the OPT record of a transfer's first message tells.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TransferEdns {
-    /// Our UDP payload size.
-    pub payload: u16,
-    /// Whether DO was set.
-    pub dnssec: bool,
-    /// Seconds until the zone expires, if they were asked for (RFC 7314 §3.2).
-    pub expire: Option<u32>,
+/// OPT records in wire form: what was asked for of cookie, NSID, keepalive, time to expiry and version of the zone.
+#[derive(Clone, Debug)]
+pub struct TransferOpt {
+    /// For the first message of the transfer (RFC 6891 §6.1.1).
+    pub sent: Vec<u8>,
+    /// For a message that declines it: nothing of the zone is told.
+    declined: Vec<u8>,
 }
 
 impl TransferRequest {
     /// Appends a single message to `out` that says no after all (our own limit is reached), signed like every other.
     pub fn decline(mut self, rcode: Rcode, unix_now: u64, out: &mut Vec<u8>) {
         let from = out.len();
-        let question = Question { name: self.name.as_ref(), rtype: self.rtype, class: CLASS_IN };
-        let header = Header {
-            id: self.id,
-            flags: if self.recursion_desired { flags::RD } else { 0 },
-            counts: [1, 0, 0, 0],
-        };
-        let opt = self
-            .edns
-            .and_then(|edns| Opt::new(edns.payload, if edns.dnssec { u32::from(DO) } else { 0 }, &[]));
-        let frame = Frame::of(header, question, opt);
         let mut compressor = Compressor::folding();
-        let tsig_len = self.seal.as_ref().map_or(0, Seal::tsig_len);
-        let terms = Terms {
-            transport: Transport::Tcp,
-            udp_payload: self.edns.map_or(0, |edns| edns.payload),
-            tsig_len,
-            cookie: None,
-            keepalive: None,
-            nsid: None,
-            padded: false,
-        };
-        let mut reply = Reply::new(&frame, terms, &mut compressor, out);
-        reply.fail(Refusal::plain(rcode));
-        reply.finish();
+        let mut writer = Writer::new(out, &mut compressor, MAX_MESSAGE);
+        let opt = self.opt.as_ref().map_or(&[][..], |opt| &opt.declined);
+        let written = writer.question(self.name.as_ref(), self.rtype, CLASS_IN);
+        written.and_then(|()| writer.octets(opt)).expect("a question and OPT fit the largest message");
+        let copied = if self.recursion_desired { flags::RD } else { 0 };
+        writer.finish(Header {
+            id: self.id,
+            flags: flags::QR | copied | (rcode.0 & 15),
+            counts: [1, 0, 0, self.opt.is_some().into()],
+        });
         if let Some(seal) = &mut self.seal {
             seal.sign(out, from, unix_now);
         }
@@ -143,6 +128,10 @@ pub(crate) fn judge(
         // RFC 1982 §3.2: at a distance of 2^31 neither is newer; the whole zone settles it.
         (true, SerialOrder::Newer | SerialOrder::Undefined) => Wanted::Incremental { from },
     };
+    let declined = reply.opt();
+    reply.tell_expire(frame, held.expires_in);
+    reply.tell_version(frame, zone);
+    let opt = reply.opt().zip(declined).map(|(sent, declined)| TransferOpt { sent, declined });
     Ok(Some(TransferRequest {
         entry: entry.clone(),
         zone: zone.clone(),
@@ -152,11 +141,7 @@ pub(crate) fn judge(
         name: question.name.to_owned(),
         rtype: question.rtype,
         recursion_desired: frame.header.has(flags::RD),
-        edns: frame.opt.map(|opt| TransferEdns {
-            payload: asker.table.udp_payload(),
-            dnssec: opt.wants_dnssec(),
-            expire: frame.wants_expire().then(|| whole_seconds(held.expires_in)),
-        }),
+        opt,
     }))
 }
 

@@ -8,8 +8,9 @@ mod common;
 use std::time::Duration;
 
 use common::{Query, Reply, UNIX, World, only, zone};
-use secondo_answer::{Cookies, Identity, Table, Transport};
+use secondo_answer::{Cookies, Identity, Outcome, Table, Transport};
 use secondo_tsig::{Algorithm, Key, sign_request};
+use secondo_wire::edns::{OPT_SIZE, Opt};
 use secondo_wire::{CLASS_CH, Rcode, RecordType};
 
 const A: RecordType = RecordType::A;
@@ -344,4 +345,25 @@ fn all_options_together_stand_once_each() {
     let reply = world().ask_tcp(with("example.", RecordType::SOA, &asked));
     assert_eq!(codes(&reply), [NSID, 9, COOKIE, KEEPALIVE, ZONEVERSION]);
     assert_eq!(reply.answer.len(), 1);
+}
+
+// --- transfers -------------------------------------------------------------------------------------------------------
+
+#[test]
+fn a_transfer_tells_what_any_answer_tells_and_a_declined_one_nothing_of_the_zone() {
+    let mut world = world();
+    world.entry("example.").transfer = only(None, None);
+    let cookie = option(COOKIE, b"clientck");
+    let asks = [cookie, option(NSID, &[]), option(KEEPALIVE, &[]), option(ZONEVERSION, &[])].concat();
+    let (outcome, _) = world.outcome(&with("example.", RecordType::AXFR, &asks).octets(), Transport::Tcp);
+    let Outcome::Transfer(transfer) = outcome else { panic!("{outcome:?}") };
+    let opt = &transfer.opt.as_ref().unwrap().sent;
+    let read = Opt::new(1232, 0, &opt[OPT_SIZE..]).unwrap();
+    let told: Vec<u16> = read.options().map(|option| option.0).collect();
+    assert_eq!(told, [COOKIE, ZONEVERSION, KEEPALIVE, NSID]);
+    assert_eq!(read.option(COOKIE).map(|cookie| (cookie.len(), &cookie[..8])), Some((24, &b"clientck"[..])));
+    assert_eq!(read.option(ZONEVERSION), Some(&[1, 0, 0, 0, 0, 7][..]));
+    let mut out = Vec::new();
+    transfer.decline(Rcode::SERVFAIL, UNIX, &mut out);
+    assert_eq!(codes(&Reply::read(out)), [NSID, COOKIE, KEEPALIVE]);
 }

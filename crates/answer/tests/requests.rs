@@ -361,14 +361,16 @@ fn an_admitted_transfer_is_handed_on_with_its_version_and_seal() {
     assert_eq!((transfer.name.as_wire(), transfer.rtype), (&b"\x07Example\0"[..], RecordType::AXFR));
     assert_eq!(transfer.zone.serial(), Serial(7));
     assert!(transfer.recursion_desired);
-    let edns = transfer.edns.unwrap();
-    assert_eq!((edns.payload, edns.dnssec, edns.expire), (1232, true, Some(3600)));
+    // RFC 3225 §3: DO is copied; RFC 7314 §3.2: the time to expiry was asked for.
+    let opt = [0, 0, 41, 4, 208, 0, 0, 0x80, 0, 0, 8, 0, 9, 0, 4, 0, 0, 14, 16];
+    assert_eq!(transfer.opt.as_ref().unwrap().sent, opt);
     // When our own limit says no after all, that is signed too.
     let mut out = vec![0; 2];
     transfer.decline(Rcode::SERVFAIL, UNIX, &mut out);
     assert!(stream.verify(&out[2..], UNIX).unwrap().signed);
     let reply = Reply::read(out.split_off(2));
-    assert!(reply.rcode == Rcode::SERVFAIL && reply.opt.is_some() && reply.octets[5] == 1);
+    assert!(reply.rcode == Rcode::SERVFAIL && reply.octets[5] == 1 && reply.option(9).is_none());
+    assert_eq!(reply.opt.map(|opt| (opt.payload, opt.flags)), Some((1232, 0x8000)));
 }
 
 #[test]

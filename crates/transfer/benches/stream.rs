@@ -106,8 +106,7 @@ fn send(zone: &Zone) -> Vec<Vec<u8>> {
         recursion_desired: false,
         zone: zone.apex().clone(),
         rtype: RecordType::AXFR,
-        edns: false,
-        expire: None,
+        opt: None,
         seal: None,
     };
     let mut outgoing = Outgoing::axfr(zone.clone(), asked);

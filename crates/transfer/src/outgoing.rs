@@ -30,10 +30,8 @@ pub struct Asked {
     pub zone: Name,
     /// AXFR or IXFR; the question of the answer.
     pub rtype: RecordType,
-    /// The request had EDNS: the first message has it too (RFC 6891 §6.1.1).
-    pub edns: bool,
-    /// Seconds until our copy expires, when the request asked for them (RFC 7314 §3.2).
-    pub expire: Option<u32>,
+    /// The OPT record of the first message in wire form, when the request had one (RFC 6891 §6.1.1).
+    pub opt: Option<Vec<u8>>,
     /// Seals each message (RFC 8945 §5.3.1).
     pub seal: Option<Seal>,
 }
@@ -56,9 +54,7 @@ impl Asked {
             recursion_desired: message.header.has(flags::RD),
             zone: question.name.as_ref().to_owned(),
             rtype: question.rtype,
-            edns: opt.is_some(),
-            // RFC 7314 §3.2: an empty option asks; the value told is at least 1 while the zone is served.
-            expire: opt.and_then(|opt| opt.option(option::EXPIRE)).map(|_| expires_in.max(1)),
+            opt: opt.map(|opt| opt_record(&opt, expires_in)),
             seal,
         })
     }
@@ -173,7 +169,7 @@ impl Outgoing {
         if self.first {
             writer.question(self.asked.zone.as_ref(), self.asked.rtype, CLASS_IN)?;
         }
-        let opt = if self.first && self.asked.edns { self.opt() } else { Vec::new() };
+        let opt = self.asked.opt.take().unwrap_or_default();
         let tail = opt.len() + self.asked.seal.as_ref().map_or(0, Seal::tsig_len);
         let mut page = Page { writer, tail, records: 0 };
         self.fill(&mut page)?;
@@ -236,28 +232,33 @@ impl Outgoing {
         Ok(())
     }
 
-    fn opt(&self) -> Vec<u8> {
-        let mut opt = Vec::with_capacity(edns::OPT_SIZE + 8);
-        opt.push(0);
-        opt.extend_from_slice(&RecordType::OPT.0.to_be_bytes());
-        opt.extend_from_slice(&PAYLOAD.to_be_bytes());
-        opt.extend_from_slice(&[0; 4]);
-        match self.asked.expire {
-            // RFC 7314 §2: code, length 4, seconds.
-            Some(expire) => {
-                opt.extend_from_slice(&[0, 8]);
-                opt.extend_from_slice(&option::EXPIRE.to_be_bytes());
-                opt.extend_from_slice(&[0, 4]);
-                opt.extend_from_slice(&expire.to_be_bytes());
-            }
-            None => opt.extend_from_slice(&[0, 0]),
-        }
-        opt
-    }
-
     fn misfit(&self) -> String {
         format!("a record of {} does not fit into a message of {MAX_MESSAGE} octets", self.zone.apex())
     }
+}
+
+/// The OPT record that answers another: DO is copied (RFC 3225 §3), and the seconds until our copy expires are told when
+/// they were asked for, at least one while the zone is served (RFC 7314 §3.2).
+fn opt_record(asked: &Opt<'_>, expires_in: u32) -> Vec<u8> {
+    let expire = asked.option(option::EXPIRE).map(|_| expires_in.max(1));
+    let flags = if asked.wants_dnssec() { edns::DO } else { 0 };
+    let mut opt = Vec::with_capacity(edns::OPT_SIZE + 8);
+    opt.push(0);
+    opt.extend_from_slice(&RecordType::OPT.0.to_be_bytes());
+    opt.extend_from_slice(&PAYLOAD.to_be_bytes());
+    opt.extend_from_slice(&[0, 0]);
+    opt.extend_from_slice(&flags.to_be_bytes());
+    match expire {
+        // RFC 7314 §2: code, length 4, seconds.
+        Some(expire) => {
+            opt.extend_from_slice(&[0, 8]);
+            opt.extend_from_slice(&option::EXPIRE.to_be_bytes());
+            opt.extend_from_slice(&[0, 4]);
+            opt.extend_from_slice(&expire.to_be_bytes());
+        }
+        None => opt.extend_from_slice(&[0, 0]),
+    }
+    opt
 }
 
 enum Put {
@@ -307,8 +308,7 @@ mod tests {
             recursion_desired: false,
             zone: testing::name("example."),
             rtype,
-            edns: false,
-            expire: None,
+            opt: None,
             seal: None,
         }
     }
@@ -384,7 +384,9 @@ mod tests {
 
     #[test]
     fn the_question_and_edns_stand_in_the_first_message_and_the_flags_in_all() {
-        let more = Asked { edns: true, expire: Some(77), recursion_desired: true, ..asked(RecordType::AXFR) };
+        let asks = Opt::new(4096, u32::from(edns::DO), &[0, 9, 0, 0]).unwrap();
+        let opt = Some(opt_record(&asks, 77));
+        let more = Asked { opt, recursion_desired: true, ..asked(RecordType::AXFR) };
         let messages = messages(Outgoing::axfr(large(), more));
         for (i, octets) in messages.iter().enumerate() {
             let header = Header::read(octets).unwrap();
@@ -397,7 +399,7 @@ mod tests {
         let message = Message::new(&messages[0]).unwrap();
         let opt = message.records().unwrap().last().unwrap().unwrap();
         let opt = Opt::new(opt.class, opt.ttl, &messages[0][opt.rdata..opt.end]).unwrap();
-        assert_eq!((opt.version, opt.expire()), (0, Some(77)));
+        assert_eq!((opt.version, opt.flags, opt.expire()), (0, edns::DO, Some(77)));
     }
 
     #[test]
@@ -468,12 +470,14 @@ mod tests {
         let zone = testing::name("Example.");
         let with = control::axfr_query(&zone, control::Request { id: 9, edns: true });
         let read = Asked::read(&with, None, 0).unwrap();
-        assert_eq!((read.id, read.rtype, read.edns, read.expire), (9, RecordType::AXFR, true, Some(1)));
+        assert_eq!((read.id, read.rtype), (9, RecordType::AXFR));
+        let opt = [0, 0, 41, 4, 208, 0, 0, 0, 0, 0, 8, 0, 9, 0, 4, 0, 0, 0, 1];
+        assert_eq!(read.opt.as_deref(), Some(&opt[..]));
         assert_eq!(read.zone.to_string(), "Example.");
         let mut without = control::ixfr_query(&zone, Serial(1), control::Request { id: 9, edns: false });
         without[2] |= 1;
         let read = Asked::read(&without, None, 60).unwrap();
-        assert_eq!((read.rtype, read.edns, read.expire), (RecordType::IXFR, false, None));
+        assert_eq!((read.rtype, read.opt), (RecordType::IXFR, None));
         assert!(read.recursion_desired);
         assert!(Asked::read(&without[..20], None, 60).is_none());
     }

@@ -88,8 +88,7 @@ fn outgoing(request: TransferRequest) -> Outgoing {
         recursion_desired: request.recursion_desired,
         zone: request.name,
         rtype: request.rtype,
-        edns: request.edns.is_some(),
-        expire: request.edns.and_then(|edns| edns.expire),
+        opt: request.opt.map(|opt| opt.sent),
         seal: request.seal,
     };
     match request.wanted {
