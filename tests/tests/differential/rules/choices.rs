@@ -139,15 +139,6 @@ pub(super) fn any_below_a_redirection(case: &mut Case<'_>) {
     }
 }
 
-pub(super) fn seals_of_an_alias(case: &mut Case<'_>) {
-    let asked = case.question.rtype == rtype::RRSIG && case.chain.len() > 1;
-    let no_data = has_type(&case.theirs.authority, rtype::SOA) && case.theirs.rcode == NO_ERROR;
-    let theirs_ends = case.theirs.answer.len() < case.ours.answer.len();
-    if asked && no_data && theirs_ends && !has_type(&case.ours.answer, case.question.rtype) {
-        case.settle();
-    }
-}
-
 pub(super) fn long_chains(case: &mut Case<'_>) {
     let links = case.chain.len() - 1;
     let into_itself = case.ours.answer.iter().any(|record| {

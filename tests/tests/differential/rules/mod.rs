@@ -87,16 +87,12 @@ pub(crate) const RULES: &[Rule] = &[
         apply: peers::any_from_a_wildcard,
     },
     Rule {
-        name: "an alias asked for NSEC has its own or none (RFC 4035 §2.5), NSD follows it",
+        name: "an alias asked for NSEC or RRSIG has its own or none (RFC 4035 §2.5), NSD follows it",
         apply: peers::chain_of_an_alias,
     },
     Rule {
         name: "a chain of aliases is followed until it is long (RFC 1034 §3.6.2 sets no number): BIND 11 times, Knot 5, NSD each DNAME once",
         apply: choices::long_chains,
-    },
-    Rule {
-        name: "an alias in an unsigned zone, asked for RRSIG: followed, or no data (RFC 1034 §4.3.2 step 3a, RFC 4035 §2.5)",
-        apply: choices::seals_of_an_alias,
     },
     Rule {
         name: "in-domain glue is complete, or TC is set (RFC 9471 §3.1), BIND and NSD leave some out",
