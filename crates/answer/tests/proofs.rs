@@ -6,11 +6,12 @@
 mod common;
 
 use common::Query;
-use common::model::{Line, PARENT, Seen, absolute, relative, seen, small_types, small_world, zones};
+use common::model::{
+    Line, PARENT, absolute, is_wild_cut, relative, seen, small_types, small_world, without_dnssec, zones,
+};
 use common::signer::Chain;
 use common::validator::fault;
 use proptest::prelude::*;
-use secondo_wire::RecordType;
 
 fn chains() -> impl Strategy<Value = Vec<Chain>> {
     prop::sample::select(vec![
@@ -23,18 +24,8 @@ fn chains() -> impl Strategy<Value = Vec<Chain>> {
     ])
 }
 
-/// RFC 4592 §4.2 leaves open what a wildcard with NS is; as a cut it can prove nothing but that there is no DS.
 fn provable() -> impl Strategy<Value = Vec<Line>> {
-    let wild = |line: &Line| line.1 == RecordType::NS && line.0.starts_with('*');
-    zones().prop_map(move |lines| lines.into_iter().filter(|line| !wild(line)).collect())
-}
-
-fn without_dnssec((rcode, aa, answer, authority): Seen) -> Seen {
-    let plain = |pairs: Vec<(String, String)>| {
-        let extra = ["RRSIG", "NSEC", "NSEC3", "DS"];
-        pairs.into_iter().filter(|(_, rtype)| !extra.contains(&rtype.as_str())).collect()
-    };
-    (rcode, aa, plain(answer), plain(authority))
+    zones().prop_map(|lines| lines.into_iter().filter(|line| !is_wild_cut(line)).collect())
 }
 
 proptest! {

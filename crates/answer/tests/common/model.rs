@@ -48,26 +48,47 @@ pub fn zones() -> impl Strategy<Value = Vec<Line>> {
         1 => relative().prop_map(|name| (T::DNAME, Some(name))),
         1 => Just((T::DS, None)),
     ];
-    prop::collection::vec((relative(), data), 0..10).prop_map(|lines| {
-        let mut kept: Vec<Line> = Vec::new();
-        for (owner, (rtype, target)) in lines {
-            let here = |kept: &[Line], rtype: Option<T>| {
-                kept.iter().any(|line| line.0 == owner && rtype.is_none_or(|rtype| line.1 == rtype))
-            };
-            let alone = owner == "@" || here(&kept, None);
-            let taken = here(&kept, Some(rtype)) || here(&kept, Some(T::CNAME));
-            if taken || (rtype == T::CNAME && alone) || (owner == "@" && matches!(rtype, T::NS | T::DS)) {
-                continue;
-            }
-            let data = match (rtype, target) {
-                (_, Some(name)) => absolute(&name, PARENT),
-                (T::A, _) => "192.0.2.1".into(),
-                _ => "t".into(),
-            };
-            kept.push((owner, rtype, data));
+    prop::collection::vec((relative(), data), 0..10).prop_map(lawful)
+}
+
+/// Owner, type and, of types that have one, target.
+pub type Wish = (String, (RecordType, Option<String>));
+
+/// Of records wished for those that may stand together in one zone.
+pub fn lawful(wishes: Vec<Wish>) -> Vec<Line> {
+    use RecordType as T;
+    let mut kept: Vec<Line> = Vec::new();
+    for (owner, (rtype, target)) in wishes {
+        let here = |kept: &[Line], rtype: Option<T>| {
+            kept.iter().any(|line| line.0 == owner && rtype.is_none_or(|rtype| line.1 == rtype))
+        };
+        let alone = owner == "@" || here(&kept, None);
+        let taken = here(&kept, Some(rtype)) || here(&kept, Some(T::CNAME));
+        if taken || (rtype == T::CNAME && alone) || (owner == "@" && matches!(rtype, T::NS | T::DS)) {
+            continue;
         }
-        kept
-    })
+        let data = match (rtype, target) {
+            (_, Some(name)) => absolute(&name, PARENT),
+            (T::A, _) => "192.0.2.1".into(),
+            _ => "t".into(),
+        };
+        kept.push((owner, rtype, data));
+    }
+    kept
+}
+
+/// RFC 4592 §4.2 leaves open what a wildcard with NS is; as a cut it can prove nothing but that there is no DS.
+pub fn is_wild_cut(line: &Line) -> bool {
+    line.1 == RecordType::NS && line.0.starts_with('*')
+}
+
+/// What is said without what only proves it.
+pub fn without_dnssec((rcode, aa, answer, authority): Seen) -> Seen {
+    let plain = |pairs: Vec<(String, String)>| {
+        let extra = ["RRSIG", "NSEC", "NSEC3", "DS"];
+        pairs.into_iter().filter(|(_, rtype)| !extra.contains(&rtype.as_str())).collect()
+    };
+    (rcode, aa, plain(answer), plain(authority))
 }
 
 pub fn absolute(relative: &str, apex: &str) -> String {
