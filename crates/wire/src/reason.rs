@@ -56,77 +56,77 @@ macro_rules! reasons {
 }
 
 reasons! {
-    IxfrNotImplemented "ixfr-not-implemented" IxfrUnavailable "the primary does not implement IXFR; AXFR is used for a day",
-    IxfrFormatError "ixfr-format-error" IxfrUnavailable "the primary does not understand the IXFR request; AXFR is used for a day",
-    IxfrServerFailure "ixfr-server-failure" IxfrUnavailable "the primary failed while preparing the IXFR; AXFR is tried",
-    IxfrEmpty "ixfr-empty" IxfrUnavailable "the primary answered the IXFR request with nothing; AXFR is tried",
-    IxfrMalformed "ixfr-malformed" IxfrUnavailable "the differences are not in the form of RFC 1995 §4; AXFR is tried",
-    IxfrBrokenChain "ixfr-broken-chain" IxfrUnavailable "the differences do not lead from our serial to the primary's; AXFR is tried",
-    IxfrAbsentRecord "ixfr-absent-record" IxfrUnavailable "the differences delete a record that we do not have: the copies differ; AXFR is tried",
-    IxfrCut "ixfr-cut" IxfrUnavailable "the stream of differences ended before its closing SOA; AXFR is tried once",
-    IxfrTooLarge "ixfr-too-large" IxfrUnavailable "the differences are too many, or larger than the zone; AXFR is tried",
+    IxfrNotImplemented "ixfr-not-implemented" IxfrUnavailable "the primary does not implement IXFR; AXFR is used for a day: set `ixfr: false` there to save the question",
+    IxfrFormatError "ixfr-format-error" IxfrUnavailable "the primary does not understand the IXFR request; AXFR is used for a day: set `ixfr: false` there to save the question",
+    IxfrServerFailure "ixfr-server-failure" IxfrUnavailable "the primary failed while preparing the IXFR; AXFR is tried: if it goes on, look at the primary's journal",
+    IxfrEmpty "ixfr-empty" IxfrUnavailable "the primary answered the IXFR request with nothing; AXFR is tried: if it goes on, look at the primary's journal",
+    IxfrMalformed "ixfr-malformed" IxfrUnavailable "the differences are not in the form of RFC 1995 §4; AXFR is tried: if it goes on, tell those who run the primary",
+    IxfrBrokenChain "ixfr-broken-chain" IxfrUnavailable "the differences do not lead from our serial to the primary's; AXFR is tried: if it goes on, purge the primary's journal",
+    IxfrAbsentRecord "ixfr-absent-record" IxfrUnavailable "the differences delete a record that we do not have: the copies differ; AXFR is tried: if it goes on, purge the primary's journal",
+    IxfrCut "ixfr-cut" IxfrUnavailable "the stream of differences ended before its closing SOA; AXFR is tried once: look for limits of time at the primary",
+    IxfrTooLarge "ixfr-too-large" IxfrUnavailable "the differences are too many, or larger than the zone; AXFR is tried: nothing must be done",
 
     Refused "refused" Refused "the primary refuses us: check its transfer access list and our source address",
-    NotAuth "notauth" Refused "the primary says that it is not authoritative, or does not know our key",
-    NotAuthoritative "not-authoritative" Refused "the primary's answer is not authoritative (AA clear): the zone is not loaded there or expired",
-    NoSuchZone "no-such-zone" Refused "the primary does not have the zone (NXDOMAIN, no SOA or a referral)",
-    ServerFailure "server-failure" Refused "the primary answers SERVFAIL: its own copy is not in order",
-    FormatError "format-error" Refused "the primary answers FORMERR: it does not understand the request",
-    NotImplemented "not-implemented" Refused "the primary answers NOTIMP: it does not offer transfers",
-    OtherRcode "other-rcode" Refused "the primary answers with another error code",
-    PrimaryExpiring "primary-expiring" Refused "the primary's own copy is about to expire (RFC 7314): it is no good source",
+    NotAuth "notauth" Refused "the primary says that it is not authoritative, or does not know our key: check the zone and its transfer access list there",
+    NotAuthoritative "not-authoritative" Refused "the primary's answer is not authoritative (AA clear): the zone is not loaded there or expired; look there",
+    NoSuchZone "no-such-zone" Refused "the primary does not have the zone (NXDOMAIN, no SOA or a referral): add it there, or correct its name here",
+    ServerFailure "server-failure" Refused "the primary answers SERVFAIL: its own copy is not loaded or expired; look there, and at its own primary",
+    FormatError "format-error" Refused "the primary answers FORMERR: it does not understand the request; check that it is a name server of this century",
+    NotImplemented "not-implemented" Refused "the primary answers NOTIMP: it does not offer transfers; check the address, and its configuration",
+    OtherRcode "other-rcode" Refused "the primary answers with another error code, which the detail names: look at the primary's log",
+    PrimaryExpiring "primary-expiring" Refused "the primary's own copy is about to expire (RFC 7314), so it is no good source: look at its own primary",
 
-    TsigBadSig "tsig-badsig" Seal "the signature does not verify: the secrets differ",
+    TsigBadSig "tsig-badsig" Seal "the signature does not verify: the secrets differ; copy the key's secret from one side to the other",
     TsigBadKey "tsig-badkey" Seal "the primary does not know the key: check its name and algorithm on both sides",
     TsigBadTime "tsig-badtime" Seal "the clocks differ by more than the permitted skew: check NTP on both sides",
-    TsigBadTrunc "tsig-badtrunc" Seal "the signature is shorter than permitted",
-    TsigMissing "tsig-missing" Seal "the answer is not signed though the request was",
-    TsigMalformed "tsig-malformed" Seal "the TSIG record is malformed or misplaced (RFC 8945 §5.2)",
-    TsigUnexpected "tsig-unexpected" Seal "the answer is signed though the request was not",
+    TsigBadTrunc "tsig-badtrunc" Seal "the signature is shorter than permitted: use the same algorithm, with the same truncation, on both sides",
+    TsigMissing "tsig-missing" Seal "the answer is not signed though the request was: the key is unknown there or has another secret, or something between answers",
+    TsigMalformed "tsig-malformed" Seal "the TSIG record is malformed or misplaced (RFC 8945 §5.2): tell those who run the primary",
+    TsigUnexpected "tsig-unexpected" Seal "the answer is signed though the request was not: give the primary its key here",
 
     TlsNotSpoken "tls-not-spoken" Seal "what listens at the primary's address does not speak TLS: check the port, 853 by default",
-    TlsHandshake "tls-handshake" Seal "the TLS handshake failed: the detail says at what",
-    TlsVersion "tls-version" Seal "the primary does not speak TLS 1.3, or no algorithm that we do (RFC 9103 §7.1)",
+    TlsHandshake "tls-handshake" Seal "the TLS handshake failed: the detail says at what; try `openssl s_client -alpn dot` there",
+    TlsVersion "tls-version" Seal "the primary does not speak TLS 1.3, or no algorithm that we do (RFC 9103 §7.1): bring it up to date",
     TlsAlpn "tls-alpn" Seal "the primary did not choose the ALPN token `dot` (RFC 9103 §7.1): it is too old, or another service listens there",
-    TlsUntrusted "tls-untrusted" Seal "no authority of `ca-file` vouches for the primary's certificate",
-    TlsWrongName "tls-wrong-name" Seal "the primary's certificate is for other names than the `name` that we expect",
+    TlsUntrusted "tls-untrusted" Seal "no authority of `ca-file` vouches for the primary's certificate: add the one that does, or pin the key",
+    TlsWrongName "tls-wrong-name" Seal "the primary's certificate is for other names than the `name` that we expect: correct either",
     TlsExpired "tls-expired" Seal "the primary's certificate is out of its time: renew it, or check both clocks",
     TlsPinMismatch "tls-pin-mismatch" Seal "the primary's key is none of `pins`: it was changed, or somebody else answers there",
     TlsClientRefused "tls-client-refused" Seal "the primary wants a client certificate, or another than ours: check `cert-file` and its authorities there",
 
     Timeout "timeout" Network "no answer in time: the primary or the way to it is down, or a firewall drops packets",
-    ConnectionRefused "connection-refused" Network "nothing listens at the primary's address",
-    ConnectionReset "connection-reset" Network "the primary or something between closed the connection",
-    Unreachable "unreachable" Network "there is no way to the primary's address",
-    NetworkError "network-error" Network "the connection failed",
-    TruncatedStream "truncated-stream" Network "the connection ended before the closing SOA (RFC 5936 §2.2)",
-    TooSlow "too-slow" Network "the transfer was slower than the minimum rate or longer than its timeout",
-    PrimaryDown "primary-down" Network "the primary was found down a moment ago by another zone; it is not asked by each",
+    ConnectionRefused "connection-refused" Network "nothing listens at the primary's address: start it, or correct address and port",
+    ConnectionReset "connection-reset" Network "the primary or something between closed the connection: look at the primary's log and its limits of TCP clients",
+    Unreachable "unreachable" Network "there is no way to the primary's address: check routes, and `source` if it is set",
+    NetworkError "network-error" Network "the connection failed, the detail says how: check the network of this host",
+    TruncatedStream "truncated-stream" Network "the connection ended before the closing SOA (RFC 5936 §2.2): look at the primary's log for a crash or a limit of time",
+    TooSlow "too-slow" Network "the transfer was slower than `minimum-rate` or longer than `transfer-timeout`: mend the way, or change these",
+    PrimaryDown "primary-down" Network "the primary was found down a moment ago by another zone; it is not asked by each: see why it is down",
 
-    MalformedMessage "malformed-message" Malformed "a message cannot be parsed (RFC 1035 §4.1)",
-    BadAnswer "bad-answer" Malformed "the answer does not belong to the question: other question, opcode or flags (RFC 5936 §2.2.1)",
-    BadRdata "bad-rdata" Malformed "a record's data does not fit its type",
-    SoaMissing "soa-missing" Malformed "the transfer does not begin with the zone's SOA (RFC 5936 §2.2)",
-    SoaMismatch "soa-mismatch" Malformed "the closing SOA differs from the first: the zone changed under the primary (RFC 5936 §2.2)",
-    SoaForeign "soa-foreign" Malformed "a SOA stands at an owner other than the apex",
-    SoaMisplaced "soa-misplaced" Malformed "a record stands behind the closing SOA (RFC 5936 §2.2)",
-    WrongClass "wrong-class" Malformed "a record has another class than the zone",
-    MetaType "meta-type" Malformed "a record has a type that cannot be zone data (RFC 6895 §3.1)",
-    LimitBytes "limit-bytes" Malformed "the zone is larger than `max-size`",
-    LimitRecords "limit-records" Malformed "the zone has more records than `max-records`",
-    LimitRrset "limit-rrset" Malformed "an RRset has more records than `limits: rrset-records`",
-    LimitEmptyMessages "limit-empty-messages" Malformed "the stream holds too many messages without records",
+    MalformedMessage "malformed-message" Malformed "a message cannot be parsed (RFC 1035 §4.1): tell those who run the primary",
+    BadAnswer "bad-answer" Malformed "the answer does not belong to the question: other question, opcode or flags (RFC 5936 §2.2.1); tell those who run the primary",
+    BadRdata "bad-rdata" Malformed "a record's data does not fit its type: correct the record at the primary",
+    SoaMissing "soa-missing" Malformed "the transfer does not begin with the zone's SOA (RFC 5936 §2.2): tell those who run the primary",
+    SoaMismatch "soa-mismatch" Malformed "the closing SOA differs from the first: the zone changed under the primary (RFC 5936 §2.2); the next attempt should do",
+    SoaForeign "soa-foreign" Malformed "a SOA stands at an owner other than the apex: remove it at the primary",
+    SoaMisplaced "soa-misplaced" Malformed "a record stands behind the closing SOA (RFC 5936 §2.2): tell those who run the primary",
+    WrongClass "wrong-class" Malformed "a record has another class than the zone: correct it at the primary",
+    MetaType "meta-type" Malformed "a record has a type that cannot be zone data (RFC 6895 §3.1): remove it at the primary",
+    LimitBytes "limit-bytes" Malformed "the zone is larger than `max-size`: raise that, or find out why the zone grew",
+    LimitRecords "limit-records" Malformed "the zone has more records than `max-records`: raise that, or find out why the zone grew",
+    LimitRrset "limit-rrset" Malformed "an RRset has more records than `limits: rrset-records`: raise that, or mend the zone",
+    LimitEmptyMessages "limit-empty-messages" Malformed "the stream holds too many messages without records: tell those who run the primary",
 
-    SerialBehind "serial-behind" Serial "the primary's serial is older than ours: it went back, or its own copy is stale",
-    SerialIncomparable "serial-incomparable" Serial "the primary's serial is 2^31 away from ours: neither is newer (RFC 1982 §3.2)",
+    SerialBehind "serial-behind" Serial "the primary's serial is older than ours: raise it there, or take what it has with `secondo retransfer`",
+    SerialIncomparable "serial-incomparable" Serial "the primary's serial is 2^31 away from ours, so neither is newer (RFC 1982 §3.2): take what it has with `secondo retransfer`",
 
-    NoApexNs "no-apex-ns" Rejected "the version has no NS records at the apex (RFC 1034 §4.2.1)",
-    GuardEmpty "guard-empty" Rejected "the version has lost all its records but SOA and NS",
+    NoApexNs "no-apex-ns" Rejected "the version has no NS records at the apex (RFC 1034 §4.2.1): add them at the primary",
+    GuardEmpty "guard-empty" Rejected "the version has lost all its records but SOA and NS: mend the zone at the primary",
 
-    Disk "disk" Local "the state directory cannot be written",
-    Busy "busy" Local "our own limits are reached; the attempt stays in the queue",
-    Cancelled "cancelled" Local "the attempt was cancelled: the zone was changed or the daemon stops",
-    Internal "internal" Local "an error of our own; please report it",
+    Disk "disk" Local "the state directory cannot be written: check free space, permissions, and the kernel's log",
+    Busy "busy" Local "our own limits are reached; the attempt stays in the queue: nothing must be done",
+    Cancelled "cancelled" Local "the attempt was cancelled: the zone was changed or the daemon stops; nothing must be done",
+    Internal "internal" Local "an error of our own: please report it, with the detail and the log",
 }
 
 impl Reason {
@@ -134,9 +134,7 @@ impl Reason {
     pub fn is_tls(self) -> bool {
         self.code().starts_with("tls-")
     }
-}
 
-impl Reason {
     /// Whether it stays until a person does something, here or at the primary. What is left goes away by itself as often as
     /// not: networks, primaries that start, our own limits.
     pub fn needs_person(self) -> bool {
@@ -171,7 +169,10 @@ mod tests {
     fn codes_are_unique_kebab_case_and_helped() {
         let mut codes: Vec<_> = Reason::ALL.iter().map(|r| r.code()).collect();
         assert!(codes.iter().all(|c| c.bytes().all(|b| b.is_ascii_lowercase() || b == b'-')));
-        assert!(Reason::ALL.iter().all(|r| r.help().len() > 10));
+        // What it means, and behind a colon or a semicolon what to do.
+        let helps = |r: &&Reason| r.help().len() > 40 && r.help().contains([':', ';']);
+        let helpless: Vec<_> = Reason::ALL.iter().filter(|r| !helps(r)).collect();
+        assert!(helpless.is_empty(), "{helpless:?}");
         codes.sort_unstable();
         codes.dedup();
         assert_eq!(codes.len(), Reason::ALL.len());

@@ -7,6 +7,7 @@ mod arrows;
 mod dependencies;
 mod files;
 mod purity;
+mod reasons;
 mod spdx;
 
 use serde_json::Value;

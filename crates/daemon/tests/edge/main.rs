@@ -6,6 +6,7 @@ mod answers;
 mod control;
 mod daemon;
 mod dns;
+mod explain;
 mod life;
 mod primary;
 mod reload;

@@ -202,7 +202,8 @@ impl Primary {
     }
 }
 
-fn soa(zone: &[u8], serial: u32) -> Vec<u8> {
+/// The SOA of every zone, at a serial.
+pub(crate) fn soa(zone: &[u8], serial: u32) -> Vec<u8> {
     let mut rdata = [dns::name("ns.test."), dns::name("mail.test.")].concat();
     // REFRESH, RETRY, EXPIRE, MINIMUM.
     for number in [serial, 3600, 600, 86_400, 60] {

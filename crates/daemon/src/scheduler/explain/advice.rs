@@ -97,11 +97,7 @@ fn on(case: &Case, primary: &PrimaryConfig, failed: &Try, reason: Reason) -> Vec
                 )],
             }
         }
-        Reason::TsigMissing => vec![format!(
-            "{who} answers without a seal though we asked with key {}: see that this key is configured there for {zone}, \
-             and that nothing between answers in its place.",
-            key_name(key)
-        )],
+        Reason::TsigMissing => unsigned(zone, &who, key),
         Reason::TsigUnexpected => vec![format!(
             "{who} seals though no key is configured for it here: give it its key, `primaries: {}: key: …`.",
             primary.name
@@ -233,6 +229,21 @@ fn bad_key(who: &str, key: Option<&Key>) -> Vec<String> {
         format!("  Knot DNS  key: [{{ id: {name}, algorithm: {algorithm}, secret: … }}]"),
         format!("  NSD       key: name: {name}  algorithm: {algorithm}  secret: \"…\""),
         format!("  PowerDNS  pdnsutil import-tsig-key {name} {algorithm} '…'"),
+    ]
+}
+
+/// PowerDNS answers so to a key that it does not know, to a wrong secret and to a key that may not.
+fn unsigned(zone: &str, who: &str, key: Option<&Key>) -> Vec<String> {
+    let name = key_name(key);
+    let algorithm = key.map_or_else(|| "-".into(), |key| key.algorithm().to_string());
+    vec![
+        format!(
+            "{who} answers without a seal though we asked with key {name}. PowerDNS does so when it does not know the key or \
+             has another secret for it; with others, see that nothing between answers in their place. On the primary:"
+        ),
+        format!("  PowerDNS  pdnsutil import-tsig-key {name} {algorithm} '…'"),
+        format!("            pdnsutil activate-tsig-key {zone} {name} primary"),
+        format!("  others    dig @… {zone} SOA -k FILE-OF-THE-KEY   shows whether the answer is sealed"),
     ]
 }
 

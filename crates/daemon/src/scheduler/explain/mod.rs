@@ -9,6 +9,8 @@ mod advice;
 mod calendar;
 mod gather;
 mod sentences;
+#[cfg(test)]
+mod tests;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;

@@ -1,0 +1,176 @@
+//! Cases made by hand, for what is hard to bring about.
+
+use std::fs;
+use std::sync::Arc;
+use std::time::Duration;
+
+use secondo_lifecycle::{Cause, PrimaryId, Step, Target, Validity};
+use secondo_wire::{Class, Reason, Serial};
+
+use super::{Case, Doing, Known, KnownDown, explain};
+use crate::config;
+use crate::control::{Explanation, Health, ZoneStatus};
+use crate::scheduler::trouble::{NoIxfr, Try};
+
+const NOW: Duration = Duration::from_secs(10_000);
+
+fn case() -> Case {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("secondo.yaml");
+    let text = "listen: [\"127.0.0.1:53\"]\n\
+        keys: { k: { algorithm: hmac-sha256, secret: \"c2VjcmV0IGtleSBtYXRlcmlhbCBvZiAzMiBieXRlcyE=\" } }\n\
+        primaries: { hidden: { addresses: [\"127.0.0.1:5300\"], key: k } }\n\
+        zones: [{ name: a.test, primaries: [hidden], max-records: 7 }]\n";
+    fs::write(&path, text).unwrap();
+    let config = config::load(&path).unwrap();
+    Case {
+        status: ZoneStatus {
+            zone: "a.test.".into(),
+            state: Health::Current,
+            activity: "waiting".into(),
+            serial: Some(8),
+            confirmed_ago: Some(600.0),
+            next_in: Some(60.0),
+            expires_in: Some(3000.0),
+            primary: Some("127.0.0.1:5300".into()),
+            transport: None,
+            source: Some("ixfr".into()),
+            durable: true,
+            problems: Vec::new(),
+            records: Some(5),
+            last_error: None,
+        },
+        now: NOW,
+        wall: 0,
+        validity: Validity::Current {
+            until: NOW + Duration::from_secs(3000),
+            life: Duration::from_secs(3600),
+        },
+        since: Duration::from_secs(7200),
+        soa: None,
+        settings: Arc::clone(&config.zones[0].settings),
+        limits: config.server.limits.clone(),
+        state_dir: "/var/lib/secondo".into(),
+        doing: Doing::Waits(Duration::from_secs(60), Cause::Retry),
+        tries: Vec::new(),
+        ixfr: None,
+        disk: None,
+        contacts: Vec::new(),
+    }
+}
+
+/// The case with a failed attempt.
+fn failed(mut case: Case, step: Step, reason: Reason, detail: &str) -> Case {
+    let primary = Arc::clone(&case.settings.primaries[0]);
+    let target = Target { primary: PrimaryId(1), address: primary.addresses[0] };
+    let at = case.now.saturating_sub(Duration::from_secs(5));
+    case.tries
+        .push((primary, Try { target, step, reason, serial: Some(Serial(9)), detail: detail.into(), at }));
+    case
+}
+
+fn assert_has(explanation: &Explanation, sentences: &[&str]) {
+    let text = explanation.text();
+    for sentence in sentences {
+        assert!(text.contains(sentence), "no {sentence:?} in\n{text}");
+    }
+}
+
+#[test]
+fn every_reason_comes_with_something_to_do_that_names_the_primary_or_a_command() {
+    for &reason in Reason::ALL {
+        let step = if reason.class() == Class::IxfrUnavailable { Step::Ixfr } else { Step::Axfr };
+        let told = explain(&failed(case(), step, reason, "detail"));
+        let advice = told.sentences.advice.join("\n");
+        assert!(advice.contains("hidden") || advice.contains('`'), "{reason}: {advice}");
+        assert!(!advice.contains("key -") && advice.len() > 40, "{reason}: {advice}");
+        assert_eq!(told.attempts[0].reason, reason.code());
+        assert_eq!(told.attempts[0].keys, ["k."]);
+    }
+}
+
+#[test]
+fn a_rejected_version_is_told_with_its_serial_and_when_it_is_asked_for_again() {
+    let told = explain(&failed(case(), Step::Axfr, Reason::GuardEmpty, "5 records before, 2 now"));
+    assert_has(
+        &told,
+        &[
+            "5s ago hidden (127.0.0.1:5300) was asked for the whole zone, over TCP, with key k. (hmac-sha256): guard-empty, \
+             5 records before, 2 now. Serial 9 arrived whole and is not fit to serve.",
+            "Until it expires, in 50m, the zone is answered from.",
+            "Mend the zone at hidden (127.0.0.1:5300) and raise its serial;",
+        ],
+    );
+}
+
+#[test]
+fn limits_are_told_by_the_name_that_the_configuration_has_for_them() {
+    for (reason, limit) in [
+        (Reason::LimitBytes, "`max-size: 4294967296`"),
+        (Reason::LimitRecords, "`max-records: 7`"),
+        (Reason::LimitRrset, "`limits: rrset-records: 65535`"),
+        (Reason::TooSlow, "`minimum-rate: 10240`"),
+    ] {
+        assert_has(&explain(&failed(case(), Step::Axfr, reason, "")), &[limit]);
+    }
+}
+
+#[test]
+fn of_a_primary_that_is_down_the_cause_is_told_and_advised_on() {
+    let mut case = failed(case(), Step::Probe, Reason::PrimaryDown, "");
+    let primary = Arc::clone(&case.settings.primaries[0]);
+    let down = KnownDown {
+        since: Duration::from_secs(3600),
+        reason: Reason::Timeout,
+        detail: "no answer".into(),
+        again: Duration::from_secs(90),
+        zones: 3000,
+    };
+    case.contacts.push(Known {
+        address: primary.addresses[0],
+        primary,
+        skew: None,
+        key: None,
+        down: Some(down),
+    });
+    assert_has(
+        &explain(&case),
+        &[
+            "5s ago hidden (127.0.0.1:5300) was not asked, since it is down.",
+            "has given no sign of life for 1h (timeout, no answer). 3000 zones have it, and one of them asks for all: again in \
+             1m 30s.",
+            "it is down, the address is wrong, or a firewall drops packets (UDP and TCP must pass both ways).",
+        ],
+    );
+}
+
+#[test]
+fn differences_that_fail_again_and_again_are_told_with_what_to_purge() {
+    let mut case = case();
+    let primary = Arc::clone(&case.settings.primaries[0]);
+    let target = Target { primary: PrimaryId(1), address: primary.addresses[0] };
+    let at = NOW.saturating_sub(Duration::from_secs(30));
+    case.ixfr = Some((primary, NoIxfr { target, reason: Reason::IxfrAbsentRecord, at, times: 3 }));
+    assert_has(
+        &explain(&case),
+        &[
+            "IXFR from hidden (127.0.0.1:5300) did not do, 3 times in a row, last 30s ago (ixfr-absent-record)",
+            "`rndc sync -clean a.test`",
+            "`primaries: hidden: ixfr: false`",
+        ],
+    );
+}
+
+#[test]
+fn a_zone_that_the_disk_refused_is_told_with_what_the_disk_said() {
+    let mut case = case();
+    case.status.durable = false;
+    case.disk = Some("No space left on device".into());
+    assert_has(
+        &explain(&case),
+        &[
+            "It is not on disk: the disk refused it (No space left on device).",
+            "See to the disk under /var/lib/secondo: No space left on device: free space and inodes (`df -h`, `df -i`)",
+        ],
+    );
+}
