@@ -2,7 +2,6 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
-use std::time::Duration;
 
 use nix::sys::socket::{setsockopt, sockopt};
 use socket2::{Domain, Protocol, Socket, Type};
@@ -11,8 +10,6 @@ use socket2::{Domain, Protocol, Socket, Type};
 const BACKLOG: i32 = 1024;
 /// Octets of datagrams that the kernel keeps for a listener: bursts of NOTIFY wait rather than get lost.
 const RECEIVE_BUFFER: usize = 4 << 20;
-/// How long a thread waits for a datagram before it looks whether it should end.
-const LOOK_UP: Duration = Duration::from_secs(1);
 
 /// A UDP listener, one of several on its port; on a wildcard address it is told where each datagram was sent to.
 pub(crate) fn udp_listener(address: SocketAddr) -> io::Result<UdpSocket> {
@@ -25,7 +22,6 @@ pub(crate) fn udp_listener(address: SocketAddr) -> io::Result<UdpSocket> {
             SocketAddr::V6(_) => setsockopt(&socket, sockopt::Ipv6RecvPacketInfo, &true)?,
         }
     }
-    socket.set_read_timeout(Some(LOOK_UP))?;
     socket.bind(&address.into())?;
     Ok(socket.into())
 }

@@ -1,7 +1,9 @@
-//! Queries over UDP: one plain thread a socket, datagrams taken and answered in batches.
+//! Queries over UDP: one plain thread a socket, datagrams taken and answered in batches. All that a batch needs is there
+//! before the first one comes: a datagram costs two system calls at most, and no memory.
 
 use std::io::{IoSlice, IoSliceMut};
 use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::ops::Range;
 use std::os::fd::AsRawFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -10,7 +12,8 @@ use nix::cmsg_space;
 use nix::errno::Errno;
 use nix::libc::{in_addr, in_pktinfo, in6_addr, in6_pktinfo};
 use nix::sys::socket::{
-    ControlMessage, ControlMessageOwned, MsgFlags, MultiHeaders, SockaddrStorage, recvmmsg, sendmmsg,
+    ControlMessage, ControlMessageOwned, MsgFlags, MultiHeaders, SockaddrIn, SockaddrIn6, SockaddrLike,
+    recvmmsg, sendmmsg,
 };
 use secondo_answer::{Client, Scratch, Transport};
 
@@ -19,8 +22,11 @@ use crate::respond::Respond;
 
 /// Datagrams taken at once.
 const BATCH: usize = 64;
-/// Octets of a request that are taken; no honest one comes near.
-const REQUEST: usize = 4096;
+/// Datagrams for which there is room when few come.
+const FEW: usize = 4;
+/// Octets of a request that are taken; no honest one comes near. Not a power of two: the beginnings of the buffers, which
+/// are what is read, would meet in a few lines of the processor's cache.
+const REQUEST: usize = 4096 + 64;
 
 /// A UDP listener.
 pub(crate) struct UdpListener {
@@ -32,21 +38,32 @@ pub(crate) struct UdpListener {
     pub respond: Arc<Respond>,
 }
 
-/// Where a datagram came from, and which of our addresses it asked.
-#[derive(Clone, Copy)]
-struct Arrived {
-    bytes: usize,
-    /// With its scope, which a link-local address needs for the way back.
-    from: Option<SockaddrStorage>,
-    asked: Option<IpAddr>,
+/// Addresses of one family, as the kernel has them: with the scope that a link-local one needs for the way back.
+trait Peer: SockaddrLike + Copy {
+    /// Without its scope.
+    fn plain(&self) -> SocketAddr;
+    /// Space in which the kernel says which of our addresses was asked.
+    fn asked_space() -> Vec<u8>;
 }
 
-/// A reply that waits to be sent.
-struct Reply {
-    octets: Vec<u8>,
-    to: SockaddrStorage,
-    /// Source address; `None`: the socket's own.
-    from: Option<IpAddr>,
+impl Peer for SockaddrIn {
+    fn plain(&self) -> SocketAddr {
+        SocketAddr::new(self.ip().into(), self.port())
+    }
+
+    fn asked_space() -> Vec<u8> {
+        cmsg_space!(in_pktinfo)
+    }
+}
+
+impl Peer for SockaddrIn6 {
+    fn plain(&self) -> SocketAddr {
+        SocketAddr::new(self.ip().into(), self.port())
+    }
+
+    fn asked_space() -> Vec<u8> {
+        cmsg_space!(in6_pktinfo)
+    }
 }
 
 impl UdpListener {
@@ -58,76 +75,103 @@ impl UdpListener {
     }
 
     fn answer(&self) {
+        match self.address {
+            SocketAddr::V4(_) => self.answer_family::<SockaddrIn>(),
+            SocketAddr::V6(_) => self.answer_family::<SockaddrIn6>(),
+        }
+    }
+
+    fn answer_family<P: Peer>(&self) {
         let wildcard = self.address.ip().is_unspecified();
         let fd = self.socket.as_raw_fd();
-        let mut buffers = vec![[0u8; REQUEST]; BATCH];
-        let mut headers = receiving_headers(self.address, wildcard);
-        let mut arrived: Vec<Arrived> = Vec::with_capacity(BATCH);
-        let mut outs: Vec<Vec<u8>> = (0..BATCH).map(|_| Vec::with_capacity(2048)).collect();
-        let mut replies: Vec<Reply> = Vec::with_capacity(BATCH);
+        let mut receiver = Receiver::<P>::new(wildcard);
         let mut scratch = Scratch::new();
-        let mut sender = Sender::new(self.address, wildcard);
+        let mut sender = Sender::<P>::new(wildcard);
         while !self.respond.stopping() {
-            arrived.clear();
-            if receive(fd, &mut headers, &mut buffers, &mut arrived).is_err() {
-                // The time to look up has come, or a signal, or an ICMP error of an earlier reply.
+            if receiver.receive(fd).is_err() {
+                // A signal, or an ICMP error of an earlier reply.
                 continue;
             }
             let batch = self.respond.batch();
-            for (datagram, buffer) in arrived.iter().zip(&buffers) {
+            for (request, datagram) in receiver.requests() {
                 if wildcard && datagram.asked.is_none() {
                     // An answer from another address than the one asked is none (RFC 2181 §4.1).
                     continue;
                 }
                 let Some(to) = datagram.from else { continue };
-                let Some(peer) = socket_addr(&to) else { continue };
-                let Some(request) = buffer.get(..datagram.bytes) else { continue };
-                let mut octets = outs.pop().unwrap_or_default();
-                octets.clear();
-                let client = Client { addr: peer, transport: Transport::Udp };
-                if batch.udp(request, client, &mut scratch, &mut octets) {
-                    replies.push(Reply { octets, to, from: datagram.asked });
-                } else {
-                    outs.push(octets);
+                let client = Client { addr: to.plain(), transport: Transport::Udp };
+                let start = sender.octets.len();
+                if batch.udp(request, client, &mut scratch, &mut sender.octets) {
+                    sender.add(start, to, datagram.asked);
                 }
             }
             // The zones are let go before the thread waits again.
             batch.close(&mut scratch);
-            sender.send(fd, &replies);
-            outs.extend(replies.drain(..).map(|reply| reply.octets));
-            if wildcard && arrived.iter().any(|datagram| datagram.asked.is_none()) {
-                // The kernel has shortened a control buffer to what it wrote: begin with fresh ones.
-                headers = receiving_headers(self.address, wildcard);
-            }
+            sender.send(fd);
         }
     }
 }
 
-/// Takes what is there, at least one datagram.
-fn receive(
-    fd: i32,
-    headers: &mut MultiHeaders<SockaddrStorage>,
-    buffers: &mut [[u8; REQUEST]],
-    arrived: &mut Vec<Arrived>,
-) -> Result<(), Errno> {
-    let mut slices: Vec<[IoSliceMut<'_>; 1]> =
-        buffers.iter_mut().map(|buffer| [IoSliceMut::new(buffer)]).collect();
-    let messages = recvmmsg(fd, headers, slices.iter_mut(), MsgFlags::MSG_WAITFORONE, None)?;
-    // Every datagram keeps the place of its buffer, even one whose sender cannot be told.
-    arrived.extend(messages.map(|message| {
-        let asked = message.cmsgs().ok().and_then(|mut all| all.find_map(asked_address));
-        Arrived { bytes: message.bytes, from: message.address, asked }
-    }));
-    Ok(())
+/// Where a datagram came from, and which of our addresses it asked.
+#[derive(Clone, Copy)]
+struct Arrived<P> {
+    bytes: usize,
+    from: Option<P>,
+    asked: Option<IpAddr>,
 }
 
-fn receiving_headers(address: SocketAddr, wildcard: bool) -> MultiHeaders<SockaddrStorage> {
-    let space = match address {
-        _ if !wildcard => None,
-        SocketAddr::V4(_) => Some(cmsg_space!(in_pktinfo)),
-        SocketAddr::V6(_) => Some(cmsg_space!(in6_pktinfo)),
-    };
-    MultiHeaders::preallocate(BATCH, space)
+/// Takes batches.
+struct Receiver<P> {
+    wildcard: bool,
+    headers: MultiHeaders<P>,
+    buffers: Box<[[u8; REQUEST]; BATCH]>,
+    arrived: Vec<Arrived<P>>,
+    /// For how many datagrams there is room the next time: headers are prepared for each of them, whether it comes or not.
+    room: usize,
+}
+
+impl<P: Peer> Receiver<P> {
+    fn new(wildcard: bool) -> Self {
+        let buffers: Box<[_]> = vec![[0; REQUEST]; BATCH].into();
+        Self {
+            wildcard,
+            headers: headers(wildcard),
+            buffers: buffers.try_into().unwrap_or_else(|_| unreachable!("there are as many")),
+            arrived: Vec::with_capacity(BATCH),
+            room: FEW,
+        }
+    }
+
+    /// Takes what is there, at least one datagram.
+    fn receive(&mut self, fd: i32) -> Result<(), Errno> {
+        if self.wildcard && self.arrived.iter().any(|datagram| datagram.asked.is_none()) {
+            // The kernel has shortened a control buffer to what it wrote: begin with fresh ones.
+            self.headers = headers(true);
+        }
+        self.arrived.clear();
+        let mut slices = self.buffers.each_mut().map(|buffer| [IoSliceMut::new(buffer)]);
+        let some = slices.iter_mut().take(self.room);
+        let messages = recvmmsg(fd, &mut self.headers, some, MsgFlags::MSG_WAITFORONE, None)?;
+        // Every datagram keeps the place of its buffer, even one whose sender cannot be told.
+        self.arrived.extend(messages.map(|message| {
+            let asked = message.cmsgs().ok().and_then(|mut all| all.find_map(asked_address));
+            Arrived { bytes: message.bytes, from: message.address, asked }
+        }));
+        self.room = (2 * self.arrived.len()).clamp(FEW, BATCH);
+        Ok(())
+    }
+
+    /// The batch at hand.
+    fn requests(&self) -> impl Iterator<Item = (&[u8], &Arrived<P>)> {
+        self.arrived
+            .iter()
+            .zip(self.buffers.iter())
+            .filter_map(|(datagram, buffer)| Some((buffer.get(..datagram.bytes)?, datagram)))
+    }
+}
+
+fn headers<P: Peer>(wildcard: bool) -> MultiHeaders<P> {
+    MultiHeaders::preallocate(BATCH, wildcard.then(P::asked_space))
 }
 
 fn asked_address(message: ControlMessageOwned) -> Option<IpAddr> {
@@ -138,64 +182,82 @@ fn asked_address(message: ControlMessageOwned) -> Option<IpAddr> {
     }
 }
 
-fn socket_addr(address: &SockaddrStorage) -> Option<SocketAddr> {
-    let v4 = address.as_sockaddr_in().map(|a| SocketAddr::new(a.ip().into(), a.port()));
-    v4.or_else(|| address.as_sockaddr_in6().map(|a| SocketAddr::new(a.ip().into(), a.port())))
+/// A reply that waits to be sent.
+struct Reply {
+    octets: Range<usize>,
+    /// Source address; `None`: the socket's own.
+    from: Option<IpAddr>,
 }
 
 /// Sends batches; grouped by source address where the socket has none of its own.
-struct Sender {
-    headers: MultiHeaders<SockaddrStorage>,
-    to: Vec<Option<SockaddrStorage>>,
+struct Sender<P> {
+    headers: MultiHeaders<P>,
+    /// Of all replies, one behind the other.
+    octets: Vec<u8>,
+    replies: Vec<Reply>,
+    /// To whom, reply by reply.
+    to: Vec<Option<P>>,
 }
 
-impl Sender {
-    fn new(address: SocketAddr, wildcard: bool) -> Sender {
-        Sender { headers: receiving_headers(address, wildcard), to: Vec::with_capacity(BATCH) }
-    }
-
-    fn send(&mut self, fd: i32, replies: &[Reply]) {
-        let mut rest = replies;
-        while let Some(first) = rest.first() {
-            let run = rest.iter().take_while(|reply| reply.from == first.from).count();
-            let (group, later) = rest.split_at(run);
-            self.send_group(fd, group, first.from);
-            rest = later;
+impl<P: Peer> Sender<P> {
+    fn new(wildcard: bool) -> Self {
+        Self {
+            headers: headers(wildcard),
+            octets: Vec::with_capacity(BATCH * 512),
+            replies: Vec::with_capacity(BATCH),
+            to: Vec::with_capacity(BATCH),
         }
     }
 
-    fn send_group(&mut self, fd: i32, group: &[Reply], from: Option<IpAddr>) {
-        let mut rest = group;
-        while !rest.is_empty() {
-            let slices: Vec<[IoSlice<'_>; 1]> =
-                rest.iter().map(|reply| [IoSlice::new(&reply.octets)]).collect();
-            self.to.clear();
-            self.to.extend(rest.iter().map(|reply| Some(reply.to)));
-            let sent = match from {
-                None => self.send_with(fd, &slices, &[]),
-                Some(IpAddr::V4(address)) => {
-                    let octets = in_addr { s_addr: u32::from_ne_bytes(address.octets()) };
-                    let info =
-                        in_pktinfo { ipi_ifindex: 0, ipi_spec_dst: octets, ipi_addr: in_addr { s_addr: 0 } };
-                    self.send_with(fd, &slices, &[ControlMessage::Ipv4PacketInfo(&info)])
-                }
-                Some(IpAddr::V6(address)) => {
-                    let info =
-                        in6_pktinfo { ipi6_addr: in6_addr { s6_addr: address.octets() }, ipi6_ifindex: 0 };
-                    self.send_with(fd, &slices, &[ControlMessage::Ipv6PacketInfo(&info)])
-                }
-            };
+    /// Adds the reply that stands at the end of `octets` from `start` on.
+    fn add(&mut self, start: usize, to: P, from: Option<IpAddr>) {
+        self.replies.push(Reply { octets: start..self.octets.len(), from });
+        self.to.push(Some(to));
+    }
+
+    /// Sends all, and is empty again.
+    fn send(&mut self, fd: i32) {
+        let mut at = 0;
+        while let Some(first) = self.replies.get(at) {
+            let run = self.replies[at..].iter().take_while(|reply| reply.from == first.from).count();
             // What cannot be sent is dropped, one at a time: the client asks again.
-            rest = rest.get(sent.unwrap_or(0).max(1)..).unwrap_or_default();
+            at += self.send_some(fd, at..at + run).unwrap_or(0).max(1);
+        }
+        self.octets.clear();
+        self.replies.clear();
+        self.to.clear();
+    }
+
+    /// Sends some of the replies, all of which have the same source address; how many were.
+    fn send_some(&mut self, fd: i32, some: Range<usize>) -> Result<usize, Errno> {
+        let Some(from) = self.replies.get(some.start).map(|first| first.from) else { return Ok(0) };
+        match from {
+            None => self.send_with(fd, some, &[]),
+            Some(IpAddr::V4(address)) => {
+                let octets = in_addr { s_addr: u32::from_ne_bytes(address.octets()) };
+                let info =
+                    in_pktinfo { ipi_ifindex: 0, ipi_spec_dst: octets, ipi_addr: in_addr { s_addr: 0 } };
+                self.send_with(fd, some, &[ControlMessage::Ipv4PacketInfo(&info)])
+            }
+            Some(IpAddr::V6(address)) => {
+                let info = in6_pktinfo { ipi6_addr: in6_addr { s6_addr: address.octets() }, ipi6_ifindex: 0 };
+                self.send_with(fd, some, &[ControlMessage::Ipv6PacketInfo(&info)])
+            }
         }
     }
 
     fn send_with(
         &mut self,
         fd: i32,
-        slices: &[[IoSlice<'_>; 1]],
+        some: Range<usize>,
         control: &[ControlMessage<'_>],
     ) -> Result<usize, Errno> {
-        sendmmsg(fd, &mut self.headers, slices, &self.to, control, MsgFlags::empty()).map(Iterator::count)
+        let Self { headers, octets, replies, to } = self;
+        let mut slices = [[IoSlice::new(&[])]; BATCH];
+        for (slice, reply) in slices.iter_mut().zip(&replies[some.clone()]) {
+            *slice = [IoSlice::new(octets.get(reply.octets.clone()).unwrap_or_default())];
+        }
+        let (slices, to) = (slices.iter().take(some.len()), &to[some]);
+        sendmmsg(fd, headers, slices, to, control, MsgFlags::empty()).map(Iterator::count)
     }
 }

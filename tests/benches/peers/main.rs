@@ -9,28 +9,39 @@
 //! serial. Processor time is that of all processes and threads of a server, in user and kernel mode, until it has come to
 //! rest. Memory is the proportional set size of all its processes.
 
+mod churn;
+mod cost;
 mod disk;
+mod echo;
 mod figures;
+mod grid;
 mod group;
+mod idle;
 mod interrupt;
+mod many;
+mod many_primary;
 mod memory;
 mod message;
+mod offered;
 mod options;
 mod primary;
 mod probe;
 mod questions;
 mod round;
+mod running;
 mod sampler;
 mod server;
 mod stream;
 mod table;
+mod tcp;
+mod threads;
 mod zone;
 
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::process::ExitCode;
 
-use crate::options::{HELP, Options};
+use crate::options::{HELP, Options, Part};
 use crate::primary::Primary;
 use crate::questions::Questions;
 use crate::round::Bench;
@@ -44,6 +55,9 @@ fn main() -> ExitCode {
     if words.iter().any(|word| word == "--help" || word == "-h") {
         say(HELP);
         return ExitCode::SUCCESS;
+    }
+    if let Some((_, words)) = words.split_first().filter(|(word, _)| *word == echo::WORD) {
+        return if echo::run(words).is_some() { ExitCode::SUCCESS } else { ExitCode::from(2) };
     }
     // Without this word it is not cargo's `bench` that runs us, but one of its ways to run everything.
     if mine.is_empty() {
@@ -99,6 +113,19 @@ fn measure(mut options: Options) -> Result<String, String> {
     eprintln!("{heading}");
     let questions = Questions::about(options.rule());
     let bench = Bench { options, primary, questions };
+    if let Some(part) = bench.options.part {
+        let before = load_average();
+        let table = match part {
+            Part::Cost => cost::measure(&bench)?,
+            Part::Churn => churn::measure(&bench)?,
+            Part::Threads => threads::measure(&bench)?,
+            Part::Zones => many::measure(&bench)?,
+            Part::Tcp => tcp::measure(&bench)?,
+            Part::Idle => idle::measure(&bench)?,
+        };
+        let load = format!("Load of the machine before and after: {before}; {}.", load_average());
+        return Ok(format!("{heading}\n{load}\n\n{table}"));
+    }
     let mut samples: BTreeMap<Server, Vec<_>> = BTreeMap::new();
     for round in 0..bench.options.rounds as usize {
         // Each round begins with another one, so that nobody always comes first.
@@ -115,6 +142,12 @@ fn measure(mut options: Options) -> Result<String, String> {
         }
     }
     Ok(format!("{heading}\n{}", table::table(&samples, bench.options.changes)))
+}
+
+/// Processes that want a processor: in the mean of one, five and fifteen minutes (proc_loadavg(5)).
+fn load_average() -> String {
+    let text = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    text.split(' ').take(3).collect::<Vec<_>>().join(" ")
 }
 
 fn say(text: &str) {

@@ -59,25 +59,76 @@ impl Questions {
                 8 => (zone::host(host), TXT, true),
                 _ => (format!("n{host:08}"), A, false),
             };
-            let mut message = datagram::question(0, &format!("{label}.{APEX}"), qtype);
-            message[11] = 1;
-            message.extend(OPT);
+            let message = resolvers(&format!("{label}.{APEX}"), qtype);
             Question { message, rcode: if exists { 0 } else { 3 }, answers: exists && zone::has(host, qtype) }
         };
         Self { list: (0..100_000).map(question).collect() }
     }
 
+    /// As many questions as there are things, or more, each about one of them and for an address that is there; `name`
+    /// is given which, and something random.
+    pub(crate) fn for_addresses(things: u32, name: impl Fn(u32, u64) -> String) -> Self {
+        let question = |place: u32| {
+            let thing = zone::scattered(place % things, things);
+            Question { message: resolvers(&name(thing, zone::mix(place.into())), A), rcode: 0, answers: true }
+        };
+        Self { list: (0..things.max(100_000)).map(question).collect() }
+    }
+
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.list.len()
+    }
+
+    /// The message of one of them, with the ID 0.
+    pub(crate) fn message(&self, question: usize) -> &[u8] {
+        &self.list[question].message
+    }
+
+    /// Whether a response is what the question must be answered with: by its RCODE, and by whether there are answers.
+    pub(crate) fn is_answered(&self, question: usize, response: &[u8]) -> bool {
+        let question = &self.list[question];
+        response.get(3).is_some_and(|flags| flags & 15 == question.rcode)
+            && response.get(7).is_some_and(|&answers| (answers > 0) == question.answers)
+    }
+
+    /// The mean length of a server's answers, in octets.
+    pub(crate) fn mean_answer(&self, server: SocketAddr) -> usize {
+        let some = self.list.iter().take(500);
+        let answers = some.filter_map(|question| datagram::over_udp(server, &question.message, LOST));
+        let (count, octets) =
+            answers.fold((0, 0), |(count, octets), answer| (count + 1, octets + answer.len()));
+        octets / count.max(1)
+    }
+
     /// Asks for a while.
     pub(crate) fn ask(&self, server: SocketAddr, time: Duration) -> Asked {
+        self.ask_while(server, |_, elapsed| elapsed < time)
+    }
+
+    /// Asks every question at least once.
+    pub(crate) fn ask_each(&self, server: SocketAddr) -> Asked {
+        self.ask_while(server, |asked, _| asked.answered + asked.lost < (self.len() + WINDOW) as u64)
+    }
+
+    fn ask_while(&self, server: SocketAddr, more: impl Fn(&Asked, Duration) -> bool) -> Asked {
         let mut asker = Asker::new(self, server);
         let start = Instant::now();
-        while start.elapsed() < time {
+        while more(&asker.asked, start.elapsed()) {
             asker.send();
             asker.receive();
         }
         asker.asked.elapsed = start.elapsed();
         asker.asked
     }
+}
+
+/// A question as resolvers ask it.
+fn resolvers(name: &str, qtype: u16) -> Vec<u8> {
+    let mut message = datagram::question(0, name, qtype);
+    message[11] = 1;
+    message.extend(OPT);
+    message
 }
 
 /// One question under way. Its place is the low octet of the message ID, its turn the high one.
@@ -162,19 +213,15 @@ impl<'a> Asker<'a> {
     }
 
     fn take(&mut self, place: usize, length: usize) {
-        let Some(&[turn, slot, _, flags, _, _, _, answers]) =
-            self.incoming[place].get(..length).and_then(<[u8]>::first_chunk)
-        else {
-            return;
-        };
+        let Some(response) = self.incoming[place].get(..length) else { return };
+        let Some(&[turn, slot]) = response.first_chunk() else { return };
         let Some(under_way) = self.slots.get_mut(usize::from(slot)) else { return };
         if under_way.turn != turn || under_way.sent.take().is_none() {
             return;
         }
-        let question = &self.questions.list[under_way.question];
         self.free.push(slot);
         self.asked.answered += 1;
-        self.asked.wrong += u64::from(flags & 15 != question.rcode || (answers > 0) != question.answers);
+        self.asked.wrong += u64::from(!self.questions.is_answered(under_way.question, response));
     }
 
     /// Frees the places of questions whose response is lost.

@@ -1,7 +1,7 @@
 //! One server through all phases, once.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -13,12 +13,11 @@ use crate::options::{Options, Phase};
 use crate::primary::Primary;
 use crate::probe::Probe;
 use crate::questions::Questions;
+use crate::running::REST;
 use crate::sampler::Sampler;
 use crate::server::{Server, Setting};
 use crate::{disk, interrupt, memory};
 
-/// How long a server may take to come to rest.
-const REST: Duration = Duration::from_secs(120);
 /// How long a server may take to end.
 const END: Duration = Duration::from_secs(120);
 /// A NOTIFY that nobody has acknowledged is sent again after this.
@@ -50,18 +49,41 @@ struct Round<'a> {
 }
 
 impl Bench {
+    /// What a server is to be told that takes the zone.
+    pub(crate) fn setting<'s>(
+        &self,
+        folder: &'s Path,
+        state: &'s Path,
+        address: SocketAddr,
+        threads: usize,
+    ) -> Setting<'s> {
+        let (primary, size) = (self.primary.address(), self.primary.stream().octets());
+        Setting { folder, state, address, primary, size, threads, connections: self.options.connections() }
+    }
+
+    /// Does something while the zone changes again and again, of which one server is told.
+    pub(crate) fn while_changing<T>(&self, server: SocketAddr, something: impl FnOnce() -> T) -> T {
+        let done = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !done.load(Ordering::Relaxed) {
+                    self.primary.change();
+                    self.primary.notify(server);
+                    std::thread::sleep(BEAT);
+                }
+            });
+            let outcome = something();
+            done.store(true, Ordering::Relaxed);
+            outcome
+        })
+    }
+
     /// Takes all figures of one server.
     pub(crate) fn round(&self, server: Server) -> Sample {
         let (folder, port) = (Folder::fresh(), Port::free());
         interrupt::hold(folder.path());
         let (state, address) = (folder.inner("state"), port.at_loopback());
-        let command = server.prepare(Setting {
-            folder: folder.path(),
-            state: &state,
-            address,
-            primary: self.primary.address(),
-            size: self.primary.stream().octets(),
-        });
+        let command = server.prepare(self.setting(folder.path(), &state, address, 1));
         self.primary.dead(false);
         self.primary.whole_only(false);
         let start = Instant::now();
@@ -170,23 +192,15 @@ impl Round<'_> {
     }
 
     fn queries(&mut self, rate: Figure, each: Figure, changing: bool) {
-        let Bench { options, primary, questions } = self.bench;
+        let Bench { options, questions, .. } = self.bench;
         let time = Duration::from_secs(options.seconds);
         questions.ask(self.address, time / 4);
         let before = self.group.cpu();
-        let done = AtomicBool::new(false);
-        let asked = std::thread::scope(|scope| {
-            scope.spawn(|| {
-                while changing && !done.load(Ordering::Relaxed) {
-                    primary.change();
-                    primary.notify(self.address);
-                    std::thread::sleep(BEAT);
-                }
-            });
-            let asked = questions.ask(self.address, time);
-            done.store(true, Ordering::Relaxed);
-            asked
-        });
+        let asked = if changing {
+            self.bench.while_changing(self.address, || questions.ask(self.address, time))
+        } else {
+            questions.ask(self.address, time)
+        };
         let cpu = self.group.cpu().saturating_sub(before).as_secs_f64();
         self.sample.set(rate, asked.answered as f64 / asked.elapsed.as_secs_f64() / 1e3);
         self.sample.set(each, cpu * 1e6 / asked.answered.max(1) as f64);

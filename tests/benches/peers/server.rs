@@ -86,7 +86,8 @@ impl Server {
             }
             Self::Bind => {
                 write(setting.bind());
-                let arguments = ["-g", "-n", "1", "-c", &path];
+                let threads = setting.threads.to_string();
+                let arguments = ["-g", "-n", &threads, "-c", &path];
                 (peers::server("named", folder), arguments.map(str::to_owned).to_vec())
             }
         }
@@ -122,12 +123,16 @@ pub(crate) struct Setting<'a> {
     pub(crate) primary: SocketAddr,
     /// The zone's wire size in octets.
     pub(crate) size: usize,
+    /// Threads for queries.
+    pub(crate) threads: usize,
+    /// TCP connections at once.
+    pub(crate) connections: usize,
 }
 
 impl Setting<'_> {
     fn secondo(self) -> String {
         Config::new()
-            .more("limits: { udp-threads: 1 }")
+            .more(&limits(self.threads, self.connections))
             .primary("primary", self.primary, None)
             .zone(APEX, "primary", &[])
             .text(self.folder, self.address)
@@ -138,7 +143,8 @@ impl Setting<'_> {
         format!(
             "server:
   ip-address: {ip}@{port}
-  server-count: 1
+  server-count: {threads}
+  tcp-count: {connections}
   username: \"\"
   zonesdir: \"{state}\"
   zonelistfile: \"{state}/zone.list\"
@@ -157,6 +163,8 @@ zone:
 ",
             ip = self.address.ip(),
             port = self.address.port(),
+            threads = self.threads,
+            connections = self.connections,
             state = self.state.display(),
             folder = self.folder.display(),
             primary_ip = self.primary.ip(),
@@ -171,8 +179,11 @@ zone:
             "server:
     listen: {ip}@{port}
     rundir: \"{folder}\"
-    udp-workers: 1
-    tcp-workers: 1
+    udp-workers: {threads}
+    tcp-workers: {threads}
+    tcp-max-clients: {connections}
+    tcp-idle-timeout: 60
+    tcp-io-timeout: 0
 log:
   - target: stderr
     any: info
@@ -198,6 +209,8 @@ zone:
 ",
             ip = self.address.ip(),
             port = self.address.port(),
+            threads = self.threads,
+            connections = self.connections,
             state = self.state.display(),
             folder = self.folder.display(),
             journal = 100 + (self.size >> 20) * 8,
@@ -213,6 +226,7 @@ zone:
     directory \"{state}\"; pid-file \"{folder}/pid\"; session-keyfile \"{folder}/session.key\";
     listen-on port {port} {{ {ip}; }}; listen-on-v6 {{ none; }};
     recursion no; dnssec-validation no; minimal-responses yes; notify no; allow-query {{ any; }};
+    tcp-clients {connections}; tcp-listen-queue 1024; tcp-idle-timeout 600; tcp-initial-timeout 600;
 }};
 controls {{ }};
 zone \"{APEX}\" {{
@@ -222,10 +236,16 @@ zone \"{APEX}\" {{
 ",
             ip = self.address.ip(),
             port = self.address.port(),
+            connections = self.connections,
             state = self.state.display(),
             folder = self.folder.display(),
             primary_ip = self.primary.ip(),
             primary_port = self.primary.port(),
         )
     }
+}
+
+/// secondo's limits: the length of a silence on a connection is as long as it may be elsewhere.
+pub(crate) fn limits(threads: usize, connections: usize) -> String {
+    format!("limits: {{ udp-threads: {threads}, tcp-clients: {connections}, tcp-idle: 60s }}")
 }

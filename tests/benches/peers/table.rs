@@ -73,7 +73,7 @@ fn ratio(figure: Figure, values: &[(Server, Option<Option<f64>>)]) -> String {
 }
 
 /// A number with three digits that count.
-fn shown(value: Option<f64>, missing: &str) -> String {
+pub(crate) fn shown(value: Option<f64>, missing: &str) -> String {
     match value {
         None => missing.to_owned(),
         Some(value) if value >= 99.95 => thousands(value),

@@ -34,7 +34,7 @@ impl Rule {
     pub(crate) fn hosts(self) -> impl Iterator<Item = u32> {
         (0..self.names).map(move |place| match self.order {
             Order::Canonical => place,
-            Order::Random => shuffled(place, self.names),
+            Order::Random => scattered(place, self.names),
         })
     }
 
@@ -132,7 +132,7 @@ pub(crate) fn mix(number: u64) -> u64 {
 
 /// A permutation of the numbers below `names`: a Feistel network of four rounds over the next even power of two, walked
 /// until it comes back below.
-fn shuffled(place: u32, names: u32) -> u32 {
+pub(crate) fn scattered(place: u32, names: u32) -> u32 {
     let half = (u32::BITS - names.saturating_sub(1).leading_zeros()).div_ceil(2).max(1);
     let mask = (1 << half) - 1;
     let mut place = u64::from(place);
