@@ -261,3 +261,59 @@ impl<P: Peer> Sender<P> {
         sendmmsg(fd, headers, slices, to, control, MsgFlags::empty()).map(Iterator::count)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::socket::udp_listener;
+
+    /// Sends so many datagrams that room for them has to grow, and sends each back; on a wildcard address from where each
+    /// was asked.
+    fn all_come_back<P: Peer>(listen: &str, ask: &str) {
+        // Six batches: room for 4, 8, 16, 32, 64 and 64.
+        const MANY: u8 = 188;
+        let listen: SocketAddr = listen.parse().unwrap();
+        let socket = udp_listener(listen).unwrap();
+        let wildcard = listen.ip().is_unspecified();
+        let to = SocketAddr::new(ask.parse().unwrap(), socket.local_addr().unwrap().port());
+        let client = UdpSocket::bind((to.ip(), 0)).unwrap();
+        // Connected: what comes from another address than the one asked is not received.
+        client.connect(to).unwrap();
+        client.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        for number in 0..MANY {
+            client.send(&[number; 40]).unwrap();
+        }
+        let (mut receiver, mut sender) = (Receiver::<P>::new(wildcard), Sender::<P>::new(wildcard));
+        let mut taken = Vec::new();
+        while taken.len() < usize::from(MANY) {
+            receiver.receive(socket.as_raw_fd()).unwrap();
+            for (request, datagram) in receiver.requests() {
+                assert_eq!(datagram.from.unwrap().plain(), client.local_addr().unwrap());
+                assert_eq!(datagram.asked, wildcard.then_some(to.ip()));
+                let start = sender.octets.len();
+                sender.octets.extend_from_slice(request);
+                sender.octets.push(0xFF);
+                sender.add(start, datagram.from.unwrap(), datagram.asked);
+                taken.push(request[0]);
+            }
+            sender.send(socket.as_raw_fd());
+        }
+        assert_eq!(receiver.room, BATCH, "room has grown");
+        let mut buffer = [0; 100];
+        for number in 0..MANY {
+            assert_eq!(client.recv(&mut buffer).unwrap(), 41);
+            assert_eq!((buffer[0], buffer[39], buffer[40]), (number, number, 0xFF));
+        }
+        assert!(taken.into_iter().eq(0..MANY));
+    }
+
+    #[test]
+    fn every_datagram_of_a_burst_comes_back_whole_in_order_and_from_where_it_was_asked() {
+        all_come_back::<SockaddrIn>("127.0.0.1:0", "127.0.0.1");
+        all_come_back::<SockaddrIn>("0.0.0.0:0", "127.0.0.2");
+        all_come_back::<SockaddrIn6>("[::1]:0", "::1");
+        all_come_back::<SockaddrIn6>("[::]:0", "::1");
+    }
+}

@@ -1,16 +1,20 @@
 //! What a connection takes on which nothing happens.
 
+use std::time::Duration;
+
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use crate::cost::{names, pairs};
 use crate::grid::Grid;
 use crate::memory;
 use crate::round::Bench;
-use crate::running::REST;
 use crate::tcp::{ask_once, connection};
 
 /// Descriptors that are needed beside the connections, here and at the servers.
 const OTHERS: usize = 500;
+
+/// How long a server may take to come to rest: less than those close idle connections after that are least patient.
+const BRIEF: Duration = Duration::from_secs(20);
 
 /// Memory with and without idle connections.
 pub(crate) fn measure(bench: &Bench) -> Result<String, String> {
@@ -28,7 +32,7 @@ pub(crate) fn measure(bench: &Bench) -> Result<String, String> {
         let mut streams: Vec<_> = (0..count).filter_map(|_| connection(running.address).ok()).collect();
         let message = bench.questions.message(0);
         streams.retain_mut(|stream| ask_once(stream, message));
-        running.group.settle(REST);
+        running.group.settle(BRIEF);
         let with = memory::of(&running.group.members());
         // Those that are still there answer once more.
         let held = streams.iter_mut().filter_map(|stream| ask_once(stream, message).then_some(())).count();

@@ -145,6 +145,7 @@ impl Setting<'_> {
   ip-address: {ip}@{port}
   server-count: {threads}
   tcp-count: {connections}
+  tcp-timeout: 300
   username: \"\"
   zonesdir: \"{state}\"
   zonelistfile: \"{state}/zone.list\"
@@ -182,7 +183,7 @@ zone:
     udp-workers: {threads}
     tcp-workers: {threads}
     tcp-max-clients: {connections}
-    tcp-idle-timeout: 60
+    tcp-idle-timeout: 300
     tcp-io-timeout: 0
 log:
   - target: stderr
@@ -226,7 +227,7 @@ zone:
     directory \"{state}\"; pid-file \"{folder}/pid\"; session-keyfile \"{folder}/session.key\";
     listen-on port {port} {{ {ip}; }}; listen-on-v6 {{ none; }};
     recursion no; dnssec-validation no; minimal-responses yes; notify no; allow-query {{ any; }};
-    tcp-clients {connections}; tcp-listen-queue 1024; tcp-idle-timeout 600; tcp-initial-timeout 600;
+    tcp-clients {connections}; tcp-listen-queue 1024; tcp-idle-timeout 1200; tcp-initial-timeout 1200;
 }};
 controls {{ }};
 zone \"{APEX}\" {{
@@ -245,7 +246,7 @@ zone \"{APEX}\" {{
     }
 }
 
-/// secondo's limits: the length of a silence on a connection is as long as it may be elsewhere.
+/// secondo's limits. Connections may be silent for five minutes here and elsewhere; BIND allows two at most.
 pub(crate) fn limits(threads: usize, connections: usize) -> String {
-    format!("limits: {{ udp-threads: {threads}, tcp-clients: {connections}, tcp-idle: 60s }}")
+    format!("limits: {{ udp-threads: {threads}, tcp-clients: {connections}, tcp-idle: 300s }}")
 }
