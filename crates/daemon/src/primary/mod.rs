@@ -9,6 +9,7 @@
 
 mod connect;
 mod frames;
+mod habits;
 mod overflow;
 mod probe;
 mod transfer;
@@ -21,8 +22,11 @@ use secondo_transfer::Fault;
 use secondo_tsig::Key;
 use secondo_wire::{Class, Name, Reason};
 
+use crate::clock;
 use crate::config::PrimaryConfig;
+use habits::Manner;
 
+pub(crate) use habits::Habits;
 pub(crate) use probe::probe;
 pub(crate) use transfer::{Fetched, TransferJob, aside, transfer};
 
@@ -37,6 +41,8 @@ pub(crate) struct Way {
     pub primary: Arc<PrimaryConfig>,
     /// Notes which key did.
     pub roll: KeyRoll,
+    /// What was learnt of primaries.
+    pub habits: Arc<Habits>,
 }
 
 /// Which of several keys was the last that did; of a single key there is nothing to note.
@@ -67,10 +73,16 @@ impl Way {
         self.primary.source_towards(self.address.ip())
     }
 
-    /// The keys to try, one after another; a single `None` for a primary without keys.
-    fn seals(&self) -> Vec<Option<Key>> {
-        let keys = &self.primary.keys;
-        if keys.is_empty() { vec![None] } else { keys.iter().cloned().map(Some).collect() }
+    /// How the question is best asked.
+    fn manner(&self) -> Manner {
+        self.habits.manner(&self.primary.name, self.address, &self.primary.keys, clock::boot())
+    }
+
+    /// A question asked so was answered in order.
+    fn worked(&self, key: Option<&Key>, edns: bool) {
+        let first = self.primary.keys.first().map(Key::name);
+        let another = key.map(Key::name).filter(|name| first != Some(name));
+        self.habits.worked(&self.primary.name, self.address, edns, another, clock::boot());
     }
 
     /// What came of asking with the key at this place: the end, or else the fault with which the next key is tried. With

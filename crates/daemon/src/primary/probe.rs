@@ -22,8 +22,9 @@ const STRANGERS: usize = 3;
 /// What the primary has, or why it cannot be told.
 pub(crate) async fn probe(way: &Way) -> Result<Found, Fault> {
     let mut last = None;
-    for (place, key) in way.seals().into_iter().enumerate() {
-        let verdict = with_key(way, key.as_ref()).await;
+    let manner = way.manner();
+    for (place, key) in manner.seals {
+        let verdict = with_key(way, key.as_ref(), manner.edns).await;
         match way.judge(place, verdict, last) {
             Judged::End(verdict) => return verdict,
             Judged::NextKey(fault) => last = Some(fault),
@@ -39,13 +40,18 @@ enum Heard {
     AskWithoutEdns,
 }
 
-async fn with_key(way: &Way, key: Option<&Key>) -> Result<Found, Fault> {
-    let (mut edns, mut over_stream) = (true, way.primary.tls.is_some());
+async fn with_key(way: &Way, key: Option<&Key>, mut edns: bool) -> Result<Found, Fault> {
+    let mut over_stream = way.primary.tls.is_some();
     // At most: UDP, TCP, and both without EDNS.
     for _ in 0..4 {
         let heard = if over_stream { stream(way, key, edns).await } else { datagram(way, key, edns).await };
         match heard {
-            Heard::Verdict(verdict) => return verdict,
+            Heard::Verdict(verdict) => {
+                if verdict.is_ok() {
+                    way.worked(key, edns);
+                }
+                return verdict;
+            }
             Heard::AskStream => over_stream = true,
             Heard::AskWithoutEdns => edns = false,
         }

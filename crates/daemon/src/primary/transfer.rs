@@ -65,10 +65,16 @@ pub(crate) enum Fetched {
 /// Fetches the zone; the transfer arrives whole, or not at all.
 pub(crate) async fn transfer(job: &TransferJob) -> Result<Fetched, Fault> {
     let mut last = None;
-    for (place, key) in job.way.seals().into_iter().enumerate() {
-        let mut verdict = with_key(job, key.as_ref(), true).await;
+    let manner = job.way.manner();
+    for (place, key) in manner.seals {
+        let mut edns = manner.edns;
+        let mut verdict = with_key(job, key.as_ref(), edns).await;
         if verdict.as_ref().is_err_and(|fault| fault.without_edns) {
-            verdict = with_key(job, key.as_ref(), false).await;
+            edns = false;
+            verdict = with_key(job, key.as_ref(), edns).await;
+        }
+        if verdict.is_ok() {
+            job.way.worked(key.as_ref(), edns);
         }
         match job.way.judge(place, verdict, last) {
             Judged::End(verdict) => return verdict,

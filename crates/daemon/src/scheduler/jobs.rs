@@ -74,6 +74,7 @@ impl Scheduler {
             address: errand.target.address,
             primary: Arc::clone(primary),
             roll: KeyRoll::of(primary),
+            habits: Arc::clone(&self.habits),
         };
         errand.roll = way.roll.clone();
         let sender = self.parts.sender.clone();

@@ -41,6 +41,7 @@ use crate::clock::{self, Clock};
 use crate::config::Config;
 use crate::control::{Ask, Response};
 use crate::downstream::Heralds;
+use crate::primary::Habits;
 use crate::publish::Publisher;
 use crate::respond::Respond;
 
@@ -127,6 +128,7 @@ pub(crate) struct Scheduler {
     admission: Admission,
     health: Health,
     contacts: Contacts,
+    habits: Arc<Habits>,
     heralds: Heralds,
     readers: Readers,
     next_purge: Duration,
@@ -155,6 +157,7 @@ impl Scheduler {
             wheel: Wheel::new(),
             admission,
             health: Health::new(),
+            habits: Arc::default(),
             contacts: Contacts::default(),
             heralds: Heralds::default(),
             readers: Readers::new(),
