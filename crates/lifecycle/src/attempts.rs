@@ -235,7 +235,7 @@ impl Machine {
         }
     }
 
-    /// A primary vouched for the version held. The round ends, unless a NOTIFY promised more than it has.
+    /// A primary vouched for the version held. The round ends, unless a NOTIFY promised more than it has, or may have.
     fn succeeded(&mut self, attempt: Attempt, news: Option<(Option<Serial>, Kind)>, now: Now) {
         let mut round = attempt.round;
         self.memory.succeeded(round.place(), round.detour, now.boot, &self.settings);
@@ -244,7 +244,7 @@ impl Machine {
         }
         let news = news.or(round.contact.and_then(|c| c.news));
         round.contact = Some(Contact { target: attempt.target, news });
-        if self.unmet(&round).is_some() {
+        if self.unmet(&round).is_some() || round.owes() {
             self.next_primary(round, now);
         } else {
             self.conclude(round, now);

@@ -337,6 +337,7 @@ impl Machine {
         {
             round.preferred |= pending.senders;
             round.hint = pending.hint;
+            round.owed = if pending.hint.is_none() { pending.senders } else { 0 };
         }
         self.next_primary(round, now);
     }

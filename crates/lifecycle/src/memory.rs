@@ -14,7 +14,7 @@ use crate::timers::Intervals;
 const NO_IXFR: Duration = Duration::from_secs(86_400);
 /// How long what worked goes before what was lost by the network: such troubles pass.
 const AFTER_LOSS: Duration = Duration::from_secs(3600);
-/// How long it goes before what failed otherwise: somebody has to mend that.
+/// How long it goes before what refused us or could not prove who it is: somebody has to mend that.
 const AFTER_FAILURE: Duration = Duration::from_secs(86_400);
 
 /// A zone's memory.
@@ -81,18 +81,20 @@ pub(crate) enum Detour {
     /// Nothing.
     #[default]
     None,
-    /// Something in a way that does not pass by itself.
+    /// Something would not give us the zone, or cannot prove who it is: that does not pass by itself.
     Failed,
     /// Something by the network.
     Lost,
 }
 
 impl Detour {
-    /// After one more failure.
+    /// After one more failure. A primary whose version is no good stays in its place: its next one may be good and newer
+    /// than all that others have.
     pub(crate) fn after(self, class: Class) -> Detour {
         match (self, class) {
             (Detour::Lost, _) | (_, Class::Network) => Detour::Lost,
-            _ => Detour::Failed,
+            (_, Class::Refused | Class::Seal) => Detour::Failed,
+            _ => self,
         }
     }
 }
@@ -346,7 +348,7 @@ mod tests {
 
     #[test]
     fn what_worked_goes_first_for_an_hour_or_a_day_by_what_failed_before_it() {
-        for (class, time) in [(Class::Network, 3600), (Class::Refused, 86_400), (Class::Serial, 86_400)] {
+        for (class, time) in [(Class::Network, 3600), (Class::Refused, 86_400), (Class::Seal, 86_400)] {
             let mut memory = Memory::default();
             works(&mut memory, (1, 2), Detour::None.after(class), seconds(0));
             assert_eq!(memory.good(seconds(time - 1)), Some(Place { primary: 1, address: 2 }), "{class:?}");
@@ -354,6 +356,7 @@ mod tests {
             works(&mut memory, (1, 2), Detour::None, seconds(time - 1));
             assert_eq!(memory.good(seconds(time)), None, "success there does not prolong it");
         }
+        assert_eq!(Detour::None.after(Class::Malformed).after(Class::Serial), Detour::None);
         assert_eq!(Detour::None.after(Class::Network).after(Class::Seal), Detour::Lost);
     }
 

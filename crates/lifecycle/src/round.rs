@@ -50,6 +50,8 @@ pub(crate) struct Round {
     pub(crate) forced: bool,
     /// Primaries to be asked first, one bit each.
     pub(crate) preferred: u64,
+    /// Primaries of which each has to be asked, since no serial tells whether another has what they told of.
+    pub(crate) owed: u64,
     /// Primaries asked, the present one included.
     tried: u64,
     /// The present primary.
@@ -81,6 +83,7 @@ impl Round {
             hint: None,
             forced: false,
             preferred: 0,
+            owed: 0,
             tried: 0,
             primary: 0,
             address: 0,
@@ -113,6 +116,11 @@ impl Round {
     /// Whether the present primary sent a NOTIFY.
     pub(crate) fn is_called(&self) -> bool {
         self.preferred & 1 << self.primary != 0
+    }
+
+    /// Whether somebody has yet to be asked whatever the others said.
+    pub(crate) fn owes(&self) -> bool {
+        self.owed & !self.tried != 0
     }
 
     /// Goes to the next address of the present primary, from the last on to the first; false when all were asked.

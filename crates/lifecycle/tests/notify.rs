@@ -173,6 +173,21 @@ fn a_notify_without_hint_during_an_attempt_is_satisfied_by_nothing_but_a_probe()
 }
 
 #[test]
+fn of_several_senders_of_which_not_all_told_a_serial_each_is_asked() {
+    let mut stage = three();
+    stage.pass_until_asked();
+    stage.notify(1, None);
+    stage.notify(3, Some(2));
+    stage.show(1);
+    assert_eq!(stage.asks(), probe(1, 1));
+    stage.show(1);
+    assert_eq!(stage.asks(), probe(3, 1), "the first has nothing new, and that says nothing of the third");
+    stage.show(2);
+    stage.publish(soa(2), None);
+    assert_eq!(stage.asks(), None, "the second told nothing");
+}
+
+#[test]
 fn a_sender_not_asked_yet_comes_next_in_the_running_round() {
     let mut stage = three();
     stage.notify(1, Some(2));
