@@ -14,6 +14,9 @@ pub(super) fn nested_zones(case: &mut Case<'_>) {
         return;
     }
     let (ours, theirs) = (&case.ours, &mut case.theirs);
+    if ours.answer.iter().any(|record| !theirs.answer.contains(record)) {
+        return;
+    }
     theirs.answer.retain(|record| ours.answer.contains(record));
     theirs.authority.retain(|record| ours.authority.contains(record));
     theirs.additional.clear();
