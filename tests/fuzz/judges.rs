@@ -10,3 +10,7 @@ pub mod foreign;
 mod seen;
 #[path = "../../crates/answer/tests/fuzz/grown.rs"]
 pub mod grown;
+#[path = "../../crates/transfer/tests/fuzz/stream.rs"]
+pub mod stream;
+#[path = "../../crates/transfer/src/testing.rs"]
+mod testing;
