@@ -78,13 +78,22 @@ impl TlsClient {
 
     /// The handshake with a primary at `address`, on a connection that was just made.
     pub(crate) async fn handshake(&self, stream: TcpStream, address: IpAddr) -> Result<Stream, Fault> {
+        self.handshake_within(HANDSHAKE, stream, address).await
+    }
+
+    async fn handshake_within(
+        &self,
+        limit: Duration,
+        stream: TcpStream,
+        address: IpAddr,
+    ) -> Result<Stream, Fault> {
         let name = self.name.clone().unwrap_or_else(|| ServerName::from(address));
         let connecting = TlsConnector::from(Arc::clone(&self.config)).connect(name, stream);
-        let stream = match timeout(HANDSHAKE, connecting).await {
+        let stream = match timeout(limit, connecting).await {
             Ok(Ok(stream)) => stream,
             Ok(Err(error)) => return Err(failed(&error)),
             Err(_) => {
-                let detail = format!("no TLS handshake within {} s", HANDSHAKE.as_secs());
+                let detail = format!("no TLS handshake within {} s", limit.as_secs());
                 return Err(Fault::new(Reason::Timeout, detail));
             }
         };
@@ -102,5 +111,244 @@ fn failed(error: &io::Error) -> Fault {
         None => {
             Fault::new(Reason::TlsHandshake, format!("the connection ended in the TLS handshake: {error}"))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use rustls::ServerConfig;
+    use rustls::server::WebPkiClientVerifier;
+    use rustls::sign::CertifiedKey;
+    use secondo_wire::Class;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+    use crate::tls::testing::{Authority, Issued, connection, name};
+
+    /// A server with that certificate that offers these tokens, and lets nobody in whom `clients` did not vouch for.
+    fn server(issued: &Issued, tokens: &[&[u8]], clients: Option<&Authority>) -> Arc<ServerConfig> {
+        let builder =
+            ServerConfig::builder_with_provider(provider()).with_safe_default_protocol_versions().unwrap();
+        let builder = match clients {
+            Some(authority) => {
+                let Ok(Trust::Authorities(roots)) = Trust::authorities(&[authority.certificate.clone()])
+                else {
+                    panic!("an authority is one");
+                };
+                let verifier =
+                    WebPkiClientVerifier::builder_with_provider(roots, provider()).build().unwrap();
+                builder.with_client_cert_verifier(verifier)
+            }
+            None => builder.with_no_client_auth(),
+        };
+        let mut config = builder.with_single_cert(issued.chain.clone(), issued.key()).unwrap();
+        config.alpn_protocols = tokens.iter().map(|token| token.to_vec()).collect();
+        Arc::new(config)
+    }
+
+    /// What the client makes of that server, and then of its first octet.
+    async fn meets(client: &TlsClient, server: Arc<ServerConfig>) -> Result<u8, Fault> {
+        let (ours, theirs) = connection().await;
+        let serving = async {
+            let mut stream = tokio_rustls::TlsAcceptor::from(server).accept(theirs).await?;
+            stream.write_all(b"!").await?;
+            stream.shutdown().await
+        };
+        let asking = async {
+            let mut stream = client.handshake(ours, Ipv4Addr::LOCALHOST.into()).await?;
+            stream.read_u8().await.map_err(|error| fault(&error).expect("an error of TLS"))
+        };
+        tokio::join!(asking, serving).0
+    }
+
+    async fn reason(client: &TlsClient, server: Arc<ServerConfig>) -> Reason {
+        meets(client, server).await.unwrap_err().reason
+    }
+
+    fn strict(authority: &Authority, expected: &str) -> TlsClient {
+        let trust = Trust::authorities(&[authority.certificate.clone()]).unwrap();
+        TlsClient::new(&trust, name(expected), None).unwrap()
+    }
+
+    fn pinned(pins: &[super::super::Pin]) -> TlsClient {
+        TlsClient::new(&Trust::Pins(pins.to_vec()), None, None).unwrap()
+    }
+
+    #[tokio::test]
+    async fn strict_takes_the_right_name_of_a_known_authority_in_its_time_and_nothing_else() {
+        let (authority, stranger) = (Authority::new(), Authority::new());
+        let dot = |issued: &Issued| server(issued, &[DOT], None);
+        let good = authority.issue("ns.example");
+        let client = strict(&authority, "ns.example");
+        assert_eq!(meets(&client, dot(&good)).await.unwrap(), b'!');
+        let wrong = meets(&client, dot(&authority.issue("other.example"))).await.unwrap_err();
+        assert_eq!(wrong.reason, Reason::TlsWrongName);
+        let both = ["ns.example", "other.example"];
+        assert!(both.iter().all(|name| wrong.detail.contains(name)), "both names are told: {}", wrong.detail);
+        assert_eq!(
+            reason(&client, dot(&authority.issue_until("ns.example", 2020))).await,
+            Reason::TlsExpired
+        );
+        assert_eq!(reason(&client, dot(&stranger.issue("ns.example"))).await, Reason::TlsUntrusted);
+        assert_eq!(reason(&strict(&stranger, "ns.example"), dot(&good)).await, Reason::TlsUntrusted);
+        // An address in the certificate is as good as a name.
+        let by_address = strict(&authority, "127.0.0.1");
+        assert!(meets(&by_address, dot(&authority.issue("127.0.0.1"))).await.is_ok());
+        assert_eq!(reason(&by_address, dot(&good)).await, Reason::TlsWrongName);
+    }
+
+    #[tokio::test]
+    async fn a_pin_is_all_that_counts_where_there_are_pins() {
+        let (own, other) =
+            (Authority::new().issue_until("x.example", 2020), Authority::new().issue("x.example"));
+        let dot = |issued: &Issued| server(issued, &[DOT], None);
+        assert!(meets(&pinned(&[own.pin]), dot(&own)).await.is_ok());
+        assert!(meets(&pinned(&[[0; 32], own.pin]), dot(&own)).await.is_ok());
+        let fault = meets(&pinned(&[own.pin]), dot(&other)).await.unwrap_err();
+        assert_eq!(fault.reason, Reason::TlsPinMismatch);
+        use base64::Engine as _;
+        let found = base64::engine::general_purpose::STANDARD.encode(other.pin);
+        assert!(fault.detail.contains(&found), "the pin found is told: {}", fault.detail);
+    }
+
+    #[tokio::test]
+    async fn whoever_has_a_pinned_certificate_without_its_key_is_not_taken() {
+        let (own, thief) = (Authority::new().issue("x.example"), Authority::new().issue("x.example"));
+        // Nobody builds such a server by accident: the library is told not to look.
+        let key = provider().key_provider.load_private_key(thief.key()).unwrap();
+        let stolen = CertifiedKey::new(own.chain.clone(), key);
+        let mut config = ServerConfig::builder_with_provider(provider())
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_cert_resolver(Arc::new(SingleCertAndKey::from(stolen)));
+        config.alpn_protocols = vec![DOT.to_vec()];
+        let config = Arc::new(config);
+        assert_eq!(reason(&pinned(&[own.pin]), Arc::clone(&config)).await.class(), Class::Seal);
+        let anybody = TlsClient::new(&Trust::Anybody, None, None).unwrap();
+        assert_eq!(reason(&anybody, config).await.class(), Class::Seal);
+    }
+
+    #[tokio::test]
+    async fn opportunistic_takes_anybody_but_no_less_than_tls_with_the_token() {
+        let client = TlsClient::new(&Trust::Anybody, None, None).unwrap();
+        let anybody = Authority::new().issue_until("whoever.example", 2020);
+        assert!(meets(&client, server(&anybody, &[DOT], None)).await.is_ok());
+        assert_eq!(reason(&client, server(&anybody, &[], None)).await, Reason::TlsAlpn);
+        assert_eq!(reason(&client, server(&anybody, &[b"h2"], None)).await, Reason::TlsAlpn);
+    }
+
+    #[tokio::test]
+    async fn who_wants_to_know_us_is_shown_our_certificate() {
+        let authority = Authority::new();
+        let trust = Trust::Anybody;
+        let dot = || server(&authority.issue("ns.example"), &[DOT], Some(&authority));
+        let known = TlsClient::new(&trust, None, Some(authority.issue("us.example").identity())).unwrap();
+        assert!(meets(&known, dot()).await.is_ok());
+        // TLS 1.3: that we are not let in is told only when something is read.
+        let nobody = TlsClient::new(&trust, None, None).unwrap();
+        assert_eq!(reason(&nobody, dot()).await, Reason::TlsClientRefused);
+        let stranger = Authority::new().issue("us.example").identity();
+        let stranger = TlsClient::new(&trust, None, Some(stranger)).unwrap();
+        assert_eq!(reason(&stranger, dot()).await, Reason::TlsClientRefused);
+    }
+
+    /// What the client makes of one who answers its first octets with these, and closes.
+    async fn hears(answer: &[u8]) -> Fault {
+        let client = TlsClient::new(&Trust::Anybody, None, None).unwrap();
+        let (ours, mut theirs) = connection().await;
+        let answering = async {
+            let mut hello = [0; 16];
+            theirs.read_exact(&mut hello).await.unwrap();
+            theirs.write_all(answer).await.unwrap();
+            // Its end, but no reset: what it said is still read.
+            theirs.shutdown().await.unwrap();
+            let _ = theirs.read_to_end(&mut Vec::new()).await;
+        };
+        tokio::join!(client.handshake(ours, Ipv4Addr::LOCALHOST.into()), answering).0.unwrap_err()
+    }
+
+    #[tokio::test]
+    async fn who_speaks_no_tls_or_an_older_one_is_told_apart() {
+        // A ServerHello of TLS 1.2, with a random, no session, TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256 and no extensions.
+        let body = [&[3, 3][..], &[7; 32], &[0, 0xc0, 0x2f, 0]].concat();
+        let hello = [&[22, 3, 3, 0, body.len() as u8 + 4, 2, 0, 0, body.len() as u8][..], &body].concat();
+        for (answer, expected) in [
+            (&hello[..], Reason::TlsVersion),
+            // The alert protocol_version.
+            (&[21, 3, 3, 0, 2, 2, 70][..], Reason::TlsVersion),
+            // The alert handshake_failure.
+            (&[21, 3, 3, 0, 2, 2, 40][..], Reason::TlsHandshake),
+            // The alert no_application_protocol.
+            (&[21, 3, 3, 0, 2, 2, 120][..], Reason::TlsAlpn),
+            // A DNS message: a name server that speaks TCP.
+            (&b"\x00\x0c\x16\x03\x80\x01\x00\x00\x00\x00\x00\x00\x00\x00"[..], Reason::TlsNotSpoken),
+            (b"HTTP/1.1 400 Bad Request\r\n\r\n", Reason::TlsNotSpoken),
+            (b"", Reason::TlsHandshake),
+        ] {
+            let fault = hears(answer).await;
+            assert_eq!(fault.reason, expected, "{answer:?}: {}", fault.detail);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_handshake_that_takes_too_long_is_given_up() {
+        let client = TlsClient::new(&Trust::Anybody, None, None).unwrap();
+        let (ours, theirs) = connection().await;
+        let limit = Duration::from_millis(50);
+        let fault = client.handshake_within(limit, ours, Ipv4Addr::LOCALHOST.into()).await.unwrap_err();
+        assert_eq!(fault.reason, Reason::Timeout);
+        drop(theirs);
+    }
+
+    #[tokio::test]
+    async fn an_end_without_notice_is_an_error_and_one_with_notice_is_an_end() {
+        let issued = Authority::new().issue("ns.example");
+        for notice in [true, false] {
+            let (ours, theirs) = connection().await;
+            let acceptor = tokio_rustls::TlsAcceptor::from(server(&issued, &[DOT], None));
+            let serving = async {
+                let mut stream = acceptor.accept(theirs).await.unwrap();
+                stream.write_all(b"part").await.unwrap();
+                stream.flush().await.unwrap();
+                if notice {
+                    stream.shutdown().await.unwrap();
+                } else {
+                    stream.get_mut().0.shutdown().await.unwrap();
+                }
+                let _ = stream.get_mut().0.read_to_end(&mut Vec::new()).await;
+            };
+            let asking = async {
+                let client = pinned(&[issued.pin]);
+                let mut stream = client.handshake(ours, Ipv4Addr::LOCALHOST.into()).await.unwrap();
+                let mut read = Vec::new();
+                let end = stream.read_to_end(&mut read).await.map_err(|error| error.kind());
+                drop(stream);
+                (read, end)
+            };
+            let ((read, end), ()) = tokio::join!(asking, serving);
+            assert_eq!(read, b"part");
+            assert_eq!(end, if notice { Ok(4) } else { Err(io::ErrorKind::UnexpectedEof) });
+        }
+    }
+
+    #[test]
+    fn clients_are_equal_when_made_of_equal_parts() {
+        let authority = Authority::new();
+        let issued = authority.issue("us.example");
+        let make = |expected: &str, identity: Option<&Issued>| {
+            let trust = Trust::authorities(&[authority.certificate.clone()]).unwrap();
+            TlsClient::new(&trust, name(expected), identity.map(Issued::identity)).unwrap()
+        };
+        let client = make("a.example", Some(&issued));
+        assert_eq!(client, make("a.example", Some(&issued)));
+        assert_ne!(client, make("b.example", Some(&issued)));
+        assert_ne!(client, make("a.example", None));
+        assert_ne!(client, make("a.example", Some(&authority.issue("us.example"))));
+        assert_ne!(make("a.example", None), strict(&Authority::new(), "a.example"));
+        assert_ne!(pinned(&[[1; 32]]), pinned(&[[2; 32]]));
+        assert!(!format!("{client:?} {:?}", issued.identity()).contains("key"));
     }
 }

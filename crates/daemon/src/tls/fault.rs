@@ -11,7 +11,13 @@ use super::trust::Unpinned;
 /// The fault that an error of a stream is, when it is one of TLS.
 pub(crate) fn fault(error: &io::Error) -> Option<Fault> {
     let error = error.get_ref()?.downcast_ref::<Error>()?;
-    Some(Fault::new(reason(error), error.to_string()))
+    let detail = match error {
+        // What the library shows of these two is meant for programmers.
+        Error::InvalidCertificate(CertificateError::Other(other)) => other.0.to_string(),
+        Error::InvalidCertificate(error) => error.to_string(),
+        error => error.to_string(),
+    };
+    Some(Fault::new(reason(error), detail))
 }
 
 fn reason(error: &Error) -> Reason {

@@ -12,6 +12,8 @@ mod client;
 mod fault;
 mod server;
 mod stream;
+#[cfg(test)]
+mod testing;
 mod trust;
 
 use std::fmt;

@@ -1,0 +1,71 @@
+//! Authorities, certificates and connections for the tests of this folder.
+
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, PublicKeyData as _, date_time_ymd,
+};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use sha2::{Digest, Sha256};
+use tokio::net::{TcpListener, TcpStream};
+
+use super::{Identity, Pin};
+
+/// Someone whose certificates are good.
+pub(super) struct Authority {
+    issuer: Issuer<'static, KeyPair>,
+    pub(super) certificate: CertificateDer<'static>,
+}
+
+/// A certificate and its key.
+pub(super) struct Issued {
+    pub(super) chain: Vec<CertificateDer<'static>>,
+    key: Vec<u8>,
+    pub(super) pin: Pin,
+}
+
+impl Issued {
+    pub(super) fn key(&self) -> PrivateKeyDer<'static> {
+        PrivateKeyDer::try_from(self.key.clone()).unwrap()
+    }
+
+    pub(super) fn identity(&self) -> Identity {
+        Identity::new(self.chain.clone(), self.key()).unwrap()
+    }
+}
+
+impl Authority {
+    pub(super) fn new() -> Authority {
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.distinguished_name.push(DnType::CommonName, format!("authority {}", rand::random::<u64>()));
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let key = KeyPair::generate().unwrap();
+        let certificate = params.self_signed(&key).unwrap().der().clone();
+        Authority { issuer: Issuer::new(params, key), certificate }
+    }
+
+    /// For that name, good from now to the next millennium.
+    pub(super) fn issue(&self, name: &str) -> Issued {
+        self.issue_until(name, 3000)
+    }
+
+    /// Good up to the beginning of a year.
+    pub(super) fn issue_until(&self, name: &str, year: i32) -> Issued {
+        let mut params = CertificateParams::new([name.to_owned()]).unwrap();
+        (params.not_before, params.not_after) = (date_time_ymd(2000, 1, 1), date_time_ymd(year, 1, 1));
+        let key = KeyPair::generate().unwrap();
+        let certificate = params.signed_by(&key, &self.issuer).unwrap();
+        let pin = Sha256::digest(key.subject_public_key_info()).into();
+        Issued { chain: vec![certificate.der().clone()], key: key.serialize_der(), pin }
+    }
+}
+
+pub(super) fn name(text: &str) -> Option<ServerName<'static>> {
+    Some(ServerName::try_from(text.to_owned()).unwrap())
+}
+
+/// Both ends of a connection, the client's first.
+pub(super) async fn connection() -> (TcpStream, TcpStream) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (client, accepted) =
+        tokio::join!(TcpStream::connect(listener.local_addr().unwrap()), listener.accept());
+    (client.unwrap(), accepted.unwrap().0)
+}
