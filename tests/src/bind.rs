@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use nix::sys::signal::Signal;
 
 use crate::process::{self, Process};
+use crate::tls::Listener;
 use crate::wait::SOON;
 use crate::{Folder, Key, Plan, Port, Primary, Software, Zone, peers};
 
@@ -15,6 +16,7 @@ pub struct Bind {
     process: Option<Process>,
     zones: Vec<Zone>,
     port: Port,
+    tls: Option<Listener>,
     folder: Folder,
 }
 
@@ -22,6 +24,8 @@ impl Bind {
     /// BIND as primary of the zones of a plan.
     pub fn primary(plan: Plan) -> Self {
         let mut bind = Self::new(plan.zones);
+        bind.tls = plan.tls;
+        let over_tls = bind.tls.as_ref().map(|_| " transport tls").unwrap_or_default();
         let mut clauses = plan.key.as_ref().map(Key::clause).unwrap_or_default();
         let named = plan.key.as_ref().map(|k| format!(" key \"{}\"", k.name)).unwrap_or_default();
         let admitted = match (plan.only_from, &plan.key) {
@@ -33,7 +37,7 @@ impl Bind {
             plan.notify.iter().map(|s| format!(" {} port {}{named};", s.ip(), s.port())).collect();
         for (index, zone) in bind.zones.iter().enumerate() {
             clauses.push_str(&format!(
-                "zone \"{}\" {{ type primary; file \"{index}.zone\"; allow-transfer {{{admitted} }}; \
+                "zone \"{}\" {{ type primary; file \"{index}.zone\"; allow-transfer{over_tls} {{{admitted} }}; \
                  also-notify {{{notified} }}; notify explicit; }};\n",
                 zone.apex
             ));
@@ -48,13 +52,32 @@ impl Bind {
 
     /// BIND as secondary of zones that `primary` serves, on a port that the primary may have been told before.
     pub fn secondary(apexes: &[&str], port: Port, primary: SocketAddr, key: Option<&Key>) -> Self {
+        let named = key.map(|k| format!(" key \"{}\"", k.name)).unwrap_or_default();
+        Self::secondary_with(apexes, port, primary, &key.map(Key::clause).unwrap_or_default(), &named)
+    }
+
+    /// The same over TLS, from a primary of that name whom the authority vouches for.
+    pub fn secondary_over_tls(
+        apex: &str,
+        port: Port,
+        primary: SocketAddr,
+        name: &str,
+        authority: &Path,
+    ) -> Self {
+        let clause = format!(
+            "tls strict {{ remote-hostname \"{name}\"; ca-file \"{}\"; protocols {{ TLSv1.3; }}; }};\n",
+            authority.display()
+        );
+        Self::secondary_with(&[apex], port, primary, &clause, " tls strict")
+    }
+
+    fn secondary_with(apexes: &[&str], port: Port, primary: SocketAddr, clause: &str, how: &str) -> Self {
         let mut bind = Self::new(Vec::new());
         bind.port = port;
-        let mut clauses = key.map(Key::clause).unwrap_or_default();
-        let named = key.map(|k| format!(" key \"{}\"", k.name)).unwrap_or_default();
+        let mut clauses = clause.to_owned();
         for (index, apex) in apexes.iter().enumerate() {
             clauses.push_str(&format!(
-                "zone \"{apex}\" {{ type secondary; file \"{index}.zone\"; primaries {{ {} port {}{named}; }}; \
+                "zone \"{apex}\" {{ type secondary; file \"{index}.zone\"; primaries {{ {} port {}{how}; }}; \
                  allow-transfer {{ any; }}; notify no; }};\n",
                 primary.ip(),
                 primary.port(),
@@ -66,14 +89,25 @@ impl Bind {
     }
 
     fn new(zones: Vec<Zone>) -> Self {
-        Self { process: None, zones, port: Port::free(), folder: Folder::fresh() }
+        Self { process: None, zones, port: Port::free(), tls: None, folder: Folder::fresh() }
     }
 
     fn configure(&self, clauses: &str) {
+        let (mut server, mut listen) = (String::new(), String::new());
+        if let Some(Listener { identity, port, mutual }) = &self.tls {
+            let authority = format!("ca-file \"{}\"; ", identity.authority.display());
+            server = format!(
+                "tls own {{ cert-file \"{}\"; key-file \"{}\"; {}protocols {{ TLSv1.3; }}; }};\n",
+                identity.certificate.display(),
+                identity.key.display(),
+                if *mutual { &authority } else { "" },
+            );
+            listen = format!("listen-on port {} tls own {{ 127.0.0.1; }};", port.number());
+        }
         let text = format!(
-            "options {{
+            "{server}options {{
     directory \"{folder}\"; pid-file \"{folder}/pid\"; session-keyfile \"{folder}/session.key\";
-    listen-on port {port} {{ 127.0.0.1; }}; listen-on-v6 {{ none; }};
+    listen-on port {port} {{ 127.0.0.1; }}; {listen} listen-on-v6 {{ none; }};
     recursion no; dnssec-validation no; allow-query {{ any; }}; notify-delay 0;
     ixfr-from-differences yes; max-ixfr-ratio unlimited; max-journal-size 100m; max-records-per-type 0; max-types-per-name 0;
     check-names primary ignore; check-names secondary ignore; check-integrity no; check-mx ignore;

@@ -127,10 +127,25 @@ pub fn transfer(
     zone: &str,
     key: Option<&Key>,
 ) -> Result<Vec<String>, String> {
+    transfer_with(client, server, zone, key, &[])
+}
+
+/// The same with further arguments of the client, such as `+tls`.
+///
+/// # Errors
+/// What the client said, when the transfer was refused or broke.
+pub fn transfer_with(
+    client: Client,
+    server: SocketAddr,
+    zone: &str,
+    key: Option<&Key>,
+    arguments: &[&str],
+) -> Result<Vec<String>, String> {
     let host = format!("@{}", server.ip());
     let port = server.port().to_string();
     let argument = key.map(Key::argument);
     let mut all = vec![host.as_str(), "-p", &port];
+    all.extend(arguments);
     if let Some(argument) = &argument {
         all.extend(["-y", argument.as_str()]);
     }
@@ -254,7 +269,8 @@ fn generic(line: &str) -> String {
     kept.join(" ").trim_end().to_owned()
 }
 
-fn run(program: &str, arguments: &[&str]) -> String {
+/// All that a client prints.
+pub fn run(program: &str, arguments: &[&str]) -> String {
     let output = Command::new(peers::program(program))
         .args(arguments)
         .env("HOME", "/nonexistent")

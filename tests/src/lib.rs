@@ -30,6 +30,7 @@ pub mod proxy;
 pub mod record;
 pub mod secondo;
 pub mod signer;
+pub mod tls;
 pub mod tree;
 pub mod types;
 pub mod volley;

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use crate::process::{self, Process};
+use crate::tls::Listener;
 use crate::wait::SOON;
 use crate::{Folder, Key, Plan, Port, Primary, Software, Zone, peers, wait};
 
@@ -14,6 +15,8 @@ pub struct Nsd {
     process: Option<Process>,
     zones: Vec<Zone>,
     port: Port,
+    /// Lines of its `server` that are about TLS.
+    tls: String,
     folder: Folder,
 }
 
@@ -21,6 +24,15 @@ impl Nsd {
     /// NSD as primary of the zones of a plan.
     pub fn primary(plan: Plan) -> Self {
         let mut nsd = Self::new(plan.zones);
+        if let Some(Listener { identity, port, .. }) = &plan.tls {
+            nsd.tls = format!(
+                "  ip-address: 127.0.0.1@{port}\n  tls-port: {port}\n  tls-service-key: \"{}\"\n  \
+                 tls-service-pem: \"{}\"\n",
+                identity.key.display(),
+                identity.certificate.display(),
+                port = port.number(),
+            );
+        }
         let mut text = plan.key.as_ref().map(key_section).unwrap_or_default();
         let key = plan.key.as_ref().map_or("NOKEY", |k| &k.name);
         for (index, zone) in nsd.zones.iter().enumerate() {
@@ -44,14 +56,39 @@ impl Nsd {
 
     /// NSD as secondary of zones that `primary` serves, on a port that the primary may have been told before.
     pub fn secondary(apexes: &[&str], port: Port, primary: SocketAddr, key: Option<&Key>) -> Self {
-        let mut nsd = Self::new(Vec::new());
-        nsd.port = port;
-        let mut text = key.map(key_section).unwrap_or_default();
+        let section = key.map(key_section).unwrap_or_default();
         let key = key.map_or("NOKEY", |k| &k.name);
+        Self::secondary_with(apexes, port, primary, (section, String::new()), key, "")
+    }
+
+    /// The same over TLS, from a primary of that name whom the authority vouches for.
+    pub fn secondary_over_tls(
+        apex: &str,
+        port: Port,
+        primary: SocketAddr,
+        name: &str,
+        authority: &Path,
+    ) -> Self {
+        let section = format!("tls-auth:\n  name: strict\n  auth-domain-name: \"{name}\"\n");
+        let server = format!("  tls-cert-bundle: \"{}\"\n", authority.display());
+        Self::secondary_with(&[apex], port, primary, (section, server), "NOKEY", " strict")
+    }
+
+    fn secondary_with(
+        apexes: &[&str],
+        port: Port,
+        primary: SocketAddr,
+        (section, server): (String, String),
+        key: &str,
+        how: &str,
+    ) -> Self {
+        let mut nsd = Self::new(Vec::new());
+        (nsd.port, nsd.tls) = (port, server);
+        let mut text = section;
         for (index, apex) in apexes.iter().enumerate() {
             let _ = write!(
                 text,
-                "zone:\n  name: \"{apex}\"\n  zonefile: \"{index}.zone\"\n  request-xfr: {}@{} {key}\n  \
+                "zone:\n  name: \"{apex}\"\n  zonefile: \"{index}.zone\"\n  request-xfr: {}@{} {key}{how}\n  \
                  allow-notify: 127.0.0.1 {key}\n  provide-xfr: 127.0.0.1 NOKEY\n",
                 primary.ip(),
                 primary.port(),
@@ -63,7 +100,7 @@ impl Nsd {
     }
 
     fn new(zones: Vec<Zone>) -> Self {
-        Self { process: None, zones, port: Port::free(), folder: Folder::fresh() }
+        Self { process: None, zones, port: Port::free(), tls: String::new(), folder: Folder::fresh() }
     }
 
     fn configure(&self, text: &str) {
@@ -80,12 +117,13 @@ impl Nsd {
   pidfile: \"{folder}/nsd.pid\"
   verbosity: 3
   rrl-ratelimit: 0
-{database}remote-control:
+{tls}{database}remote-control:
   control-enable: yes
   control-interface: \"{folder}/nsd.sock\"
 ",
                 port = self.port.number(),
                 folder = self.folder.path().display(),
+                tls = self.tls,
             )
         };
         let configuration = self.configuration();

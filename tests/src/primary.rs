@@ -7,7 +7,7 @@ use crate::bind::Bind;
 use crate::knot::Knot;
 use crate::nsd::Nsd;
 use crate::pdns::Pdns;
-use crate::{Key, Port, Software, Zone, dig};
+use crate::{Key, Port, Software, Zone, dig, tls};
 
 /// What a primary shall serve, and to whom.
 #[derive(Debug)]
@@ -20,17 +20,25 @@ pub struct Plan {
     pub notify: Vec<SocketAddr>,
     /// The only address that may transfer; BIND alone looks at it.
     pub only_from: Option<IpAddr>,
+    /// Transfers go over TLS alone; BIND and NSD look at it.
+    pub tls: Option<tls::Listener>,
 }
 
 impl Plan {
     /// One zone, without key and NOTIFY.
     pub fn of(zone: &Zone) -> Self {
-        Self { zones: vec![zone.clone()], key: None, notify: Vec::new(), only_from: None }
+        Self { zones: vec![zone.clone()], key: None, notify: Vec::new(), only_from: None, tls: None }
     }
 
     /// With a key that every transfer needs.
     pub fn key(mut self, key: &Key) -> Self {
         self.key = Some(key.clone());
+        self
+    }
+
+    /// With TLS for its transfers.
+    pub fn tls(mut self, listener: tls::Listener) -> Self {
+        self.tls = Some(listener);
         self
     }
 

@@ -116,6 +116,12 @@ fn the_annotated_example_shows_every_option() {
     let text = fs::read_to_string(example("secondo.yaml")).unwrap();
     for word in [
         "listen",
+        "tls",
+        "mode",
+        "pins",
+        "ca-file",
+        "cert-file",
+        "key-file",
         "state-dir",
         "control",
         "user",

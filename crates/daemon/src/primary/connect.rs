@@ -82,10 +82,7 @@ pub(super) fn fault(error: &io::Error, doing: &str) -> Fault {
     }
     let reason = match error.kind() {
         ConnectionRefused => Reason::ConnectionRefused,
-        // TLS without `close_notify` ends so (RFC 8446 §6.1).
-        ConnectionReset | ConnectionAborted | BrokenPipe | NotConnected | UnexpectedEof => {
-            Reason::ConnectionReset
-        }
+        ConnectionReset | ConnectionAborted | BrokenPipe | NotConnected => Reason::ConnectionReset,
         HostUnreachable | NetworkUnreachable | NetworkDown => Reason::Unreachable,
         TimedOut => Reason::Timeout,
         OutOfMemory => Reason::Busy,

@@ -107,10 +107,9 @@ impl TlsClient {
 
 fn failed(error: &io::Error) -> Fault {
     match fault(error) {
-        Some(fault) => fault,
-        None => {
-            Fault::new(Reason::TlsHandshake, format!("the connection ended in the TLS handshake: {error}"))
-        }
+        Some(fault) if fault.reason.is_tls() => fault,
+        // Some say nothing to those who speak what they do not.
+        _ => Fault::new(Reason::TlsHandshake, format!("the connection ended in the TLS handshake: {error}")),
     }
 }
 
@@ -133,7 +132,8 @@ mod tests {
             ServerConfig::builder_with_provider(provider()).with_safe_default_protocol_versions().unwrap();
         let builder = match clients {
             Some(authority) => {
-                let Ok(Trust::Authorities(roots)) = Trust::authorities(&[authority.certificate.clone()])
+                let Ok(Trust::Authorities(roots)) =
+                    Trust::authorities(std::slice::from_ref(&authority.certificate))
                 else {
                     panic!("an authority is one");
                 };
@@ -168,7 +168,7 @@ mod tests {
     }
 
     fn strict(authority: &Authority, expected: &str) -> TlsClient {
-        let trust = Trust::authorities(&[authority.certificate.clone()]).unwrap();
+        let trust = Trust::authorities(std::slice::from_ref(&authority.certificate)).unwrap();
         TlsClient::new(&trust, name(expected), None).unwrap()
     }
 
@@ -339,7 +339,7 @@ mod tests {
         let authority = Authority::new();
         let issued = authority.issue("us.example");
         let make = |expected: &str, identity: Option<&Issued>| {
-            let trust = Trust::authorities(&[authority.certificate.clone()]).unwrap();
+            let trust = Trust::authorities(std::slice::from_ref(&authority.certificate)).unwrap();
             TlsClient::new(&trust, name(expected), identity.map(Issued::identity)).unwrap()
         };
         let client = make("a.example", Some(&issued));

@@ -8,8 +8,12 @@ use secondo_wire::Reason;
 
 use super::trust::Unpinned;
 
-/// The fault that an error of a stream is, when it is one of TLS.
+/// The fault that an error of a stream is, when it is one of TLS; its end without `close_notify` is one (RFC 8446 §6.1).
 pub(crate) fn fault(error: &io::Error) -> Option<Fault> {
+    if error.kind() == io::ErrorKind::UnexpectedEof {
+        let detail = "closed without the notice of TLS: cut off, or the primary does not want us";
+        return Some(Fault::new(Reason::ConnectionReset, detail));
+    }
     let error = error.get_ref()?.downcast_ref::<Error>()?;
     let detail = match error {
         // What the library shows of these two is meant for programmers.

@@ -85,7 +85,7 @@ mod tests {
     #[tokio::test]
     async fn a_client_of_ours_is_let_in_and_both_may_carry_zones() {
         let authority = Authority::new();
-        let trust = Trust::authorities(&[authority.certificate.clone()]).unwrap();
+        let trust = Trust::authorities(std::slice::from_ref(&authority.certificate)).unwrap();
         let client = TlsClient::new(&trust, name("ns.example"), None).unwrap();
         let server = server(&authority.issue("ns.example"));
         // The second time with a ticket.
