@@ -36,10 +36,15 @@ impl Daemon {
 
     /// Writes its configuration: where it listens and keeps its files, followed by `rest`.
     pub fn configure(&self, rest: &str) -> io::Result<()> {
+        self.configure_within("tcp-clients: 1000", rest)
+    }
+
+    /// The same with more `limits`.
+    pub fn configure_within(&self, limits: &str, rest: &str) -> io::Result<()> {
         let (address, folder) = (self.address, self.folder.display());
         let head = format!(
             "listen: [\"{address}\"]\nstate-dir: {folder}/state\ncontrol: {folder}/control.sock\n\
-             log: {{ format: json }}\nlimits: {{ udp-threads: 1 }}\n"
+             log: {{ format: json }}\nlimits: {{ udp-threads: 1, {limits} }}\n"
         );
         fs::write(self.configuration(), head + rest)
     }

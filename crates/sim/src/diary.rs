@@ -33,6 +33,8 @@ pub struct Asked {
     pub from: Option<Serial>,
     /// The key whose seal held.
     pub key: Option<Name>,
+    /// Whether it was asked with EDNS.
+    pub edns: bool,
     /// The response code; `None` when nothing was answered.
     pub rcode: Option<u16>,
     /// The fault of the script that the answer shows; `None` for an honest one.

@@ -12,6 +12,7 @@
 //! than its script says; keeps a file better than POSIX promises.
 //! **Source**: RFC 1034 §4.3.5, RFC 1035 §5, RFC 1995, RFC 1996, RFC 5936, RFC 7314, RFC 8945.
 
+pub mod catalogue;
 mod chance;
 mod change;
 mod client;
@@ -24,25 +25,30 @@ mod history;
 mod master;
 mod medium;
 mod misshape;
+mod notation;
 mod notify;
+mod octets;
 mod primary;
 mod record;
 mod request;
+mod script;
 mod trouble;
+mod wax;
 mod world;
 
 pub use chance::Chance;
 pub use change::{Change, ChangeError};
 pub use client::{Answer, ask, fetch};
-pub use deliver::Delivery;
+pub use deliver::{Delivery, Then};
 pub use diary::{Asked, Over};
 pub use disk::FaultyDisk;
-pub use fault::{Fault, Kind, Script};
+pub use fault::{At, Fault, Wax};
 pub use history::History;
 pub use master::{MasterError, read_records, read_zone};
 pub use notify::{Notified, NotifyError};
 pub use primary::{Primary, Setup, free_port};
 pub use record::Rr;
+pub use script::{Kind, Script};
 pub use trouble::{Operation, Trouble};
 pub use world::World;
 

@@ -1,48 +1,108 @@
-//! Breaks one rule of an answer: in its records, then in the octets of its messages, then in its seal.
+//! Breaks rules of an answer in its header, its question and its records, before they are octets.
 
-use secondo_wire::{CLASS_CH, Message, Name, NameBuf, RecordType, flags};
+use secondo_wire::{CLASS_CH, Name, RecordType, edns::option, flags};
 
 use crate::compose::Draft;
-use crate::fault::Fault;
+use crate::fault::{At, Fault};
+use crate::notation::{self, below, foreign};
 use crate::record::Rr;
+use crate::request::Request;
 
-/// A name in no zone of ours (RFC 6761 §6.4).
-fn foreign() -> Name {
-    Name::parse("foreign.invalid.").expect("a valid name")
-}
+/// A type that nobody knows (RFC 6895 §3.1: private use).
+const UNKNOWN_TYPE: RecordType = RecordType(65_280);
+/// A TTL like any other, seconds.
+const TTL: u32 = 300;
 
-fn below(label: &[u8], apex: &Name) -> Name {
-    let mut name = NameBuf::new();
-    match name.set_labels([label].into_iter(), apex.as_ref()) {
-        Ok(()) => name.as_ref().to_owned(),
-        Err(_) => apex.clone(),
+/// Bends header, question and records.
+pub(crate) fn draft(draft: &mut Draft, request: &Request, fault: Fault) {
+    head(draft, request, fault);
+    let (apex, ..) = draft.question.clone();
+    if !draft.records.is_empty() {
+        stand_in(draft, request, fault);
+        frame(&mut draft.records, &apex, fault);
+        content(&mut draft.records, &apex, fault);
     }
 }
 
-/// Bends header, question and records.
-pub(crate) fn draft(draft: &mut Draft, fault: Fault) {
-    let (apex, rtype, _) = draft.question.clone();
-    let address = |owner: Name, rdata: &[u8]| Rr::new(owner, RecordType::A, 300, rdata);
+fn head(draft: &mut Draft, request: &Request, fault: Fault) {
     match fault {
         Fault::Rcode(rcode) => draft.refuse(rcode.into()),
+        Fault::ExtendedRcode(rcode) => {
+            draft.refuse(rcode);
+            draft.edns = true;
+        }
+        Fault::WithEdns(rcode) if request.edns.is_some() => {
+            draft.refuse(rcode);
+            draft.opts = (rcode > 15).into();
+        }
         Fault::Truncate => {
             draft.records.clear();
             draft.flags |= flags::TC;
         }
         Fault::NotAuthoritative => draft.flags &= !flags::AA,
+        Fault::Flags { at: At::Every, set, clear } => draft.flags = draft.flags & !clear | set,
         Fault::WrongId => draft.id ^= 0x5555,
         Fault::WrongQuestion => draft.question.0 = foreign(),
-        Fault::Empty if rtype == RecordType::IXFR => draft.records.clear(),
+        Fault::QuestionType(rtype) => draft.question.1 = RecordType(rtype),
+        Fault::QuestionClass(class) => draft.question.2 = class,
+        Fault::NoQuestion => draft.questions = 0,
+        Fault::TwoQuestions => draft.questions = 2,
+        Fault::QuestionAgain => draft.question_later = Some(draft.question.clone()),
+        Fault::OtherQuestionLater => {
+            let (apex, rtype, class) = draft.question.clone();
+            draft.question_later = Some((below(b"other", &apex), rtype, class));
+        }
+        Fault::TwoOpts => draft.opts = 2,
+        Fault::Cookie => {
+            // RFC 7873 §4: eight octets of the client's, eight of the server's.
+            let changing = request.header.id.to_be_bytes().repeat(8);
+            draft.options.push((option::COOKIE, changing));
+        }
+        Fault::Expire(seconds) => draft.expire = Some(seconds),
+        Fault::ExpireLength(octets) => {
+            draft.expire = None;
+            draft.options.push((option::EXPIRE, vec![1; octets.into()]));
+        }
+        Fault::OneEach => draft.per_message = Some(1),
+        Fault::LargeMessages => {
+            (draft.per_message, draft.message_size) = (Some(usize::MAX), secondo_wire::MAX_MESSAGE);
+        }
+        Fault::Empty if request.rtype == RecordType::IXFR => draft.records.clear(),
         _ => {}
     }
-    let records = &mut draft.records;
-    let count = records.len();
-    if count == 0 {
-        return;
+}
+
+/// Other records in the place of all.
+fn stand_in(draft: &mut Draft, request: &Request, fault: Fault) {
+    let apex = &request.zone;
+    let parent = || Name::parse("example.").expect("a valid name");
+    let soa = draft.records[0].clone();
+    let ns = |owner: Name| Rr::new(owner, RecordType::NS, TTL, foreign().as_wire());
+    let mut nothing = |authority: Rr, set: u16, clear: u16| {
+        draft.records.clear();
+        draft.authority.push(authority);
+        draft.flags = draft.flags & !clear | set;
+    };
+    match fault {
+        Fault::Says(text) => draft.records = notation::records(text, apex, &soa),
+        Fault::NoData => nothing(soa, 0, 0),
+        Fault::Referral => nothing(ns(apex.clone()), 0, flags::AA),
+        Fault::ParentAuthority => nothing(Rr { owner: parent(), ..soa }, 0, 0),
+        Fault::ParentSoa => draft.records = vec![Rr { owner: parent(), ..soa }],
+        Fault::Alias => {
+            draft.records = vec![Rr::new(apex.clone(), RecordType::CNAME, TTL, foreign().as_wire())];
+        }
+        Fault::TwoSoas => draft.records.push(soa.with_serial(|serial| serial.wrapping_add(1))),
+        _ => {}
     }
-    let (last, inside) = (count - 1, count > 1);
+}
+
+/// The SOAs that hold an answer together.
+fn frame(records: &mut Vec<Rr>, apex: &Name, fault: Fault) {
+    let Some(last) = records.len().checked_sub(1) else { return };
+    let inside = last > 0;
     // RFC 1995 §4: differences show by a second SOA behind the first.
-    let differences = count > 2 && records[1].rtype == RecordType::SOA;
+    let differences = last > 1 && records[1].rtype == RecordType::SOA;
     match fault {
         Fault::Serial(serial) => {
             for rr in records {
@@ -54,22 +114,20 @@ pub(crate) fn draft(draft: &mut Draft, fault: Fault) {
             records[0].owner = foreign();
             records[last].owner = foreign();
         }
-        Fault::BadClass => records[count / 2].class = CLASS_CH,
         Fault::WrongSoa if inside => {
             records[last] = records[last].clone().with_serial(|serial| serial.wrapping_add(1));
         }
-        Fault::NoClosingSoa if inside => drop(records.pop()),
-        Fault::BehindEnd if inside => records.push(address(below(b"behind", &apex), &[192, 0, 2, 251])),
+        Fault::NoClosingSoa | Fault::Endless if inside => drop(records.pop()),
+        Fault::BehindEnd if inside => {
+            let behind = below(b"behind", apex);
+            records.push(Rr::new(behind, RecordType::A, TTL, &[192, 0, 2, 251]));
+        }
         Fault::InnerSoa if inside => {
-            records.insert(last, Rr { owner: below(b"inner", &apex), ..records[0].clone() });
+            records.insert(last, Rr { owner: below(b"inner", apex), ..records[0].clone() });
         }
-        Fault::MetaType if inside => {
-            records.insert(last, Rr::new(below(b"meta", &apex), RecordType::ANY, 300, &[192, 0, 2, 252]));
-        }
-        Fault::BadRdata if inside => records.insert(last, address(below(b"short", &apex), &[192, 0, 2])),
-        Fault::OutOfZone if inside => records.insert(last, address(foreign(), &[192, 0, 2, 253])),
         Fault::AbsentDelete if differences => {
-            records.insert(2, address(below(b"absent", &apex), &[192, 0, 2, 254]));
+            let absent = below(b"absent", apex);
+            records.insert(2, Rr::new(absent, RecordType::A, TTL, &[192, 0, 2, 254]));
         }
         Fault::BrokenChain if differences => {
             records[1] = records[1].clone().with_serial(|serial| serial.wrapping_sub(1));
@@ -78,43 +136,43 @@ pub(crate) fn draft(draft: &mut Draft, fault: Fault) {
     }
 }
 
-/// Bends the octets of messages that are not sealed yet.
-pub(crate) fn octets(messages: &mut [Vec<u8>], fault: Fault) {
-    if let Fault::PointerLoop = fault
-        && let Some(message) = messages.first_mut()
-        && let Some(at) = Message::new(message).ok().and_then(|message| message.records_start().ok())
-        && let Some(owner) = message.get_mut(at..at + 2)
-    {
-        owner.copy_from_slice(&(0xC000 | at as u16).to_be_bytes());
-    }
-    let Some(message) = messages.last_mut() else { return };
+/// Records that should not be there.
+fn content(records: &mut Vec<Rr>, apex: &Name, fault: Fault) {
+    let Some(last) = records.len().checked_sub(1) else { return };
+    let (inside, middle) = (last > 0, records.len() / 2);
+    let mut more = |label: &str, rtype: RecordType, rdata: &[u8]| {
+        let rr = Rr::new(below(label.as_bytes(), apex), rtype, TTL, rdata);
+        records.insert(records.len() - 1, rr);
+    };
     match fault {
-        Fault::CountTooHigh => {
-            let count = u16::from_be_bytes([message[6], message[7]]).saturating_add(1);
-            message[6..8].copy_from_slice(&count.to_be_bytes());
+        Fault::BadClass => records[middle].class = CLASS_CH,
+        Fault::MetaType if inside => more("meta", RecordType::ANY, &[192, 0, 2, 252]),
+        Fault::OfType(rtype) if inside => more("meta", RecordType(rtype), &[192, 0, 2, 252]),
+        Fault::BadRdata if inside => more("short", RecordType::A, &[192, 0, 2]),
+        Fault::OutOfZone if inside => {
+            records.insert(last, Rr::new(foreign(), RecordType::A, TTL, &[192, 0, 2, 253]));
         }
-        Fault::Trailing => message.extend_from_slice(&[0, 0, 1]),
-        Fault::CutMessage => message.truncate(message.len().saturating_sub(3)),
-        // The ID stays, else it would only be somebody else's message.
-        Fault::Garbage => message[2..].fill(0xFF),
+        Fault::Twice if inside => {
+            *records = records
+                .iter()
+                .flat_map(|rr| {
+                    let times = if rr.rtype == RecordType::SOA { 1 } else { 2 };
+                    std::iter::repeat_n(rr.clone(), times)
+                })
+                .collect();
+        }
+        Fault::Large(octets) if inside => more("large", UNKNOWN_TYPE, &vec![7; octets.into()]),
+        Fault::Rrset(count) if inside => {
+            for n in 0..count {
+                let [high, low] = n.to_be_bytes();
+                more("rrset", RecordType::A, &[10, 0, high, low]);
+            }
+        }
+        Fault::Bulk(count) if inside => {
+            for n in 0..count {
+                more(&format!("bulk{n}"), UNKNOWN_TYPE, &[7; 200]);
+            }
+        }
         _ => {}
-    }
-}
-
-/// Whether the message at this place of the stream goes without its seal.
-pub(crate) fn unsealed(fault: Option<Fault>, index: usize, count: usize) -> bool {
-    match fault {
-        // A seal goes behind a message, and garbage is none.
-        Some(Fault::Unsigned | Fault::Garbage) => true,
-        Some(Fault::UnsignedEnd) => count > 1 && index + 1 == count,
-        _ => false,
-    }
-}
-
-/// Breaks the seal of a sealed message: the last octet of its MAC, behind which stand the original ID, the error and the
-/// length of no other data, two octets each (RFC 8945 §4.2).
-pub(crate) fn break_seal(message: &mut [u8]) {
-    if let Some(at) = message.len().checked_sub(7) {
-        message[at] ^= 1;
     }
 }

@@ -15,10 +15,10 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use crate::change::{Change, ChangeError};
-use crate::deliver::Delivery;
+use crate::deliver::{Delivery, Then};
 use crate::diary::{Asked, Over};
-use crate::fault::Script;
 use crate::notify::{Notified, NotifyError, notify, unix_now};
+use crate::script::Script;
 use crate::world::World;
 
 /// Connections at once; more wait in the backlog.
@@ -158,9 +158,28 @@ impl Primary {
 
     /// Comes back on the same port.
     pub fn revive(&self) -> io::Result<()> {
+        self.world().shut(&[]);
+        self.reopen()
+    }
+
+    /// Listens where its world is open (see [`World::shut`]), and nowhere else.
+    pub fn reopen(&self) -> io::Result<()> {
         self.die();
-        let (udp, tcp) = self.runtime().block_on(bind(self.address))?;
-        self.serve(udp, tcp);
+        let address = self.address;
+        // One guard at a time.
+        let open = |over| self.world().is_open(over);
+        let udp = open(Over::Udp);
+        let tcp = open(Over::Tcp);
+        let world = || Arc::clone(&self.world);
+        let (runtime, mut tasks) = (self.runtime(), lock(&self.tasks));
+        if udp {
+            let socket = runtime.block_on(UdpSocket::bind(address))?;
+            tasks.spawn_on(serve_udp(socket, world()), runtime.handle());
+        }
+        if tcp {
+            let listener = runtime.block_on(async { TcpListener::bind(address).await })?;
+            tasks.spawn_on(serve_tcp(listener, world()), runtime.handle());
+        }
         Ok(())
     }
 
@@ -227,6 +246,13 @@ async fn serve_udp(socket: UdpSocket, world: Arc<Mutex<World>>) {
         // An unreachable client shows as an error of the next call.
         let Ok((length, client)) = socket.recv_from(&mut buffer).await else { continue };
         let delivery = lock(&world).respond(&buffer[..length], Some(client), Over::Udp, unix_now());
+        if !delivery.elsewhere.is_empty()
+            && let Ok(stranger) = UdpSocket::bind((client.ip(), 0)).await
+        {
+            for message in &delivery.elsewhere {
+                let _ = stranger.send_to(message, client).await;
+            }
+        }
         for message in &delivery.messages {
             let _ = socket.send_to(message, client).await;
         }
@@ -260,15 +286,30 @@ async fn converse(mut stream: TcpStream, client: SocketAddr, world: &Mutex<World
         stream.read_exact(&mut request).await?;
         let delivery = lock(world).respond(&request, Some(client), Over::Tcp, unix_now());
         send(&mut stream, &delivery).await?;
-        if delivery.close_after.is_some() {
-            return stream.shutdown().await;
+        match delivery.then {
+            Then::Open => {}
+            Then::Closed => return stream.shutdown().await,
+            Then::Reset => return stream.set_zero_linger(),
+            Then::Stalled => {
+                // Whatever is asked; until the client goes.
+                while stream.read_u8().await.is_ok() {}
+                return Ok(());
+            }
         }
     }
 }
 
 async fn send(stream: &mut TcpStream, delivery: &Delivery) -> io::Result<()> {
     let frames = delivery.frames();
-    let Some(pace) = delivery.pace else { return stream.write_all(&frames).await };
+    let Some(pace) = delivery.pace else {
+        stream.write_all(&frames).await?;
+        if let Some(refrain) = delivery.refrain() {
+            loop {
+                stream.write_all(&refrain).await?;
+            }
+        }
+        return Ok(());
+    };
     for octet in frames {
         stream.write_all(&[octet]).await?;
         tokio::time::sleep(pace).await;

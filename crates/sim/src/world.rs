@@ -11,11 +11,12 @@ use crate::change::{Change, ChangeError};
 use crate::compose::Draft;
 use crate::deliver::Delivery;
 use crate::diary::{Asked, Diary, Over};
-use crate::fault::{Fault, Script};
+use crate::fault::Fault;
 use crate::history::History;
-use crate::misshape;
 use crate::record::{Rr, body, halves};
 use crate::request::Request;
+use crate::script::Script;
+use crate::{misshape, octets, wax};
 
 /// UDP payload without EDNS (RFC 1035 §4.2.1), and the most that we send with it.
 const UDP_PLAIN: usize = 512;
@@ -33,6 +34,10 @@ pub struct World {
     /// Seconds until the copy here expires (RFC 7314 §3); the SOA's when left out.
     expire: Option<u32>,
     per_message: usize,
+    /// The MAC of the last sealed message, for a script that sends it again.
+    last_mac: Vec<u8>,
+    /// Where nobody listens.
+    shut: Vec<Over>,
 }
 
 impl World {
@@ -94,6 +99,16 @@ impl World {
         self.zones.remove(apex);
     }
 
+    /// From now on nobody listens there, or somebody does again.
+    pub fn shut(&mut self, over: &[Over]) {
+        self.shut = over.to_vec();
+    }
+
+    /// Whether somebody listens there.
+    pub fn is_open(&self, over: Over) -> bool {
+        !self.shut.contains(&over)
+    }
+
     /// What was asked, the newest last.
     pub fn asked(&self) -> Vec<Asked> {
         self.diary.entries()
@@ -113,7 +128,7 @@ impl World {
         unix_now: u64,
     ) -> Delivery {
         let Some(request) = Request::read(octets) else { return Delivery::silence() };
-        let fault = self.script.next(request.rtype);
+        let faults = self.script.next(request.rtype, over);
         let verified = verify_request(octets, &self.keys, unix_now);
         let seal = verified.as_ref().ok().and_then(Option::as_ref);
         let mut asked = Asked {
@@ -123,18 +138,23 @@ impl World {
             rtype: request.rtype,
             from: request.from,
             key: seal.map(|seal| seal.key().name().clone()),
+            edns: request.edns.is_some(),
             rcode: None,
-            fault,
+            fault: None,
         };
         let answer = match &verified {
             Err(rejected) => self.rejection(&request, rejected, unix_now),
             Ok(seal) => {
                 let honest = self.answer(&request, seal.is_some(), over);
-                let sent = |fault| self.sealed(honest.clone(), &request, seal.clone(), over, fault, unix_now);
-                let bent = sent(fault);
+                let sent = |faults: &[Fault], mac: &mut Vec<u8>| {
+                    self.sealed(honest.clone(), &request, seal.clone(), over, faults, unix_now, mac)
+                };
+                let mut mac = self.last_mac.clone();
+                let bent = sent(&faults, &mut mac);
                 // What has no place in this answer was not told.
-                let effect = fault.is_some() && (bent.pace.is_some() || bent.frames() != sent(None).frames());
-                asked.fault = fault.filter(|_| effect);
+                asked.fault = faults.first().copied();
+                asked.fault = asked.fault.filter(|_| bent.differs_from(&sent(&[], &mut Vec::new())));
+                self.last_mac = mac;
                 bent
             }
         };
@@ -154,43 +174,31 @@ impl World {
         Delivery { messages, ..Delivery::default() }
     }
 
-    /// The answer as it goes out: bent by the fault, in messages, sealed.
+    /// The answer as it goes out: bent by the faults, in messages, sealed. `mac` is that of the answer before, and becomes
+    /// that of this one.
+    #[expect(clippy::too_many_arguments, reason = "each is a part of one answer")]
     fn sealed(
         &self,
         mut draft: Draft,
         request: &Request,
-        mut seal: Option<Seal>,
+        seal: Option<Seal>,
         over: Over,
-        fault: Option<Fault>,
+        faults: &[Fault],
         unix_now: u64,
+        mac: &mut Vec<u8>,
     ) -> Delivery {
         draft.seal = seal.as_ref().map_or(0, Seal::tsig_len);
-        if let Some(fault) = fault {
-            misshape::draft(&mut draft, fault);
-        }
+        faults.iter().for_each(|fault| misshape::draft(&mut draft, request, *fault));
         let mut messages = match over {
             Over::Tcp => draft.stream(self.per_message),
             Over::Udp => vec![datagram(draft, request)],
         };
-        if let Some(fault) = fault {
-            misshape::octets(&mut messages, fault);
-        }
-        let now = match fault {
-            Some(Fault::Clock(ahead)) => unix_now.saturating_add_signed(ahead),
-            _ => unix_now,
-        };
-        let count = messages.len();
-        for (index, message) in messages.iter_mut().enumerate() {
-            if let Some(seal) = &mut seal
-                && !misshape::unsealed(fault, index, count)
-            {
-                seal.sign(message, 0, now);
-                if fault == Some(Fault::BadSignature) && index + 1 == count {
-                    misshape::break_seal(message);
-                }
-            }
-        }
-        pace(Delivery { messages, ..Delivery::default() }, fault, over)
+        faults.iter().for_each(|fault| octets::unsealed(&mut messages, *fault));
+        wax::seal(&mut messages, seal, faults, unix_now, mac);
+        let mut delivery = Delivery { messages, ..Delivery::default() };
+        faults.iter().for_each(|fault| octets::around(&mut delivery, *fault, over));
+        faults.iter().for_each(|fault| octets::pace(&mut delivery, *fault, over));
+        delivery
     }
 
     /// The honest answer.
@@ -268,16 +276,4 @@ fn datagram(mut draft: Draft, request: &Request) -> Vec<u8> {
     draft.records.clear();
     draft.flags |= flags::TC;
     draft.stream(1).swap_remove(0)
-}
-
-/// How the answer goes out.
-fn pace(delivery: Delivery, fault: Option<Fault>, over: Over) -> Delivery {
-    match (fault, over) {
-        (Some(Fault::Silence), _) => Delivery::silence(),
-        (Some(Fault::CloseAfter(_) | Fault::Drip(_)), Over::Udp) => Delivery::silence(),
-        (Some(Fault::CloseAfter(octets)), Over::Tcp) => Delivery { close_after: Some(octets), ..delivery },
-        (Some(Fault::Drip(pace)), Over::Tcp) => Delivery { pace: Some(pace), ..delivery },
-        (Some(Fault::NoClosingSoa), Over::Tcp) => Delivery { close_after: Some(usize::MAX), ..delivery },
-        _ => delivery,
-    }
 }

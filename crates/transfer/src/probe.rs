@@ -66,6 +66,8 @@ enum Flaw {
     Unsealed(Fault),
     /// It is truncated (RFC 2181 §9).
     Truncated,
+    /// It says no to a question without a cookie (RFC 7873 §5.2.3).
+    WantsCookie(Fault),
     /// It says no.
     Answer(Fault),
 }
@@ -100,9 +102,14 @@ impl Probe {
             (Flaw::Unsealed(fault) | Flaw::Answer(fault), _) if fault.without_edns => {
                 ProbeStep::RetryWithoutEdns
             }
-            (Flaw::Unsealed(fault) | Flaw::Answer(fault), _) | (Flaw::Foreign(fault), Transport::Tcp) => {
-                ProbeStep::Done(Err(fault))
+            // What cannot be read proves nothing about the primary, and over TCP nobody else can have sent it.
+            (Flaw::Answer(Fault { reason: Reason::MalformedMessage, .. }), Transport::Udp) => {
+                ProbeStep::RetryTcp
             }
+            // RFC 7873 §5.3: without a cookie that it takes, a server may still be asked over TCP.
+            (Flaw::WantsCookie(_), Transport::Udp) => ProbeStep::RetryTcp,
+            (Flaw::Unsealed(fault) | Flaw::Answer(fault) | Flaw::WantsCookie(fault), _)
+            | (Flaw::Foreign(fault), Transport::Tcp) => ProbeStep::Done(Err(fault)),
         }
     }
 
@@ -165,7 +172,12 @@ impl Probe {
         records.finish().map_err(|error| malformed(error.into()))?;
         let rcode = additional.rcode(header);
         if rcode != Rcode::NOERROR {
-            return Err(Flaw::Answer(Fault::of_rcode(rcode, Question::Soa, self.edns)));
+            let fault = Fault::of_rcode(rcode, Question::Soa, self.edns);
+            return Err(if rcode == Rcode::BADCOOKIE {
+                Flaw::WantsCookie(fault)
+            } else {
+                Flaw::Answer(fault)
+            });
         }
         let says = |reason, detail: &str| Err(Flaw::Answer(Fault::new(reason, detail)));
         // RFC 1034 §4.3.5: only an authoritative answer tells the zone's serial.
@@ -339,8 +351,16 @@ mod tests {
         let mut referral = message(ANSWER, Some(SOA), &[ns("example.", "ns.example.")]);
         referral.swap(7, 9);
         assert_eq!(reason(hears(Transport::Udp, &referral)), Reason::NoSuchZone);
+    }
+
+    #[test]
+    fn what_cannot_be_read_or_wants_a_cookie_is_asked_again_over_tcp() {
         let trailing = [&message(ANSWER, Some(SOA), &[soa(7)])[..], &[0]].concat();
-        assert_eq!(reason(hears(Transport::Udp, &trailing)), Reason::MalformedMessage);
+        let cookie = with_opt(message(flags::QR | 7, Some(SOA), &[]), 1, &[]);
+        for (odd, expected) in [(&trailing, Reason::MalformedMessage), (&cookie, Reason::OtherRcode)] {
+            assert_eq!(hears(Transport::Udp, odd), ProbeStep::RetryTcp);
+            assert_eq!(reason(hears(Transport::Tcp, odd)), expected);
+        }
     }
 
     #[test]

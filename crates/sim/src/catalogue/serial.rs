@@ -1,0 +1,67 @@
+//! Serials that go back, around or nowhere (RFC 1982): newer is what is less than half the circle ahead, and at exactly
+//! half the circle neither is newer.
+
+use secondo_wire::Reason;
+
+use super::{Back, Entry, Expect, Scene, Served, entry};
+use crate::fault::Fault;
+use crate::script::Kind;
+
+/// Ways around the circle that honest primaries take.
+const AROUND: &[(&str, u32, &[u32])] = &[
+    ("goes from 4294967295 to 0", 4_294_967_295, &[0]),
+    ("goes from 4294967294 over 4294967295 and 0 to 5", 4_294_967_294, &[4_294_967_295, 0, 5]),
+    ("goes from 0 to 2147483647, as far as it may", 0, &[2_147_483_647]),
+    ("goes from 1 to 2147483648, as far as it may", 1, &[2_147_483_648]),
+    ("goes from 2147483648 to 4294967295, as far as it may", 2_147_483_648, &[4_294_967_295]),
+    ("goes from 0 to 1", 0, &[1]),
+];
+
+/// Serials that its SOA shows, ours being 7: no transfer, no renewal.
+const BEHIND: &[(&str, u32, Reason)] = &[
+    ("is one behind", 6, Reason::SerialBehind),
+    ("is at 0", 0, Reason::SerialBehind),
+    ("is behind around the circle", 7 + 0x8000_0001, Reason::SerialBehind),
+    ("is exactly half the circle away", 7 + 0x8000_0000, Reason::SerialIncomparable),
+];
+
+/// The entries of this chapter.
+pub fn entries() -> Vec<Entry> {
+    let mut all = Vec::new();
+    for (name, from, to) in AROUND {
+        for (form, ixfr, asks) in [("IXFR", true, "soa ixfr"), ("AXFR", false, "soa axfr")] {
+            let scene = Scene { from: *from, to, ixfr, ..Scene::default() };
+            let expect = Expect::succeeds(asks, &[]);
+            all.push(Entry {
+                group: "serial",
+                name: format!("{form}: {name}"),
+                scene,
+                script: vec![],
+                expect,
+            });
+        }
+    }
+    let new = |name: &str, kind, faults: &[Fault], expect| {
+        entry("serial", name, Scene::default(), kind, faults, expect)
+    };
+    for (name, serial, reason) in BEHIND {
+        let fault = [Fault::Serial(*serial)];
+        all.push(new(&format!("SOA: {name}"), Kind::Soa, &fault, Expect::fails("soa", *reason)));
+        let mut axfr = new(&format!("AXFR: {name}"), Kind::Axfr, &fault, Expect::fails("soa axfr", *reason));
+        axfr.scene.ixfr = false;
+        all.push(axfr);
+        all.push(new(&format!("IXFR: {name}"), Kind::Ixfr, &fault, Expect::fails("soa ixfr", *reason)));
+    }
+    let stays = Expect { served: Served::Old, asks: "soa".into(), reasons: vec![], back: Back::Refresh };
+    all.push(new("SOA: stands still", Kind::Soa, &[Fault::Serial(7)], stays.clone()));
+    let asked = Expect { asks: "soa ixfr".into(), ..stays };
+    all.push(new("IXFR: says that we are up to date", Kind::Ixfr, &[Fault::Says("7")], asked.clone()));
+    all.push(new("IXFR: says so, and more", Kind::Ixfr, &[Fault::Says("7 h1 8 g1 9")], asked.clone()));
+    let mut axfr = new("AXFR: brings what we have", Kind::Axfr, &[Fault::Serial(7)], asked);
+    axfr.expect.asks = "soa axfr".into();
+    axfr.scene.ixfr = false;
+    all.push(axfr);
+    let further = Expect::succeeds("soa ixfr", &[]);
+    all.push(new("SOA: promises more than the transfer brings", Kind::Soa, &[Fault::Serial(100)], further));
+    all
+}
