@@ -3,7 +3,7 @@
 //! Over UDP anybody may send anything, so what does not belong to the question is ignored and waited past; after three
 //! of those, and whenever the truth cannot be had over UDP, the question is repeated over TCP, where each message counts.
 
-use secondo_tsig::{self as tsig, ClientStream, Key};
+use secondo_tsig::{ClientStream, Key};
 use secondo_wire::{
     CLASS_IN, Header, Message, Name, NameBuf, Rcode, Reason, RecordType, Section, Soa, control, flags, rdata,
     read_name,
@@ -12,6 +12,7 @@ use secondo_wire::{
 use crate::Fault;
 use crate::envelope::{self, Additional};
 use crate::fault::Question;
+use crate::request::seal;
 
 /// Foreign messages over UDP before the question goes to TCP (RFC 5452 §9.1).
 const MAX_FOREIGN: u32 = 3;
@@ -75,8 +76,24 @@ enum Flaw {
 impl Probe {
     /// Asks: the probe, and the message to send. `id` is random and unpredictable (RFC 5452 §9.2).
     pub fn new(zone: &Name, id: u16, key: Option<&Key>, edns: bool, unix_now: u64) -> (Probe, Vec<u8>) {
+        Probe::ask(zone, id, key, (edns, false), unix_now)
+    }
+
+    /// The same for a connection that nobody can read: with EDNS the message is padded, so that its length tells little
+    /// (RFC 7830 §4).
+    pub fn padded(zone: &Name, id: u16, key: Option<&Key>, edns: bool, unix_now: u64) -> (Probe, Vec<u8>) {
+        Probe::ask(zone, id, key, (edns, true), unix_now)
+    }
+
+    fn ask(
+        zone: &Name,
+        id: u16,
+        key: Option<&Key>,
+        (edns, padded): (bool, bool),
+        unix_now: u64,
+    ) -> (Probe, Vec<u8>) {
         let mut message = control::soa_query(zone, control::Request { id, edns });
-        let stream = key.map(|key| tsig::sign_request(&mut message, key, unix_now));
+        let stream = seal(&mut message, key, padded, unix_now);
         (Probe { zone: zone.clone(), id, edns, stream, foreign: 0 }, message)
     }
 

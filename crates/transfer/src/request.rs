@@ -1,7 +1,7 @@
 //! What is asked of a primary, and what may come of it.
 
-use secondo_tsig::Key;
-use secondo_wire::{Name, Soa};
+use secondo_tsig::{ClientStream, Key, sign_request};
+use secondo_wire::{Name, Soa, control};
 use secondo_zone::{BorderSecret, Limits, Zone};
 
 use crate::Candidate;
@@ -38,6 +38,21 @@ pub struct Request<'a> {
     pub unix_now: u64,
     /// Take the zone whatever its serial: an operator's order, or our own version has expired.
     pub forced: bool,
+}
+
+/// Seals a request, padded first where nobody shall read it.
+pub(crate) fn seal(
+    message: &mut Vec<u8>,
+    key: Option<&Key>,
+    padded: bool,
+    unix_now: u64,
+) -> Option<ClientStream> {
+    if padded {
+        let mut sealed = message.clone();
+        let _ = key.map(|key| sign_request(&mut sealed, key, unix_now));
+        control::pad(message, sealed.len() - message.len());
+    }
+    key.map(|key| sign_request(message, key, unix_now))
 }
 
 /// What a message led to.

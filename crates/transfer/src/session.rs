@@ -3,7 +3,7 @@
 //! Of each message, in this order: framing and ID, the seal, flags and response code, question, records. Nothing is
 //! final before the last message is verified: until then there is no [`Candidate`].
 
-use secondo_tsig::{self as tsig, ClientStream};
+use secondo_tsig::ClientStream;
 use secondo_wire::{Header, Name, Rcode, Reason, RecordType, Section, Serial, control, flags};
 use secondo_zone::{Spill, Zone};
 
@@ -12,6 +12,7 @@ use crate::decoder::{Decoder, Outcome};
 use crate::envelope::{self, Additional};
 use crate::fault::{Question, rcode_text};
 use crate::reader::Reader;
+use crate::request::seal;
 use crate::{Arrived, Fault, Request, Step, Want};
 
 /// Messages without a record that are tolerated in one transfer.
@@ -36,6 +37,15 @@ pub struct Session {
 impl Session {
     /// Asks: the session, and the message to send. Over TCP its length goes before it in the same write (RFC 7766 §8).
     pub fn new(request: Request<'_>) -> (Session, Vec<u8>) {
+        Session::ask(request, false)
+    }
+
+    /// The same for a connection that nobody can read: with EDNS the message is padded (RFC 7830 §4).
+    pub fn padded(request: Request<'_>) -> (Session, Vec<u8>) {
+        Session::ask(request, true)
+    }
+
+    fn ask(request: Request<'_>, padded: bool) -> (Session, Vec<u8>) {
         let asked = control::Request { id: request.id, edns: request.edns };
         // RFC 1995 §3: IXFR asks from a version that we have, never from an invented one.
         let base = request.current.filter(|_| request.want == Want::Ixfr && !request.forced);
@@ -43,7 +53,7 @@ impl Session {
             Some(base) => (RecordType::IXFR, control::ixfr_query(request.zone, base.serial(), asked)),
             None => (RecordType::AXFR, control::axfr_query(request.zone, asked)),
         };
-        let stream = request.key.map(|key| tsig::sign_request(&mut message, key, request.unix_now));
+        let stream = seal(&mut message, request.key, padded, request.unix_now);
         let decoder = Decoder::new(
             request.zone.clone(),
             request.secret.clone(),

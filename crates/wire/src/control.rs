@@ -19,6 +19,8 @@ pub struct Request {
 
 /// The UDP payload size that we announce to primaries.
 const PAYLOAD: u16 = 1232;
+/// Requests are padded to a multiple of so many octets (RFC 8467 §4.1).
+const BLOCK: usize = 128;
 
 /// A SOA query: all flags clear (RFC 1034 §4.3.5).
 pub fn soa_query(zone: &Name, request: Request) -> Vec<u8> {
@@ -28,6 +30,23 @@ pub fn soa_query(zone: &Name, request: Request) -> Vec<u8> {
 /// An AXFR request (RFC 5936 §2.1).
 pub fn axfr_query(zone: &Name, request: Request) -> Vec<u8> {
     encode(&query(zone, ProtoType::AXFR, request))
+}
+
+/// Fills a request up to a whole number of blocks (RFC 8467 §4.1), counting the `behind` octets that its seal is to take.
+/// One that does not end with an OPT record stays as it is.
+pub fn pad(request: &mut Vec<u8>, behind: usize) {
+    let last = crate::Message::new(request).ok().and_then(|message| message.records().ok()?.last()?.ok());
+    let Some(opt) = last.filter(|last| last.rtype == RecordType::OPT && last.end == request.len()) else {
+        return;
+    };
+    let bare = request.len() + 4 + behind;
+    let padding = bare.next_multiple_of(BLOCK) - bare;
+    // A request is short: all of these fit.
+    request.extend_from_slice(&option::PADDING.to_be_bytes());
+    request.extend_from_slice(&(padding as u16).to_be_bytes());
+    request.resize(request.len() + padding, 0);
+    let length = (request.len() - opt.rdata) as u16;
+    request[opt.rdata - 2..opt.rdata].copy_from_slice(&length.to_be_bytes());
 }
 
 /// An IXFR request: our serial in a SOA of the authority section (RFC 1995 §3).
@@ -104,6 +123,33 @@ mod tests {
         let opt = &records[1];
         let opt = edns::Opt::new(opt.class, opt.ttl, &octets[opt.rdata..opt.end]).unwrap();
         assert_eq!(opt.option(edns::option::EXPIRE), Some(&[][..]));
+    }
+
+    #[test]
+    fn a_padded_request_has_whole_blocks_with_its_seal() {
+        for (behind, name) in
+            [(0, "a."), (0, "long.name.example."), (85, "a."), (85, "long.name.example."), (128, "a.")]
+        {
+            let name = Name::parse(name).unwrap();
+            for plain in [
+                soa_query(&name, Request { id: 1, edns: true }),
+                ixfr_query(&name, Serial(7), Request { id: 1, edns: true }),
+            ] {
+                let mut padded = plain.clone();
+                pad(&mut padded, behind);
+                assert_eq!((padded.len() + behind) % 128, 0, "{name} {behind}");
+                let message = crate::Message::new(&padded).unwrap();
+                let opt = message.records().unwrap().last().unwrap().unwrap();
+                assert_eq!(opt.end, padded.len());
+                let read = edns::Opt::new(opt.class, opt.ttl, &padded[opt.rdata..opt.end]).unwrap();
+                assert!(read.option(option::EXPIRE).is_some());
+                assert!(read.option(option::PADDING).unwrap().iter().all(|&octet| octet == 0));
+            }
+            let mut without = soa_query(&name, Request { id: 1, edns: false });
+            let before = without.clone();
+            pad(&mut without, behind);
+            assert_eq!(without, before);
+        }
     }
 
     #[test]

@@ -90,7 +90,8 @@ async fn datagram(way: &Way, key: Option<&Key>, edns: bool) -> Heard {
 async fn stream(way: &Way, key: Option<&Key>, edns: bool) -> Heard {
     let asked = async {
         let mut stream = connect::open(way).await?;
-        let (mut probe, question) = Probe::new(&way.zone, rand::random(), key, edns, clock::unix());
+        let ask = if way.primary.tls.is_some() { Probe::padded } else { Probe::new };
+        let (mut probe, question) = ask(&way.zone, rand::random(), key, edns, clock::unix());
         connect::send(&mut stream, &question).await?;
         let mut frames = Frames::default();
         loop {

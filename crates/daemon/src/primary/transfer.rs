@@ -87,7 +87,8 @@ pub(crate) async fn transfer(job: &TransferJob) -> Result<Fetched, Fault> {
 async fn with_key(job: &TransferJob, key: Option<&Key>, edns: bool) -> Result<Fetched, Fault> {
     let began = Instant::now();
     let mut stream = connect::open(&job.way).await?;
-    let (mut session, question) = Session::new(Request {
+    let ask = if job.way.primary.tls.is_some() { Session::padded } else { Session::new };
+    let (mut session, question) = ask(Request {
         zone: &job.way.zone,
         want: if matches!(job.question, Question::Ixfr { .. }) { Want::Ixfr } else { Want::Axfr },
         current: job.current.as_ref(),
