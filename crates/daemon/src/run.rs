@@ -175,8 +175,15 @@ fn open_store(
             Event::new("zone.volatile", "the state directory cannot be written: zones live in memory alone");
         Event { detail: Some(&detail), ..event }.error();
     }
+    // Of most zones there is nothing to be noted.
+    let back: Vec<Name> = match opened.retired.take() {
+        Some(retired) => retired.into_iter().filter(|name| configured.contains(name)).collect(),
+        None => configured.iter().copied().cloned().collect(),
+    };
+    if !back.is_empty() {
+        store.unretire(back);
+    }
     let others = std::mem::take(&mut opened.others);
-    store.unretire(configured.into_iter().cloned().collect());
     store.retire(others, crate::clock::unix().saturating_add(KEEP_UNKNOWN_SECONDS));
     Ok((store, opened))
 }

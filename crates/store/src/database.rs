@@ -106,7 +106,8 @@ impl Database {
         let log = path.with_extension("db-wal").metadata().is_ok_and(|log| log.len() > 0);
         // With a log its index is kept in memory; without one there is nothing that `immutable` could leave out.
         let how = if log { "vfs=unix-none" } else { "immutable=1" };
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
+        let flags =
+            OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(format!("file:{escaped}?{how}"), flags)?;
         connection.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
         connection.pragma_update(None, "cell_size_check", true)?;
@@ -118,7 +119,8 @@ impl Database {
 
     /// Opens for reading while another connection of this process writes. Only as long as that one is open.
     pub(crate) fn open_beside(path: &Path) -> rusqlite::Result<Database> {
-        let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(path, flags)?;
         connection.pragma_update(None, "cell_size_check", true)?;
         connection.pragma_update(None, "trusted_schema", false)?;
         let database = Database { connection };

@@ -1,6 +1,9 @@
 //! Zones from an earlier run, verified piece by piece.
 
 use std::io;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 
 use secondo_wire::{Name, NameRef};
 use secondo_zone::{Difference, Zone};
@@ -26,6 +29,11 @@ pub struct Damage {
 
 /// What is said of the row of a zone that cannot be read.
 pub(crate) const DAMAGED_ROW: &str = "its row fails the checksum";
+
+/// Zones that a thread takes at once.
+const PIECE: usize = 64;
+/// Threads that restore together, at most.
+const MOST_THREADS: usize = 8;
 
 /// A zone from an earlier run.
 #[derive(Debug)]
@@ -177,31 +185,47 @@ pub(crate) struct Inventory {
     pub(crate) unusable: Vec<Vec<u8>>,
 }
 
+/// A zone that is wanted, and what became of it.
+struct Row {
+    apex: Name,
+    key: Vec<u8>,
+    facts: Facts,
+    outcome: OnceLock<Result<(Restored, Option<&'static str>), Broken>>,
+}
+
 impl Inventory {
     /// Restores the zones that `wanted` wants. The error, beside what was found all the same, says that SQLite's file
-    /// itself is damaged.
+    /// itself is damaged. `beside` opens the database once more, for each thread that helps.
     pub(crate) fn take(
         db: &Database,
+        beside: &(dyn Fn() -> rusqlite::Result<Database> + Sync),
         disk: &dyn Disk,
         wanted: &dyn Fn(&Name) -> bool,
     ) -> (Inventory, Option<rusqlite::Error>) {
         let mut found = Inventory::default();
-        let (mut failed, mut seen) = (None, 0);
+        let (mut failed, mut seen, mut rows) = (None, 0, Vec::new());
         let walked = db.walk(|key, facts| {
             seen += 1;
             let name = name_of(&key);
-            let damage = |what: &str| Damage { zone: name.clone(), what: what.into() };
-            let (Some(facts), Some(apex)) = (facts, &name) else {
-                found.damages.push(damage(DAMAGED_ROW));
-                found.unusable.push(key);
-                return;
-            };
-            if !wanted(apex) {
-                found.held.push(facts.held());
-                found.others.push(apex.clone());
-                return;
+            match (facts, name) {
+                (Some(facts), Some(apex)) if wanted(&apex) => {
+                    rows.push(Row { apex, key, facts, outcome: OnceLock::new() });
+                }
+                (Some(facts), Some(apex)) => {
+                    found.held.push(facts.held());
+                    found.others.push(apex);
+                }
+                (_, zone) => {
+                    found.damages.push(Damage { zone, what: DAMAGED_ROW.into() });
+                    found.unusable.push(key);
+                }
             }
-            match restore_zone(db, disk, &key, &facts) {
+        });
+        let checked = restore_all(db, beside, disk, &rows);
+        found.restored.reserve(rows.len());
+        for Row { apex, key, facts, outcome } in rows {
+            let damage = |what: &str| Damage { zone: Some(apex.clone()), what: what.into() };
+            match outcome.into_inner().expect("every row is restored before this") {
                 Ok((restored, lost)) => {
                     if let Some(lost) = lost {
                         found.damages.push(damage(&format!("{lost}: expired until a primary vouches")));
@@ -213,7 +237,7 @@ impl Inventory {
                     found.damages.push(damage(&broken.to_string()));
                     if broken.is_lost(disk) {
                         found.unusable.push(key);
-                        return;
+                        continue;
                     }
                     found.held.push(facts.held());
                     if let Broken::Database(error) = broken
@@ -223,8 +247,8 @@ impl Inventory {
                     }
                 }
             }
-        });
-        let mut error = walked.err().or(failed).or_else(|| db.check().err());
+        }
+        let mut error = walked.err().or(failed).or(checked.err());
         if error.is_none() {
             match db.confirmations() {
                 Ok(confirmed) if confirmed > seen => {
@@ -243,6 +267,37 @@ impl Inventory {
         }
         (found, error)
     }
+}
+
+/// Restores all `rows` and checks the structure of SQLite's file, on as many threads as there are processors, eight at
+/// most, which are gone when it returns. One who cannot open the database helps nobody: the others do its work.
+fn restore_all(
+    db: &Database,
+    beside: &(dyn Fn() -> rusqlite::Result<Database> + Sync),
+    disk: &dyn Disk,
+    rows: &[Row],
+) -> rusqlite::Result<()> {
+    let next = AtomicUsize::new(0);
+    let work = |db: &Database| {
+        while let Some(piece) = rows.chunks(PIECE).nth(next.fetch_add(1, Ordering::Relaxed)) {
+            for row in piece {
+                // Each piece is taken once, so nobody was here before.
+                let _ = row.outcome.set(restore_zone(db, disk, &row.key, &row.facts));
+            }
+        }
+    };
+    let processors = thread::available_parallelism().map_or(1, usize::from);
+    let helpers = rows.len().div_ceil(PIECE).min(processors).min(MOST_THREADS).saturating_sub(1);
+    thread::scope(|scope| {
+        for _ in 0..helpers {
+            let help = || beside().map_or((), |own| work(&own));
+            // Without a thread the work is done here.
+            let _ = thread::Builder::new().name("store-reads".into()).spawn_scoped(scope, help);
+        }
+        let checked = db.check();
+        work(db);
+        checked
+    })
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ use crate::handle::WriterHandle;
 use crate::history::History;
 use crate::ledger::{Ledger, Numbers};
 use crate::op::{Ask, Commit, Confirm, Incoming, Notice, Op, Past};
-use crate::restore::{Damage, Inventory, Restored};
+use crate::restore::{Damage, Inventory, Restored, name_of};
 use crate::state_dir::{Refusal, StateDir};
 use crate::verdict::is_damage;
 
@@ -38,6 +38,8 @@ pub struct Opened {
     pub restored: Vec<Restored>,
     /// Zones that are on disk and not wanted.
     pub others: Vec<Name>,
+    /// Zones that are noted as no longer configured, wanted or not; `None` when that cannot be told.
+    pub retired: Option<Vec<Name>>,
     /// What was damaged.
     pub damages: Vec<Damage>,
     /// Why the disk refuses writes, if it does: all versions are volatile until it allows them.
@@ -89,8 +91,10 @@ impl Store {
             reading = Database::open_read_only(&dir.database()).ok();
         }
         let mut damages = Vec::new();
+        let (live, path) = (database.is_some(), dir.database());
+        let beside = || if live { Database::open_beside(&path) } else { Database::open_read_only(&path) };
         let mut take = |db: &Database| {
-            let (mut found, error) = Inventory::take(db, &*disk, &wanted);
+            let (mut found, error) = Inventory::take(db, &beside, &*disk, &wanted);
             damages.append(&mut found.damages);
             (found, error)
         };
@@ -108,6 +112,8 @@ impl Store {
         }
         damages.extend(whole.into_iter().map(|what| Damage { zone: None, what }));
         let kept = database.as_ref().or(reading.as_ref()).and_then(|db| db.border_secret().ok().flatten());
+        let retired = database.as_ref().and_then(|db| db.retired_before(u64::MAX).ok());
+        let retired = retired.map(|keys| keys.iter().filter_map(|key| name_of(key)).collect());
         let secret = kept.clone().unwrap_or_else(|| {
             let some_zone = found.restored.first().map(|restored| restored.committed.zone().secret().clone());
             some_zone.unwrap_or_else(|| BorderSecret::new(fresh_secret))
@@ -123,7 +129,8 @@ impl Store {
         }
         let numbers = Numbers::behind(&found.held, database.as_ref(), &*disk);
         let ledger = Ledger::new(dir, secret.clone(), database, disk, numbers);
-        let opened = Opened { secret, restored: found.restored, others: found.others, damages, refused };
+        let Inventory { restored, others, .. } = found;
+        let opened = Opened { secret, restored, others, retired, damages, refused };
         Ok((Store { writer: WriterHandle::spawn(ledger, Box::new(notice)) }, opened))
     }
 

@@ -48,6 +48,40 @@ fn small_and_large_zones_come_back_with_their_confirmations() {
 }
 
 #[test]
+fn hundreds_of_zones_come_back_each_with_its_own_and_a_damaged_one_costs_itself() {
+    const ZONES: u32 = 300;
+    let folder = tempfile::tempdir().unwrap();
+    let apex = |number: u32| format!("z{number:03}.example.");
+    {
+        let (store, opened) = open(folder.path());
+        assert_eq!(opened.retired, Some(Vec::new()));
+        let (tell, told) = channel();
+        for number in 0..ZONES {
+            let (version, tell) = (full(&small(&apex(number), number + 1)), tell.clone());
+            let confirmation = confirmation(Serial(number + 1), number.into());
+            store.commit(version, confirmation, 0, move |_| tell.send(()).unwrap());
+        }
+        (0..ZONES).for_each(|_| told.recv().unwrap());
+        store.retire(vec![name(&apex(7))], 1_000_000);
+    }
+    let db = rusqlite::Connection::open(folder.path().join("secondo.db")).unwrap();
+    let damaged = "UPDATE image SET octets = zeroblob(100) WHERE id = 170";
+    assert_eq!(db.execute(damaged, []).unwrap(), 1);
+    drop(db);
+    let (_store, opened) = open(folder.path());
+    assert_eq!(opened.damages.len(), 1, "{:?}", opened.damages);
+    assert_eq!(opened.retired, Some(vec![name(&apex(7))]));
+    let lost = opened.damages[0].zone.clone().unwrap();
+    let left: Vec<u32> = (0..ZONES).filter(|number| name(&apex(*number)) != lost).collect();
+    assert_eq!(opened.restored.len(), left.len());
+    for (restored, number) in opened.restored.iter().zip(left) {
+        let zone = restored.committed.zone();
+        assert_eq!((zone.apex(), zone.serial()), (&name(&apex(number)), Serial(number + 1)));
+        assert_eq!(restored.confirmation, Some(confirmation(Serial(number + 1), number.into())));
+    }
+}
+
+#[test]
 fn differences_go_into_the_journal_until_a_new_image_is_cheaper() {
     let folder = tempfile::tempdir().unwrap();
     let (store, _) = open(folder.path());

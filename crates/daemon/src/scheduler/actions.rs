@@ -49,12 +49,12 @@ impl Scheduler {
         let Some(zone) = self.zones.get_mut(&id) else { return };
         match action {
             Action::Probe { attempt, target, urgency } => {
-                zone.errand = Some(Errand::new(attempt, target, None));
+                zone.errand = Some(Errand::new(attempt, target, None).into());
                 let ticket = Ticket { zone: id, attempt };
                 self.admission.request(ticket, secondo_lifecycle::Errand::Probe, target.address, urgency);
             }
             Action::Transfer { attempt, target, question, accept, urgency } => {
-                zone.errand = Some(Errand::new(attempt, target, Some((question, accept))));
+                zone.errand = Some(Errand::new(attempt, target, Some((question, accept))).into());
                 let ticket = Ticket { zone: id, attempt };
                 self.admission.request(ticket, secondo_lifecycle::Errand::Transfer, target.address, urgency);
             }
@@ -85,13 +85,12 @@ impl Scheduler {
     /// A primary vouched for the version served: extends what the query path compares with, and writes it down.
     fn confirm(&mut self, id: ZoneId, confirmed: secondo_lifecycle::Confirmation) {
         let Some(zone) = self.zones.get_mut(&id) else { return };
-        zone.facts.confirmed = Some(confirmed);
         let until = confirmed.boot.saturating_add(Duration::from_secs(confirmed.expire_in));
         zone.slot.renew(millis(until), millis(confirmed.boot));
         let record = to_record(confirmed);
         // The version just published brought its own confirmation to disk.
         let written = zone.committed.take();
-        if written.is_some_and(|w| (w.serial, w.expire_in) == (record.serial, record.expire_in)) {
+        if written == Some((record.serial, record.expire_in)) {
             return;
         }
         let sender = self.parts.sender.clone();
@@ -180,7 +179,7 @@ impl Scheduler {
         let Some(zone) = self.zones.get_mut(&id) else { return };
         match zone.machine.validity() {
             Validity::Current { until, .. } => {
-                let ago = zone.facts.confirmed.map(|c| c.restore(now, Duration::MAX).ago).unwrap_or_default();
+                let ago = zone.confirmed_ago(now).unwrap_or_default();
                 zone.slot.renew(millis(until), millis(now.boot.saturating_sub(ago)));
             }
             Validity::Expired { since, age } => {

@@ -272,7 +272,7 @@ impl Scheduler {
         zone.note_disk(refused);
         zone.facts.source = Some(Source::Transfer(report.kind));
         zone.facts.since = whole_seconds(now.boot);
-        zone.committed = (!volatile).then_some(confirmation);
+        zone.committed = (!volatile).then_some((confirmation.serial, confirmation.expire_in));
         // A version that expires before the one that it replaces is not served for the longer time, not for a moment.
         let until = millis(Vouched::until(&from_record(confirmation)));
         if let Serving::Current { expires_in } = zone.slot.state(millis(now.boot))

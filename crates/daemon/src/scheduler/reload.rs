@@ -10,6 +10,7 @@ use secondo_lifecycle::{Event as Happened, Machine, Now, Restored as Kept, Ticke
 use secondo_store::{Restored, Store};
 use secondo_wire::Name;
 use tokio::sync::oneshot;
+use tracing::{Level, enabled};
 
 use super::actions::from_record;
 use super::zones::{Facts, Source, Zone, table};
@@ -127,7 +128,7 @@ impl Scheduler {
     pub(super) fn add(&mut self, zones: &[ZoneConfig], restored: Vec<Restored>, now: Now) {
         let mut kept: HashMap<Name, Restored> =
             restored.into_iter().map(|r| (r.committed.zone().apex().clone(), r)).collect();
-        let mut events = Vec::with_capacity(zones.len());
+        self.names.reserve(zones.len());
         // What was announced while nobody listened is looked for soon, but not by all zones at once.
         let together = Duration::from_secs(1).max(EACH * u32::try_from(zones.len()).unwrap_or(u32::MAX));
         for config in zones {
@@ -161,11 +162,10 @@ impl Scheduler {
             };
             if let Some(restored) = &restored {
                 zone.facts.source = Some(Source::Disk);
-                zone.facts.confirmed = restored.confirmation.map(from_record);
                 self.parts.publisher.publish(&zone.slot, &restored.committed);
             }
             self.names.insert(config.name.clone(), id);
-            self.zones.insert(id, zone);
+            self.zones.insert(id, Box::new(zone));
             if restored.is_some() {
                 self.show_validity(id, now);
                 self.say_restored(id, now);
@@ -173,14 +173,14 @@ impl Scheduler {
                 let event = Event::new("zone.added", "zone is configured, and not loaded yet");
                 Event { zone: Some(&config.name), next_in: Some(Duration::ZERO), ..event }.info();
             }
-            events.push((id, Happened::Timeout));
+            // What is due at once is so with the next turn of the wheel.
+            self.follow(id, now);
         }
         self.book.forget_identities();
-        self.tell_all(events, now);
     }
 
     fn say_restored(&self, id: ZoneId, now: Now) {
-        let Some(zone) = self.zones.get(&id) else { return };
+        let Some(zone) = self.zones.get(&id).filter(|_| enabled!(Level::INFO)) else { return };
         let status = zone.status(now);
         let detail = match status.expires_in {
             Some(left) => format!("{}, expires in {left} s", status.state.word()),
@@ -253,7 +253,7 @@ impl Scheduler {
 
     /// What is answered from changes here, all at once; versions of zones that are gone go with the former table.
     fn replace_table(&mut self) {
-        let entries = self.zones.values().map(Zone::entry);
+        let entries = self.zones.values().map(|zone| zone.entry());
         let former = self.parts.respond.table.load();
         let table = table(entries, &self.parts.config, &self.parts.secrets, former.limiter());
         // Nothing may hold the former while it waits to be dropped.

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use secondo_answer::{Cookies, Entry, Limiter, Settings as TableSettings, Slot, Table};
 use secondo_lifecycle::{Accept, Activity, AttemptId, Machine, Now, Question, Step, Target, Validity};
-use secondo_store::Confirmation;
 use secondo_transfer::Kind;
 use secondo_tsig::KeyRing;
 use secondo_wire::{Reason, Serial};
@@ -19,15 +18,16 @@ use crate::config::{Config, ServerConfig, ZoneConfig};
 use crate::control::{Health, LastError, ZoneOutcome, ZoneStatus};
 use crate::primary::KeyRoll;
 
-/// A zone.
+/// A zone. There may be a million: what most of them do not have most of the time stands in a box.
 pub(super) struct Zone {
     pub(super) config: ZoneConfig,
     pub(super) slot: Arc<Slot>,
     pub(super) machine: Machine,
     /// What the machine wants and admission has not let go yet, or what runs.
-    pub(super) errand: Option<Errand>,
-    /// The confirmation that went to disk with the version published last.
-    pub(super) committed: Option<Confirmation>,
+    pub(super) errand: Option<Box<Errand>>,
+    /// Of the confirmation that went to disk with the version published last: its serial, and after how many seconds
+    /// the version expires.
+    pub(super) committed: Option<(Serial, u64)>,
     pub(super) facts: Facts,
     pub(super) waiters: Vec<Waiter>,
     /// NOTIFYs on their way downstream.
@@ -56,7 +56,6 @@ pub(super) struct Facts {
     pub(super) volatile: bool,
     /// Since which second of the boot clock the version is here; without one, since when the zone is configured.
     pub(super) since: u32,
-    pub(super) confirmed: Option<secondo_lifecycle::Confirmation>,
     /// What is wrong, if anything is.
     pub(super) trouble: Option<Box<Trouble>>,
     /// Until then it is not said at level info again that a NOTIFY was ignored.
@@ -176,6 +175,15 @@ impl Zone {
         Some(primaries.iter().find(|primary| primary.addresses.contains(&address))?.transport())
     }
 
+    /// How long ago a primary vouched for it, as far as that is known.
+    pub(super) fn confirmed_ago(&self, now: Now) -> Option<Duration> {
+        match self.machine.validity() {
+            Validity::Empty => None,
+            Validity::Current { until, life } => Some(life.saturating_sub(until.saturating_sub(now.boot))),
+            Validity::Expired { since, age } => Some(age?.saturating_add(now.boot.saturating_sub(since))),
+        }
+    }
+
     /// The addresses of its primaries on the host `from`.
     pub(super) fn primary_addresses(&self, from: IpAddr) -> Vec<SocketAddr> {
         let wanted = from.to_canonical();
@@ -240,7 +248,7 @@ impl Zone {
             state,
             activity: activity.into(),
             serial: self.machine.serial().map(|serial| serial.0),
-            confirmed_ago: self.facts.confirmed.map(|c| seconds(c.restore(clocks, Duration::MAX).ago)),
+            confirmed_ago: self.confirmed_ago(clocks).map(seconds),
             next_in: self.next_in(clocks).map(seconds),
             expires_in: expires_in.map(seconds),
             primary: self.facts.primary.map(|address| address.to_string()),

@@ -8,6 +8,7 @@ use std::cmp::Ordering;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::str::FromStr;
+use std::sync::Arc;
 
 pub use read::{read_name, skip_name};
 
@@ -39,9 +40,10 @@ pub enum NameError {
     Escape,
 }
 
-/// An owned name. Invariant: a valid uncompressed wire name.
+/// An owned name, cheap to clone: the name of a zone is held in many places, and once in memory. Invariant: a valid
+/// uncompressed wire name.
 #[derive(Clone)]
-pub struct Name(Box<[u8]>);
+pub struct Name(Arc<[u8]>);
 
 /// A borrowed name. Invariant: a valid uncompressed wire name.
 #[derive(Clone, Copy)]
@@ -58,7 +60,7 @@ pub struct NameBuf {
 impl Name {
     /// The root.
     pub fn root() -> Name {
-        Name(Box::new([0]))
+        Name(Arc::new([0]))
     }
 
     /// Takes exactly one uncompressed wire name.

@@ -110,6 +110,6 @@ impl Scheduler {
                 settings.primaries().iter().any(|primary| primary.addresses.contains(&address))
             })
         };
-        self.zones.values().filter(has_it).count()
+        self.zones.values().map(|zone| &**zone).filter(has_it).count()
     }
 }
