@@ -15,7 +15,6 @@ use crate::tls::{self, Stream};
 
 /// How long a connection may take to be made.
 const CONNECT: Duration = Duration::from_secs(5);
-
 /// How long a connection may take to say that it ends.
 const CLOSE: Duration = Duration::from_secs(1);
 
@@ -26,18 +25,6 @@ pub(super) async fn open(way: &Way) -> Result<Stream, Fault> {
         Some(tls) => tls.handshake(stream, way.address.ip()).await,
         None => Ok(Stream::Tcp(stream)),
     }
-}
-
-/// Length and message in one write (RFC 7766 §8).
-pub(super) async fn send(stream: &mut Stream, message: &[u8]) -> Result<(), Fault> {
-    let length =
-        u16::try_from(message.len()).map_err(|_| Fault::new(Reason::Internal, "question too long"))?;
-    let framed = [&length.to_be_bytes(), message].concat();
-    let sent = async {
-        stream.write_all(&framed).await?;
-        stream.flush().await
-    };
-    sent.await.map_err(|error| fault(&error, "sending"))
 }
 
 /// Ends a connection on which nothing more is awaited. Whether the primary hears it is of no matter.

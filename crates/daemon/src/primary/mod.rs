@@ -5,11 +5,21 @@
 //! **Out**: one verdict, a straight line each; what follows is the lifecycle's business.
 //! **Never**: decides what to try next, beyond what belongs to one question (UDP then TCP, with EDNS then without, the
 //! next key of a key roll).
-//! **Source**: RFC 1034 §4.3.5, RFC 5452 §9, RFC 5936 §4, RFC 7766 §8, RFC 9103 §7.
+//! **Source**: RFC 1034 §4.3.5, RFC 5452 §9, RFC 5936 §4, RFC 7766 §6 to §8, RFC 9103 §6 and §7.
+//!
+//! ```text
+//! probe, transfer ─► exchange ─► line ─► connect ─► the primary
+//!  one question      a place     one     a socket
+//!                                 ▲
+//!                               lines, which are kept for the next question
+//! ```
 
 mod connect;
+mod exchange;
 mod frames;
 mod habits;
+mod line;
+mod lines;
 mod overflow;
 mod probe;
 mod transfer;
@@ -27,6 +37,7 @@ use crate::config::PrimaryConfig;
 use habits::Manner;
 
 pub(crate) use habits::Habits;
+pub(crate) use lines::Lines;
 pub(crate) use probe::probe;
 pub(crate) use transfer::{Fetched, TransferJob, aside, transfer};
 
@@ -39,6 +50,8 @@ pub(crate) struct Way {
     pub address: SocketAddr,
     /// The primary that it belongs to.
     pub primary: Arc<PrimaryConfig>,
+    /// The connections that there are.
+    pub lines: Lines,
     /// Notes which key did.
     pub roll: KeyRoll,
     /// What was learnt of primaries.

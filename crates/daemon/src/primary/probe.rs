@@ -8,7 +8,9 @@ use secondo_tsig::Key;
 use secondo_wire::Reason;
 use tokio::time::{Instant, timeout_at};
 
-use super::frames::Frames;
+use super::exchange::{Exchange, Next};
+use super::line::End;
+use super::lines::Wanted;
 use super::{Judged, Way, connect};
 use crate::clock;
 
@@ -88,36 +90,55 @@ async fn datagram(way: &Way, key: Option<&Key>, edns: bool) -> Heard {
 }
 
 async fn stream(way: &Way, key: Option<&Key>, edns: bool) -> Heard {
-    let asked = async {
-        let mut stream = connect::open(way).await?;
-        let ask = if way.primary.tls.is_some() { Probe::padded } else { Probe::new };
-        let (mut probe, question) = ask(&way.zone, rand::random(), key, edns, clock::unix());
-        connect::send(&mut stream, &question).await?;
-        let mut frames = Frames::default();
-        loop {
-            if let Some(message) = frames.next() {
-                let step = probe.receive(message, Transport::Tcp, clock::unix());
-                connect::close(stream).await;
-                return Ok(step);
-            }
-            let read = frames.fill(&mut stream).await.map_err(|error| connect::fault(&error, "reading"))?;
-            if read == 0 {
-                return Err(Fault::new(
-                    Reason::ConnectionReset,
-                    "the connection was closed before the answer",
-                ));
-            }
-        }
+    let end = Instant::now() + STREAM_WAIT;
+    let mut exchange = way.lines.begin(way, Wanted::Shared);
+    let mut asked = ask(way, key, edns, &mut exchange, end).await;
+    if asked.is_err() && exchange.may_try_again() {
+        exchange = way.lines.begin(way, Wanted::Own);
+        asked = ask(way, key, edns, &mut exchange, end).await;
+    }
+    let step = match asked {
+        Ok(step) => step,
+        Err(fault) => return Heard::Verdict(Err(fault)),
     };
-    match timeout_at(Instant::now() + STREAM_WAIT, asked).await {
-        Err(_) => {
-            Heard::Verdict(Err(Fault::new(Reason::Timeout, "no answer to the SOA question, UDP and TCP")))
-        }
-        Ok(Err(fault)) => Heard::Verdict(Err(fault)),
-        Ok(Ok(ProbeStep::RetryWithoutEdns)) => Heard::AskWithoutEdns,
-        Ok(Ok(ProbeStep::Done(verdict))) => Heard::Verdict(verdict),
-        Ok(Ok(ProbeStep::Ignore | ProbeStep::RetryTcp)) => {
+    // The answer is one message, whatever it says.
+    exchange.finish();
+    match step {
+        ProbeStep::RetryWithoutEdns => Heard::AskWithoutEdns,
+        ProbeStep::Done(verdict) => Heard::Verdict(verdict),
+        ProbeStep::Ignore | ProbeStep::RetryTcp => {
             Heard::Verdict(Err(Fault::new(Reason::BadAnswer, "a truncated or foreign answer over TCP")))
+        }
+    }
+}
+
+async fn ask(
+    way: &Way,
+    key: Option<&Key>,
+    edns: bool,
+    exchange: &mut Exchange,
+    end: Instant,
+) -> Result<ProbeStep, Fault> {
+    let new = if way.primary.tls.is_some() { Probe::padded } else { Probe::new };
+    let (mut probe, question) = new(&way.zone, exchange.id(), key, edns, clock::unix());
+    exchange.send(&question)?;
+    loop {
+        if let Some(message) = exchange.frames.next() {
+            return Ok(probe.receive(message, Transport::Tcp, clock::unix()));
+        }
+        match exchange.next(STREAM_WAIT, end).await {
+            Next::Messages(_) => {}
+            Next::End(End::Failed(fault)) => return Err(fault),
+            Next::End(End::Closed) => {
+                let text = "the connection was closed before the answer";
+                return Err(Fault::new(Reason::ConnectionReset, text));
+            }
+            Next::Silence => {
+                if exchange.may_try_again() {
+                    way.lines.stalled(way);
+                }
+                return Err(Fault::new(Reason::Timeout, "no answer to the SOA question, UDP and TCP"));
+            }
         }
     }
 }

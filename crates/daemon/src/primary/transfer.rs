@@ -6,15 +6,17 @@ use std::time::Duration;
 use secondo_lifecycle::{Accept, Judgement, Question};
 use secondo_transfer::{Arrived, Candidate, Fault, Request, Session, Step, Want};
 use secondo_tsig::Key;
-use secondo_wire::{Name, Reason};
+use secondo_wire::{Class, Name, Reason};
 use secondo_zone::{BorderSecret, Limits, Zone};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
+use super::exchange::{Exchange, Next};
 use super::frames::Frames;
+use super::line::End;
+use super::lines::Wanted;
 use super::overflow::Overflow;
-use super::{Judged, Way, connect};
+use super::{Judged, Way};
 use crate::clock;
-use crate::tls::Stream;
 
 /// The minimum rate holds from this minute of a transfer on.
 const RATE_FROM_MINUTE: u64 = 6;
@@ -22,6 +24,8 @@ const RATE_FROM_MINUTE: u64 = 6;
 const KEPT: usize = 4 << 20;
 /// Work on up to so many octets is done at once: to move other tasks away would take longer.
 const AT_ONCE: usize = 16 << 10;
+/// A zone of so many octets has a connection of its own: what is asked behind it would wait.
+const LONG: u64 = 256 << 10;
 const MINUTE: Duration = Duration::from_secs(60);
 
 /// A transfer to be made.
@@ -85,27 +89,21 @@ pub(crate) async fn transfer(job: &TransferJob) -> Result<Fetched, Fault> {
 }
 
 async fn with_key(job: &TransferJob, key: Option<&Key>, edns: bool) -> Result<Fetched, Fault> {
-    let began = Instant::now();
-    let mut stream = connect::open(&job.way).await?;
-    let ask = if job.way.primary.tls.is_some() { Session::padded } else { Session::new };
-    let (mut session, question) = ask(Request {
-        zone: &job.way.zone,
-        want: if matches!(job.question, Question::Ixfr { .. }) { Want::Ixfr } else { Want::Axfr },
-        current: job.current.as_ref(),
-        secret: &job.secret,
-        limits: job.limits,
-        key,
-        id: rand::random(),
-        edns,
-        unix_now: clock::unix(),
-        forced: job.accept == Accept::Any,
-    });
-    let kept = job.current.as_ref().map_or(KEPT, |zone| KEPT.max(zone.counts().memory_bytes as usize / 4));
-    session.spill_to(Box::new(Overflow::new(job.overflow.clone())), kept);
-    connect::send(&mut stream, &question).await?;
-    let arrived = receive(job, &mut stream, session, began).await?;
-    connect::close(stream).await;
-    match arrived {
+    let long = job.current.as_ref().is_some_and(|zone| zone.counts().memory_bytes > LONG);
+    let mut exchange = job.way.lines.begin(&job.way, if long { Wanted::Own } else { Wanted::Shared });
+    let mut began = Instant::now();
+    let mut arrived = ask(job, key, edns, &mut exchange, began).await;
+    if arrived.is_err() && exchange.may_try_again() {
+        exchange = job.way.lines.begin(&job.way, Wanted::Own);
+        began = Instant::now();
+        arrived = ask(job, key, edns, &mut exchange, began).await;
+    }
+    // Behind an answer that was taken whole, or is an error and so no more than one message, others may come.
+    let refused = arrived.as_ref().is_err_and(|fault| fault.reason.class() == Class::Refused);
+    if arrived.is_ok() || refused {
+        exchange.finish();
+    }
+    match arrived? {
         Arrived::UpToDate { expire, .. } => Ok(Fetched::UpToDate { expire }),
         Arrived::Candidate(candidate) => {
             match job.accept.judge(candidate.zone().serial(), candidate.expire()) {
@@ -124,39 +122,59 @@ async fn with_key(job: &TransferJob, key: Option<&Key>, edns: bool) -> Result<Fe
     }
 }
 
-async fn receive(
+async fn ask(
     job: &TransferJob,
-    stream: &mut Stream,
-    mut session: Session,
+    key: Option<&Key>,
+    edns: bool,
+    exchange: &mut Exchange,
     began: Instant,
 ) -> Result<Arrived, Fault> {
+    let new = if job.way.primary.tls.is_some() { Session::padded } else { Session::new };
+    let (mut session, question) = new(Request {
+        zone: &job.way.zone,
+        want: if matches!(job.question, Question::Ixfr { .. }) { Want::Ixfr } else { Want::Axfr },
+        current: job.current.as_ref(),
+        secret: &job.secret,
+        limits: job.limits,
+        key,
+        id: exchange.id(),
+        edns,
+        unix_now: clock::unix(),
+        forced: job.accept == Accept::Any,
+    });
+    let kept = job.current.as_ref().map_or(KEPT, |zone| KEPT.max(zone.counts().memory_bytes as usize / 4));
+    session.spill_to(Box::new(Overflow::new(job.overflow.clone())), kept);
+    exchange.send(&question)?;
     let limits = &job.way.primary;
     let end = began + limits.transfer_timeout;
-    let mut frames = Frames::default();
     let mut rate = Rate { minute: 0, bytes: 0 };
-    let mut received = 0;
+    let (mut received, mut first) = (0, None);
     loop {
-        let idle = Instant::now() + limits.idle_timeout;
-        let read = match timeout_at(idle.min(end), frames.fill(stream)).await {
-            Err(_) if Instant::now() >= end => {
+        let read = match exchange.next(limits.idle_timeout, end).await {
+            Next::Messages(read) => read,
+            Next::Silence if Instant::now() >= end => {
                 return Err(too_slow(format!("not whole after {} s", limits.transfer_timeout.as_secs())));
             }
-            Err(_) => {
+            Next::Silence => {
+                if exchange.may_try_again() {
+                    job.way.lines.stalled(&job.way);
+                }
                 let silence = format!("silent for {} s", limits.idle_timeout.as_secs());
                 return Err(told(session.cut(), &silence, Reason::Timeout));
             }
-            Ok(Err(error)) => {
-                let network = connect::fault(&error, "reading");
-                return Err(told(session.cut(), &network.detail, network.reason));
+            // Nothing of the answer was asked for yet: no stream was cut.
+            Next::End(End::Failed(fault)) if !exchange.is_made() => return Err(fault),
+            Next::End(End::Failed(fault)) => {
+                return Err(told(session.cut(), &fault.detail, fault.reason));
             }
-            Ok(Ok(0)) => return Err(session.cut()),
-            Ok(Ok(read)) => read,
+            Next::End(End::Closed) => return Err(session.cut()),
         };
-        if !rate.holds(began.elapsed(), read as u64, limits.minimum_rate) {
+        let since = first.get_or_insert_with(Instant::now).elapsed();
+        if !rate.holds(since, read as u64, limits.minimum_rate) {
             return Err(too_slow(format!("less than {} octets in a minute", limits.minimum_rate)));
         }
         received += read;
-        if let Step::Done(arrived) = aside(received, || decode(&mut session, &mut frames))? {
+        if let Step::Done(arrived) = aside(received, || decode(&mut session, &mut exchange.frames))? {
             return Ok(arrived);
         }
     }

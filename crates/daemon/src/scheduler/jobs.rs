@@ -75,6 +75,7 @@ impl Scheduler {
             primary: Arc::clone(primary),
             roll: KeyRoll::of(primary),
             habits: Arc::clone(&self.habits),
+            lines: self.lines.clone(),
         };
         errand.roll = way.roll.clone();
         let sender = self.parts.sender.clone();

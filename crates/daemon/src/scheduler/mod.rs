@@ -41,7 +41,7 @@ use crate::clock::{self, Clock};
 use crate::config::Config;
 use crate::control::{Ask, Response};
 use crate::downstream::Heralds;
-use crate::primary::Habits;
+use crate::primary::{Habits, Lines};
 use crate::publish::Publisher;
 use crate::respond::Respond;
 
@@ -134,6 +134,8 @@ pub(crate) struct Scheduler {
     habits: Arc<Habits>,
     heralds: Heralds,
     readers: Readers,
+    /// Connections to primaries.
+    lines: Lines,
     next_purge: Duration,
     /// A configuration is being read.
     reloading: bool,
@@ -164,6 +166,7 @@ impl Scheduler {
             contacts: Contacts::default(),
             heralds: Heralds::default(),
             readers: Readers::new(),
+            lines: Lines::default(),
             next_purge: Duration::ZERO,
             reloading: false,
             reload_again: false,

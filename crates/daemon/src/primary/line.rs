@@ -1,0 +1,299 @@
+//! One connection to a primary, and the task that reads it: questions of many jobs go out on it, answers find their
+//! way back by their IDs, in whatever order they come (RFC 7766 §6.2.1.1, §7; RFC 9103 §6.1).
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use secondo_transfer::Fault;
+use secondo_wire::Reason;
+use tokio::io::AsyncWriteExt;
+use tokio::sync::mpsc::{Receiver, Sender, UnboundedReceiver, UnboundedSender, channel, unbounded_channel};
+use tokio::time::{Instant, sleep_until, timeout};
+
+use super::frames::Frames;
+use super::{Way, connect};
+use crate::tls::Stream;
+
+/// How long a connection on which nothing is asked is kept (RFC 7766 §6.2.3: a few seconds).
+const KEPT: Duration = Duration::from_secs(5);
+/// How long a question may take to be written.
+const WRITE: Duration = Duration::from_secs(10);
+/// Runs of messages that wait for a job to take them; then the connection is not read on.
+const RUNS: usize = 2;
+/// An answer of so many octets is long: what is asked behind it would wait.
+const LONG: u64 = 256 << 10;
+/// Octets of answers that nobody waits for any more, at most; then the connection is given up.
+const UNWANTED: u64 = 1 << 20;
+
+/// The connection as jobs see it.
+#[derive(Debug)]
+pub(super) struct Line {
+    state: Mutex<State>,
+    outbox: UnboundedSender<Out>,
+}
+
+#[derive(Debug)]
+struct State {
+    /// Questions whose answers have not come to their end.
+    asked: Vec<Asked>,
+    /// Questions that were given up, or whose answers came to their end...
+    left: usize,
+    /// ...and of them those of whose answers something came.
+    served: usize,
+    /// No more questions: an answer was given up in its midst, or all that was wanted of it is done.
+    retired: bool,
+    /// When something was last heard, or the connection made; `None` before.
+    heard: Option<Instant>,
+    end: Option<End>,
+}
+
+#[derive(Debug)]
+struct Asked {
+    id: u16,
+    to: Sender<Vec<u8>>,
+    octets: u64,
+}
+
+/// Why nothing more comes.
+#[derive(Clone, Debug)]
+pub(super) enum End {
+    /// The primary closed it, or we did.
+    Closed,
+    /// It could not be made, or failed.
+    Failed(Fault),
+}
+
+/// What jobs tell the task.
+#[derive(Debug)]
+enum Out {
+    Question(Vec<u8>),
+    /// There may be nothing left to wait for.
+    Look,
+}
+
+/// What is known of a connection when it has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Obituary {
+    /// Questions of whose answer something came.
+    pub(super) served: usize,
+    /// Questions of whose answer nothing came.
+    pub(super) unheard: usize,
+    /// The primary ended it, as soon as it had answered.
+    pub(super) by_primary: bool,
+}
+
+/// A place among those who ask on a connection.
+pub(super) struct Place {
+    pub(super) id: u16,
+    pub(super) answer: Receiver<Vec<u8>>,
+    /// Others asked before on it, or do.
+    pub(super) shared: bool,
+}
+
+impl Line {
+    /// A connection to be made by the task that [`Line::run`] is.
+    pub(super) fn new() -> (Arc<Line>, Outbox) {
+        let (outbox, inbox) = unbounded_channel();
+        let state = State { asked: Vec::new(), left: 0, served: 0, retired: false, heard: None, end: None };
+        (Arc::new(Line { state: Mutex::new(state), outbox }), Outbox(inbox))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How many are asking, when one more may.
+    pub(super) fn load(&self, depth: usize) -> Option<usize> {
+        let state = self.state();
+        let long = state.asked.iter().any(|asked| asked.octets > LONG);
+        let open = !state.retired && state.end.is_none() && !long;
+        Some(state.asked.len()).filter(|load| open && *load < depth)
+    }
+
+    /// A place for one more question, with an ID that no other has; `None` when it is too late for one.
+    pub(super) fn ask(&self) -> Option<Place> {
+        let mut state = self.state();
+        if state.retired || state.end.is_some() {
+            return None;
+        }
+        // Far fewer ask than there are IDs.
+        let id = std::iter::repeat_with(rand::random)
+            .find(|id| state.asked.iter().all(|asked| asked.id != *id))
+            .expect("the sequence has no end");
+        let shared = state.left > 0 || !state.asked.is_empty();
+        let (to, answer) = channel(RUNS);
+        state.asked.push(Asked { id, to, octets: 0 });
+        Some(Place { id, answer, shared })
+    }
+
+    /// Sends a question, its length before it in the same write (RFC 7766 §8).
+    pub(super) fn send(&self, question: &[u8]) -> Result<(), Fault> {
+        let length =
+            u16::try_from(question.len()).map_err(|_| Fault::new(Reason::Internal, "question too long"))?;
+        // When the task is gone, the end of the answer tells.
+        let _ = self.outbox.send(Out::Question([&length.to_be_bytes(), question].concat()));
+        Ok(())
+    }
+
+    /// Gives a place up: the answer came to its end; or it did not, and the connection takes no more questions, since
+    /// what comes next on it is not known.
+    pub(super) fn leave(&self, id: u16, whole: bool) {
+        let mut state = self.state();
+        if let Some(at) = state.asked.iter().position(|asked| asked.id == id) {
+            state.left += 1;
+            state.served += usize::from(state.asked.swap_remove(at).octets > 0);
+        }
+        state.retired |= !whole;
+        drop(state);
+        let _ = self.outbox.send(Out::Look);
+    }
+
+    /// No more questions.
+    pub(super) fn retire(&self) {
+        self.state().retired = true;
+    }
+
+    /// When something was last heard; `None` while the connection is being made.
+    pub(super) fn heard(&self) -> Option<Instant> {
+        self.state().heard
+    }
+
+    /// Why nothing more comes, once that is so.
+    pub(super) fn end(&self) -> Option<End> {
+        self.state().end.clone()
+    }
+
+    /// Makes the connection and carries questions and answers until nobody wants it any more, or it ends.
+    pub(super) async fn run(&self, way: &Way, outbox: Outbox) -> Obituary {
+        let (end, stream) = match connect::open(way).await {
+            Ok(mut stream) => {
+                self.state().heard = Some(Instant::now());
+                (self.carry(&mut stream, outbox.0).await, Some(stream))
+            }
+            Err(fault) => (Err(fault), None),
+        };
+        let obituary = self.finish(end);
+        if let Some(stream) = stream {
+            connect::close(stream).await;
+        }
+        obituary
+    }
+
+    fn finish(&self, end: Result<Closed, Fault>) -> Obituary {
+        let mut state = self.state();
+        // Their answers end here: dropping the senders tells the jobs.
+        let asked = std::mem::take(&mut state.asked);
+        let unheard = asked.iter().filter(|asked| asked.octets == 0).count();
+        let served = state.served + asked.len() - unheard;
+        let soon = state.heard.is_some_and(|heard| heard.elapsed() < Duration::from_secs(1));
+        let by_primary = !matches!(end, Ok(Closed::Idle)) && (soon || unheard > 0);
+        state.end = Some(match end {
+            Ok(_) => End::Closed,
+            Err(fault) => End::Failed(fault),
+        });
+        Obituary { served, unheard, by_primary }
+    }
+
+    async fn carry(&self, stream: &mut Stream, mut outbox: UnboundedReceiver<Out>) -> Result<Closed, Fault> {
+        let (mut frames, mut unwanted) = (Frames::default(), 0);
+        loop {
+            let until = {
+                let state = self.state();
+                match (state.asked.is_empty(), state.retired) {
+                    (true, true) => return Ok(Closed::Idle),
+                    (true, false) => Some(state.heard.unwrap_or_else(Instant::now) + KEPT),
+                    (false, _) => None,
+                }
+            };
+            tokio::select! {
+                biased;
+                out = outbox.recv() => match out {
+                    Some(Out::Question(question)) => write(stream, question, &mut outbox).await?,
+                    Some(Out::Look) => {}
+                    None => return Ok(Closed::Idle),
+                },
+                read = frames.fill(stream) => {
+                    match read {
+                        Ok(0) => return Ok(Closed::ByPrimary),
+                        Ok(_) => self.deliver(&mut frames, &mut unwanted).await?,
+                        Err(error) => return Err(connect::fault(&error, "reading")),
+                    }
+                }
+                () = sleep_until(until.unwrap_or_else(Instant::now)), if until.is_some() => {
+                    // Under the lock, so that nobody takes a place on what is being closed.
+                    let mut state = self.state();
+                    state.retired |= state.asked.is_empty();
+                }
+            }
+        }
+    }
+
+    /// Gives each whole message to the one who asked for it.
+    async fn deliver(&self, frames: &mut Frames, unwanted: &mut u64) -> Result<(), Fault> {
+        while let Some((id, run)) = frames.take_run() {
+            let to = self.recipient(id, run.len() as u64)?;
+            let length = run.len() as u64;
+            // One who left does not hear any more.
+            let heard = match to {
+                Some(to) => to.send(run).await.is_ok(),
+                None => false,
+            };
+            if !heard {
+                *unwanted += length;
+            }
+            if *unwanted > UNWANTED {
+                return Err(Fault::new(Reason::Cancelled, "too much came that nobody waits for any more"));
+            }
+        }
+        // Part of a message is a sign of life, too.
+        self.state().heard = Some(Instant::now());
+        Ok(())
+    }
+
+    /// Who asked with that ID. What nobody asked for is given to the only one who ever asked here, to be judged; where
+    /// several do, nobody can tell any more what belongs to whom.
+    fn recipient(&self, id: Option<u16>, octets: u64) -> Result<Option<Sender<Vec<u8>>>, Fault> {
+        let mut state = self.state();
+        state.heard = Some(Instant::now());
+        let at = match state.asked.iter().position(|asked| Some(asked.id) == id) {
+            Some(at) => at,
+            None if state.asked.len() == 1 && state.left == 0 => 0,
+            // Left over from one who went away in the midst of it.
+            None if state.retired => return Ok(None),
+            None => return Err(Fault::new(Reason::BadAnswer, "an answer that nobody asked for")),
+        };
+        let asked = &mut state.asked[at];
+        asked.octets += octets;
+        Ok(Some(asked.to.clone()))
+    }
+}
+
+/// The end of a connection that is no failure.
+enum Closed {
+    Idle,
+    ByPrimary,
+}
+
+/// The task's end of what jobs send.
+pub(super) struct Outbox(UnboundedReceiver<Out>);
+
+/// Writes a question, and those that wait behind it, at once.
+async fn write(
+    stream: &mut Stream,
+    mut octets: Vec<u8>,
+    outbox: &mut UnboundedReceiver<Out>,
+) -> Result<(), Fault> {
+    while let Ok(more) = outbox.try_recv() {
+        if let Out::Question(question) = more {
+            octets.extend_from_slice(&question);
+        }
+    }
+    let written = timeout(WRITE, async {
+        stream.write_all(&octets).await?;
+        stream.flush().await
+    });
+    match written.await {
+        Ok(written) => written.map_err(|error| connect::fault(&error, "sending")),
+        Err(_) => Err(Fault::new(Reason::Timeout, "the question could not be sent")),
+    }
+}
