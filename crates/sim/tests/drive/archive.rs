@@ -1,6 +1,5 @@
 //! What the secondary keeps: the real store, with page files on a disk that fails; and what it must give back.
 
-use std::ops::AddAssign;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
@@ -11,6 +10,7 @@ use secondo_transfer::CheckedZone;
 use secondo_wire::Serial;
 
 use crate::state::{Running, StateDir};
+use crate::tally::Tally;
 
 /// How a process ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,34 +18,6 @@ pub(crate) enum End {
     Clean,
     Kill,
     PowerCut,
-}
-
-/// What came to pass in worlds.
-#[derive(Debug, Default)]
-pub(crate) struct Tally {
-    /// Answers that were lies.
-    pub(crate) lies: usize,
-    /// Versions that were served and were on no disk.
-    pub(crate) volatile: usize,
-    /// Versions before the newest that were made again.
-    pub(crate) remade: usize,
-    /// Ends after which a version was there.
-    pub(crate) restored: usize,
-    /// Power cuts while a version was written.
-    pub(crate) cut: usize,
-    /// Zones that were found damaged.
-    pub(crate) damaged: usize,
-}
-
-impl AddAssign<&Tally> for Tally {
-    fn add_assign(&mut self, other: &Tally) {
-        self.lies += other.lies;
-        self.volatile += other.volatile;
-        self.remade += other.remade;
-        self.restored += other.restored;
-        self.cut += other.cut;
-        self.damaged += other.damaged;
-    }
 }
 
 /// A version, who vouched for it last, and until when honest answers allowed it to be served when that was written.
@@ -140,7 +112,7 @@ impl Archive {
                 let power = self.state.disk.has_power();
                 assert!(self.refusing || !power, "a sound disk refuses: {why}");
                 self.volatile = Some(Volatile { kept, step });
-                self.tally.volatile += usize::from(power);
+                self.tally.volatile += u64::from(power);
             }
         }
         if !self.state.disk.has_power() {
@@ -162,6 +134,14 @@ impl Archive {
         let kept = kept.expect("what is served was committed");
         assert_eq!(kept.zone.serial(), confirmation.serial, "of another version than is served");
         (kept.confirmation, kept.allowed) = (confirmation, allowed);
+    }
+
+    /// The wall clock went back: what was written down is worth so much more after a reboot, which no clock tells.
+    pub(crate) fn clock_went_back(&mut self, by: Duration) {
+        let volatile = self.volatile.as_mut().map(|volatile| &mut volatile.kept);
+        for kept in volatile.into_iter().chain(self.kept.as_mut()) {
+            kept.allowed += by;
+        }
     }
 
     /// From now on the disk is sound.
@@ -208,7 +188,7 @@ impl Archive {
         let Some(restored) = opened.restored.first() else {
             let said = opened.damages.iter().any(|damage| damage.zone.as_ref() == Some(&self.apex));
             assert!(self.kept.is_none() || damaged && said, "{end:?}: it is gone: {:?}", opened.damages);
-            self.tally.damaged += usize::from(said);
+            self.tally.damaged += u64::from(said);
             self.kept = None;
             self.chain.clear();
             return;

@@ -1,22 +1,23 @@
 //! One zone, one machine, two primaries, two clocks; and the oracle: what honest answers alone allow.
 
-use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use secondo_lifecycle::{
     Accept, Action, AttemptId, BootId, Bounds, Confirmation, Event, Failure, Kind as Form, Machine, Now,
-    Primary, PrimaryId, ProbeAnswer, Question, Restored, Settings, Transferred, Validity,
+    Outcome, Primary, PrimaryId, ProbeAnswer, Question, Restored, Settings, Transferred, Validity,
 };
 use secondo_sim::{Algorithm, Chance, Change, Fault, Key, Name, Script, World, Zone, read_zone};
 use secondo_transfer::CheckedZone;
 use secondo_wire::{Reason, Serial};
 
-use crate::archive::{Archive, End, Tally, from_record, to_record};
+use crate::archive::{Archive, End, from_record, to_record};
 use crate::content;
 use crate::manner::Manner;
+use crate::reference::{Reference, Vouched};
 use crate::secondary::{Asker, Fetched};
+use crate::tally::Tally;
 
 const PRIMARIES: usize = 2;
 const REFRESH: (u64, u64) = (60, 3600);
@@ -40,8 +41,8 @@ struct Flight {
     sent: Duration,
     ends: Duration,
     result: Brought,
-    /// The serial that the primary honestly vouched for, and the life that it told of.
-    vouched: Option<(Serial, Option<u32>)>,
+    /// What the primary honestly vouched for.
+    vouched: Option<Vouched>,
 }
 
 pub(crate) struct Stage {
@@ -58,10 +59,8 @@ pub(crate) struct Stage {
     archive: Archive,
     /// In this world the zone is large at times.
     large: bool,
-    /// Versions that an honest primary had: serial and content.
-    published: BTreeSet<(u32, [u8; 32])>,
-    /// Until when honest answers allow the zone to be served, at most; on a clock that no reboot sets back.
-    allowed: Duration,
+    reference: Reference,
+    tally: Tally,
     delays: Chance,
     boots: u8,
     /// How long the boots before this one took.
@@ -71,6 +70,16 @@ pub(crate) struct Stage {
 
 fn address(primary: usize) -> SocketAddr {
     SocketAddr::from(([192, 0, 2, 1 + primary as u8], 53))
+}
+
+/// With these primaries, each once.
+fn settings(primaries: &[usize], refresh: (u64, u64), retry: (u64, u64)) -> Arc<Settings> {
+    let bounds = |(min, max)| Bounds::new(seconds(min), seconds(max)).unwrap();
+    let mut primaries = primaries.to_vec();
+    primaries.dedup();
+    let primary = |i: usize| Primary { id: PrimaryId(i as u32), addresses: vec![address(i)], ixfr: true };
+    let primaries = primaries.into_iter().map(primary).collect();
+    Arc::new(Settings::new(bounds(refresh), bounds(retry), bounds(EXPIRE), primaries).unwrap())
 }
 
 impl Stage {
@@ -83,17 +92,14 @@ impl Stage {
         let name = Name::parse("drive-key.").unwrap();
         let keys = [&b"the right secret"[..], b"the wrong secret"]
             .map(|secret| Key::new(name.clone(), Algorithm::HmacSha256, secret).unwrap());
-        let bounds = |(min, max)| Bounds::new(seconds(min), seconds(max)).unwrap();
-        let primary = |i: usize| Primary { id: PrimaryId(i as u32), addresses: vec![address(i)], ixfr: true };
-        let primaries = (0..PRIMARIES).map(primary).collect();
-        let settings =
-            Arc::new(Settings::new(bounds(REFRESH), bounds(RETRY), bounds(EXPIRE), primaries).unwrap());
+        let settings = settings(&[0, 1], REFRESH, RETRY);
         let now = Now { boot: seconds(1000), boot_id: BootId([0; 16]), wall: 1_800_000_000 };
         let mut stage = Stage {
             machine: Machine::new(settings.clone(), None, now, chance.below(u64::MAX)),
             primaries: (0..PRIMARIES).map(|_| World::new([zone.clone()])).collect(),
             manners: vec![Manner::Honest; PRIMARIES],
-            published: BTreeSet::from([(serial, zone.digest())]),
+            reference: Reference::new(seconds(43_200.clamp(EXPIRE.0, EXPIRE.1))),
+            tally: Tally { worlds: 1, ..Tally::default() },
             archive: Archive::new(&apex, chance),
             large,
             apex,
@@ -102,12 +108,12 @@ impl Stage {
             now,
             flight: None,
             zone: None,
-            allowed: Duration::ZERO,
             delays: Chance::new(chance.below(u64::MAX)),
             boots: 0,
             before: Duration::ZERO,
             hosts: 0,
         };
+        stage.reference.publishes(&zone);
         for primary in 0..PRIMARIES {
             stage.primaries[primary].records_per_message(if large { 40 } else { 4 });
             stage.behave(primary, Manner::Honest);
@@ -117,7 +123,9 @@ impl Stage {
     }
 
     pub(crate) fn tally(self) -> Tally {
-        self.archive.tally
+        let mut tally = Tally { days: self.real().as_secs() / 86_400, ..self.tally };
+        tally += &self.archive.tally;
+        tally
     }
 
     pub(crate) fn behave(&mut self, primary: usize, manner: Manner) {
@@ -141,9 +149,17 @@ impl Stage {
         let change = Change::parse(&lines, &self.apex).unwrap();
         self.primaries[0].change(&self.apex, &change).unwrap();
         let zone = self.primaries[0].zone(&self.apex).unwrap().clone();
-        self.published.insert((zone.serial().0, zone.digest()));
+        self.reference.publishes(&zone);
         if chance.one_in(2) {
             self.primaries[1].publish(zone);
+        }
+        // It is told once, twice, or the network loses it.
+        let serial = self.primaries[0].zone(&self.apex).unwrap().serial();
+        let told = chance.of(&[0, 1, 1, 2]);
+        self.tally.untold += u64::from(told == 0);
+        self.tally.notifies += told;
+        for _ in 0..told {
+            self.tell(Event::Notify { from: address(0).ip(), hint: Some(serial) });
         }
     }
 
@@ -159,15 +175,46 @@ impl Stage {
         self.primaries[primary].forget(&self.apex);
     }
 
+    /// A NOTIFY that is forged, or says nothing, or nothing new; at times many at once.
     pub(crate) fn notify(&mut self, chance: &mut Chance) {
-        let primary = chance.below(2) as usize;
-        let serial = self.primaries[primary].zone(&self.apex).unwrap().serial();
-        let hint = match chance.below(4) {
-            0 => None,
-            1 => Some(Serial(chance.below(1 << 32) as u32)),
-            _ => Some(serial),
-        };
-        self.tell(Event::Notify { from: address(primary).ip(), hint });
+        for _ in 0..chance.of(&[1, 1, 1, 40]) {
+            let primary = chance.below(3) as usize;
+            let serial = self.primaries[0].zone(&self.apex).unwrap().serial();
+            let hint = match chance.below(4) {
+                0 => None,
+                1 => Some(Serial(chance.below(1 << 32) as u32)),
+                2 => Some(serial.advanced_by(1 + chance.below(9) as u32)),
+                _ => Some(serial),
+            };
+            self.tally.forged += 1;
+            self.tell(Event::Notify { from: address(primary).ip(), hint });
+        }
+    }
+
+    /// An operator takes primaries away, puts them into another order, or changes the bounds.
+    pub(crate) fn reconfigure(&mut self, chance: &mut Chance) {
+        let primaries = chance.of(&[[0, 1], [1, 0], [0, 0], [1, 1]]);
+        let (refresh, retry) =
+            chance.of(&[(REFRESH, RETRY), ((600, 1200), (60, 90)), ((300, 7200), (600, 600))]);
+        self.configure(settings(&primaries, refresh, retry));
+    }
+
+    fn configure(&mut self, settings: Arc<Settings>) {
+        self.tally.reconfigured += 1;
+        self.settings = settings;
+        self.tell(Event::Reconfigure(Arc::clone(&self.settings)));
+    }
+
+    /// The wall clock is set, by an operator or by what it is set from.
+    pub(crate) fn step_clock(&mut self, chance: &mut Chance) {
+        let by = chance.of(&[1, 60, 3600, 86_400, 86_400 * 400]);
+        self.tally.steps += 1;
+        if chance.one_in(2) {
+            self.now.wall += by;
+        } else {
+            self.now.wall -= by;
+            self.archive.clock_went_back(seconds(by));
+        }
     }
 
     pub(crate) fn order(&mut self, chance: &mut Chance) {
@@ -175,7 +222,7 @@ impl Stage {
             0 => self.tell(Event::Refresh),
             1 => self.tell(Event::Retransfer),
             _ => {
-                self.allowed = self.real();
+                self.reference.expired(self.real());
                 self.tell(Event::ExpireNow);
             }
         }
@@ -189,6 +236,8 @@ impl Stage {
     /// The process ends and starts again; or the machine does, after it was off for a while.
     pub(crate) fn restart(&mut self, end: End, reboot: bool, off: u64, harm: bool) {
         self.now.wall += off;
+        self.tally.restarts += 1;
+        self.tally.reboots += u64::from(reboot);
         if reboot {
             self.boots += 1;
             self.before += self.now.boot + seconds(off) - BOOTED;
@@ -200,7 +249,7 @@ impl Stage {
         self.flight = None;
         let kept = self.archive.restart(end, harm, &mut self.delays);
         self.zone = kept.as_ref().map(|kept| kept.zone.clone());
-        self.allowed = kept.as_ref().map_or(Duration::ZERO, |kept| kept.allowed);
+        self.reference.restored(kept.as_ref().map_or(Duration::ZERO, |kept| kept.allowed));
         let restored = kept.map(|kept| Restored {
             soa: kept.zone.soa().clone(),
             confirmation: Some(from_record(kept.confirmation)),
@@ -244,6 +293,7 @@ impl Stage {
         for primary in 0..PRIMARIES {
             self.behave(primary, Manner::Honest);
         }
+        self.configure(settings(&[0, 1], REFRESH, RETRY));
         self.pass(2 * REFRESH.1 + 2 * RETRY.1 + 60);
         let theirs = self.primaries[0].zone(&self.apex).unwrap();
         let ours = self.zone.as_ref().expect("nothing is served though all primaries are honest");
@@ -279,16 +329,32 @@ impl Stage {
                     assert_eq!(flight.attempt, attempt);
                 }
                 Action::Confirm(confirmation) => {
-                    self.archive.confirm(to_record(confirmation), self.allowed);
+                    self.archive.confirm(to_record(confirmation), self.reference.allowed());
                 }
-                Action::Expire { .. } => assert!(
-                    !matches!(self.machine.validity(), Validity::Current { .. }),
-                    "expired and served"
-                ),
-                Action::Revive { .. } | Action::Report(_) => {}
+                Action::Expire { .. } => {
+                    self.tally.expiries += 1;
+                    let served = matches!(self.machine.validity(), Validity::Current { .. });
+                    assert!(!served, "expired and served");
+                }
+                Action::Revive { .. } => self.tally.revivals += 1,
+                Action::Report(outcome) => self.count(&outcome),
             }
         }
         self.check();
+    }
+
+    fn count(&mut self, outcome: &Outcome) {
+        let tally = &mut self.tally;
+        let count = match outcome {
+            Outcome::RefreshCurrent { .. } => &mut tally.refreshes,
+            Outcome::Published { kind: Form::Axfr, .. } => &mut tally.axfrs,
+            Outcome::Published { kind: Form::Ixfr, .. } => &mut tally.ixfrs,
+            Outcome::Fallback { .. } => &mut tally.fallbacks,
+            Outcome::AttemptFailed { .. } => &mut tally.failures,
+            Outcome::HintForgotten { .. } => &mut tally.forgotten,
+            _ => return,
+        };
+        *count += 1;
     }
 
     /// The question goes out and is answered by the primary as it is now; the answer arrives later.
@@ -312,7 +378,7 @@ impl Stage {
         };
         // Over UDP first, then over TCP: only the last answer counts.
         let asked = world.asked();
-        self.archive.tally.lies += asked.iter().filter(|asked| asked.fault.is_some()).count();
+        self.tally.lies += asked.iter().filter(|asked| asked.fault.is_some()).count() as u64;
         // Behind a first message that says that we are up to date, nothing is read: what is wrong there is no lie.
         let up_to_date = matches!(result, Brought::Fetched(Ok(Fetched::UpToDate { .. })));
         let spoils = |fault| {
@@ -321,9 +387,9 @@ impl Stage {
         };
         let honest =
             asked.last().is_some_and(|asked| !asked.fault.is_some_and(spoils) && asked.rcode == Some(0));
-        let life = if let Manner::Expiring(life) = self.manners[primary] { Some(life) } else { None };
+        let left = if let Manner::Expiring(left) = self.manners[primary] { Some(left) } else { None };
         let serial = world.zone(&self.apex).unwrap().serial();
-        let vouched = (honest && !dead).then_some((serial, life));
+        let vouched = (honest && !dead).then_some(Vouched { serial, left });
         let delay = Duration::from_millis(1 + self.delays.below(4000));
         let sent = self.now.boot;
         self.flight = Some(Flight { attempt, sent, ends: sent + delay, result, vouched });
@@ -335,11 +401,11 @@ impl Stage {
         let served = self.zone.as_ref().map(Zone::serial);
         let event = match result {
             Brought::Probed(result) => {
-                self.allow(vouched.filter(|(serial, _)| Some(*serial) == served), sent);
+                self.vouched(vouched.filter(|vouched| Some(vouched.serial) == served), sent);
                 Event::Probed { attempt, result }
             }
             Brought::Fetched(Ok(Fetched::UpToDate { expire })) => {
-                self.allow(vouched.filter(|(serial, _)| Some(*serial) == served), sent);
+                self.vouched(vouched.filter(|vouched| Some(vouched.serial) == served), sent);
                 Event::Transferred { attempt, result: Ok(Transferred::UpToDate { expire }) }
             }
             Brought::Fetched(Ok(Fetched::Version(checked))) => {
@@ -361,46 +427,32 @@ impl Stage {
     fn publish(
         &mut self,
         checked: CheckedZone,
-        vouched: Option<(Serial, Option<u32>)>,
+        vouched: Option<Vouched>,
         sent: Duration,
     ) -> Option<Transferred> {
         let (soa, expire) = (checked.zone().soa().clone(), checked.expire());
-        let known = self.published.contains(&(soa.serial.0, checked.zone().digest()));
-        assert!(known, "serial {} was published and is nobody's version", soa.serial);
         let kind = if checked.difference().is_some() { Form::Ixfr } else { Form::Axfr };
-        // Another version: what allowed the one before counts no more.
-        self.allowed = Duration::ZERO;
-        self.allow(vouched, sent);
+        self.reference.replaced(checked.zone());
+        self.vouched(vouched, sent);
         let way = self.now.boot - sent;
         let confirmation = Confirmation::of_transfer(&soa, expire, way, &self.settings, self.now);
         let confirmation = to_record(confirmation);
-        self.zone = Some(self.archive.commit(checked, confirmation, self.allowed, &mut self.delays)?);
+        self.zone =
+            Some(self.archive.commit(checked, confirmation, self.reference.allowed(), &mut self.delays)?);
         Some(Transferred::Published { soa, expire, kind })
     }
 
-    /// An honest primary vouched for what is served (RFC 1034 §4.3.5, RFC 7314 §4).
-    fn allow(&mut self, vouched: Option<(Serial, Option<u32>)>, sent: Duration) {
-        let Some((_, life)) = vouched else { return };
-        let own = seconds(43_200.clamp(EXPIRE.0, EXPIRE.1));
-        let way = self.now.boot - sent;
-        let told = life.map_or(Duration::MAX, |life| seconds(life.into()));
-        // At its end, a primary vouches for nothing.
-        if told > seconds(1) {
-            self.allowed = self.allowed.max(self.real() + own.min(told.saturating_sub(way)));
+    /// An honest answer to what was sent then arrives now.
+    fn vouched(&mut self, vouched: Option<Vouched>, sent: Duration) {
+        if let Some(vouched) = vouched {
+            self.reference.vouched(vouched, self.before + sent, self.real());
         }
     }
 
     /// What must hold at every moment.
     fn check(&self) {
         if let Validity::Current { until, .. } = self.machine.validity() {
-            // Whole seconds on the wall clock, parts of them on the other.
-            let allowed = self.allowed + seconds(self.boots.into());
-            assert!(
-                until <= self.now.boot || self.before + until <= allowed,
-                "served until {:?}, while honest answers allow {allowed:?}, at {:?}",
-                self.before + until,
-                self.real()
-            );
+            self.reference.check(self.before + until, self.real(), seconds(self.boots.into()));
             assert_eq!(self.machine.serial(), self.zone.as_ref().map(Zone::serial));
         }
         let longest = seconds(REFRESH.1.max(RETRY.1)).max(Settings::PATIENCE);
