@@ -9,7 +9,7 @@ use secondo_lifecycle::{
     Machine, Now, Outcome, Primary, PrimaryId, ProbeAnswer, Question, Restored, Settings, Transferred,
     Validity,
 };
-use secondo_wire::{Name, Reason, Serial, Soa};
+use secondo_wire::{Class, Name, Reason, Serial, Soa};
 
 use crate::state::{EPOCH, canonical, digest};
 
@@ -173,7 +173,8 @@ impl World {
             }
             if self.notified < if self.wide { NOTIFIES } else { 1 } {
                 all.extend([Choice::Notify(primary, Some(its)), Choice::Notify(primary, Some(LIE))]);
-                all.extend(self.wide.then_some(Choice::Notify(primary, None)));
+                let silent = self.wide || primary == 0;
+                all.extend(silent.then_some(Choice::Notify(primary, None)));
             }
         }
         if self.wide {
@@ -296,7 +297,16 @@ impl World {
                 Ok(Transferred::Published { soa: soa(theirs), expire, kind })
             }
         };
-        self.tell(Event::Transferred { attempt, result })
+        let no_ixfr = matches!(&result, Err(failure) if failure.reason.class() == Class::IxfrUnavailable);
+        self.tell(Event::Transferred { attempt, result })?;
+        // RFC 1995 §4: the zone may still be had as a whole, there and at once.
+        let whole = |flight: &Flight| {
+            flight.primary == primary && matches!(flight.question, Some((Question::Axfr, _)))
+        };
+        if no_ixfr && !self.flight.as_ref().is_some_and(whole) {
+            return Err(format!("no AXFR follows at primary {primary}: {:?}", self.flight));
+        }
+        Ok(())
     }
 
     /// The rule of RFC 1034 §4.3.5 and RFC 7314 §4, and nothing else.
@@ -376,6 +386,9 @@ impl World {
         };
         let vouched = self.served.map(|_| self.until);
         let live = |until: &Duration| *until > self.now.boot;
+        if until.is_some_and(|until| !live(&until)) {
+            return Err(format!("current, and its time has been over since {until:?}"));
+        }
         if until.filter(live) != vouched.filter(live) {
             return Err(format!("served until {until:?}, while contacts allow {vouched:?}"));
         }
