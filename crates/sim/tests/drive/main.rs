@@ -33,12 +33,12 @@ const YEARS: u64 = 1 << 32;
 
 #[test]
 fn in_any_world_a_zone_is_true_while_it_is_served_and_whole_again_when_all_is_quiet() {
-    play_all(1, 1000);
+    play_all(1, 600);
 }
 
 #[test]
 fn in_any_world_of_years_too() {
-    play_all(YEARS, 60);
+    play_all(YEARS, 24);
 }
 
 /// Plays worlds from this seed on, or the one that was asked for; fails if they were too kind.
