@@ -1,9 +1,14 @@
 //! The bounds of the work that one request may cause. None of them is configurable; those set by a protocol field are
 //! named beside it.
 //!
-//! A name has at most 127 labels (255 octets, RFC 1035 §2.3.4), so one name costs at most one search of a zone, one
-//! `find` for each of its ancestors and one search for the wildcard. In-domain glue has no bound of its own: its names
-//! stand in an NS RRset that fits the message, and each costs one `find`.
+//! A name has at most 127 labels (255 octets, RFC 1035 §2.3.4). To find its zone costs one pass over it and one look into the
+//! table for each depth at which there are zones. In a zone it costs at most one search, one `find` for each of its ancestors
+//! at a depth where there is a cut or a DNAME, and one search for the wildcard where there are any. A search reads a
+//! node for each level of the tree (mostly 64 children a node) and one page, whose owners it parts by eight at each step. In-domain glue
+//! has no bound of its own: its names stand in an NS RRset that fits the message, and each costs one `find`.
+//!
+//! A chain of aliases has [`CHAIN_LENGTH`] links, a request [`REQUEST_RECORDS`] records, the additional section addresses of
+//! [`ADDITIONAL_NAMES`] names that nobody depends on. A name that is written costs four looks into a table for each label.
 //!
 //! A proof with NSEC costs at most one `find` for each label of two names. One with NSEC3 hashes at most the name, its
 //! ancestors in the zone and one wildcard, mostly three names, each once and as many times more as the chain has

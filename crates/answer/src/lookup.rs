@@ -34,7 +34,7 @@ pub(crate) fn look_up<'z>(
     if !key.set(name, zone.apex().as_ref()) {
         // Not reached: zones are chosen by the name. A name outside does not exist.
         let name = Place::Behind(zone.apex_node());
-        return Finding::Negative(Denial::NameError { name, below: 1, wildcard: name });
+        return Finding::Negative(Denial::NameError { name, below: 1, wildcard: None });
     }
     let whole = key.as_slice();
     let sought = zone.seek(whole);
@@ -48,11 +48,11 @@ pub(crate) fn look_up<'z>(
     let place = Place::from(sought);
     let encloser = match sought {
         Seek::Found(node) => {
+            let sets = Sets::of(node, qtype);
             // RFC 2181 §6.1: the parent is not authoritative at a cut, but for DS (RFC 4035 §3.1.4.1).
-            let ns = node.rrset(RecordType::NS).filter(|_| !whole.is_empty() && qtype != RecordType::DS);
-            return match ns {
+            return match sets.ns.filter(|_| !whole.is_empty() && qtype != RecordType::DS) {
                 Some(ns) => Finding::Referral { cut: node, ns, below: 0 },
-                None => at_node(node, qtype, Denial::NoData { name: place }, None),
+                None => at_node(node, sets, qtype, Denial::NoData { name: place }, None),
             };
         }
         Seek::Missing(gap) if gap.encloser >= whole.len() => {
@@ -61,6 +61,9 @@ pub(crate) fn look_up<'z>(
         Seek::Missing(gap) => gap.encloser,
     };
     let below = key_labels(&whole[encloser..]);
+    if !zone.has_wildcards() {
+        return Finding::Negative(Denial::NameError { name: place, below, wildcard: None });
+    }
     // RFC 4592 §3.3.1: the source of synthesis is the wildcard at the closest encloser, and no other.
     key.truncate(encloser);
     key.push_label(b"*");
@@ -68,19 +71,30 @@ pub(crate) fn look_up<'z>(
     let wildcard = Place::from(source);
     let no_data = Denial::WildcardNoData { name: place, below, wildcard };
     match source {
-        Seek::Found(node) => at_node(node, qtype, no_data, Some(Denial::Expansion { name: place, below })),
+        Seek::Found(node) => at_node(
+            node,
+            Sets::of(node, qtype),
+            qtype,
+            no_data,
+            Some(Denial::Expansion { name: place, below }),
+        ),
         // RFC 4592 §4.9: an empty non-terminal wildcard stands for the name too, with nothing to show.
         Seek::Missing(gap) if gap.encloser == key.as_slice().len() => Finding::Negative(no_data),
-        Seek::Missing(_) => Finding::Negative(Denial::NameError { name: place, below, wildcard }),
+        Seek::Missing(_) => {
+            Finding::Negative(Denial::NameError { name: place, below, wildcard: Some(wildcard) })
+        }
     }
 }
 
 /// The topmost cut or DNAME at an ancestor of `key`, down to its first `reach` octets, which are an ancestor's key.
 /// A cut hides everything below it, a DNAME too; at the same node the cut is first.
 pub(crate) fn diverted<'z>(zone: &'z Zone, key: &[u8], reach: usize) -> Option<Finding<'z>> {
-    let apex = zone.apex_node();
-    if let Some(dname) = apex.rrset(RecordType::DNAME) {
-        return Some(Finding::Redirection { node: apex, dname, below: key_labels(key) });
+    let depths = zone.diverting_depths();
+    if depths & 1 == 1
+        && let node = zone.apex_node()
+        && let Some(dname) = node.rrset(RecordType::DNAME)
+    {
+        return Some(Finding::Redirection { node, dname, below: key_labels(key) });
     }
     let (node, border) = hiding(zone, key, 0, reach)?;
     let below = key_labels(&key[border..]);
@@ -94,31 +108,65 @@ pub(crate) fn diverted<'z>(zone: &'z Zone, key: &[u8], reach: usize) -> Option<F
 /// The topmost cut or DNAME among the ancestors of `key` that are longer than `from` octets and no longer than `reach`,
 /// and the length of its key. Both lengths end labels.
 pub(crate) fn hiding<'z>(zone: &'z Zone, key: &[u8], from: usize, reach: usize) -> Option<(Node<'z>, usize)> {
-    let octets = key.iter().enumerate().take(reach).skip(from);
-    let mut borders = octets.filter(|(_, octet)| **octet == 0).map(|(at, _)| at + 1);
-    borders.find_map(|border| {
+    // Only at these depths can there be one.
+    let depths = zone.diverting_depths() >> 1;
+    if depths == 0 {
+        return None;
+    }
+    let octets = key.iter().enumerate().take(reach);
+    let borders = octets.filter(|(_, octet)| **octet == 0).map(|(at, _)| at + 1);
+    let mut borders =
+        borders.enumerate().filter(|(depth, border)| depths >> depth & 1 == 1 && *border > from);
+    borders.find_map(|(_, border)| {
         let node = zone.find(&key[..border])?;
         (node.has(RecordType::NS) || node.has(RecordType::DNAME)).then_some((node, border))
     })
 }
 
+/// The RRsets of a node that decide, found in one pass.
+#[derive(Clone, Copy, Default)]
+struct Sets<'z> {
+    ns: Option<Rrset<'z>>,
+    cname: Option<Rrset<'z>>,
+    /// Of the type asked for.
+    asked: Option<Rrset<'z>>,
+}
+
+impl<'z> Sets<'z> {
+    fn of(node: Node<'z>, qtype: RecordType) -> Sets<'z> {
+        let mut sets = Sets::default();
+        let last = qtype.max(RecordType::CNAME);
+        for set in node.rrsets().take_while(|set| set.rtype() <= last) {
+            match set.rtype() {
+                RecordType::NS => sets.ns = Some(set),
+                RecordType::CNAME => sets.cname = Some(set),
+                _ => {}
+            }
+            if set.rtype() == qtype && sets.asked.is_none() {
+                sets.asked = Some(set);
+            }
+        }
+        sets
+    }
+}
+
 /// RFC 1034 §4.3.2 step 3a at the node that matches, by name or by wildcard.
 fn at_node<'z>(
     node: Node<'z>,
+    sets: Sets<'z>,
     qtype: RecordType,
     none: Denial<'z>,
     denial: Option<Denial<'z>>,
 ) -> Finding<'z> {
     let several = match qtype {
         RecordType::ANY => node.rrsets().next().is_some(),
-        RecordType::RRSIG => node.has(RecordType::RRSIG),
+        RecordType::RRSIG => sets.asked.is_some(),
         _ => false,
     };
     if several {
         return Finding::Several { node, denial };
     }
-    let cname = node.rrset(RecordType::CNAME);
-    match (node.rrset(qtype), cname) {
+    match (sets.asked, sets.cname) {
         // RFC 2181 §10.1: nothing else that stands beside a CNAME is answered; RFC 4035 §2.5: but NSEC and KEY, which are
         // the alias's own.
         (Some(rrset), None) => Finding::Answer { node, rrset, denial },

@@ -1,8 +1,8 @@
 //! A reply, composed in place: whole RRsets only, within its limit, with space held back for OPT and TSIG.
 
 use secondo_wire::{
-    CLASS_CH, CLASS_IN, Compressor, Full, Header, MAX_MESSAGE, NameRef, Opcode, Rcode, RecordType, Section,
-    Writer, flags,
+    CLASS_CH, CLASS_IN, Compressor, Full, Header, MAX_MESSAGE, NameRef, Opcode, Owner, Rcode, RecordType,
+    Section, Writer, flags,
 };
 use secondo_zone::{Node, Rrset, Zone};
 
@@ -18,6 +18,8 @@ use crate::request::Frame;
 /// A reply being composed.
 pub(crate) struct Reply<'b> {
     writer: Writer<'b>,
+    /// The name asked for, the first in the message.
+    asked: Option<NameRef<'b>>,
     id: u16,
     flags: u16,
     /// Twelve bits; the upper eight go into the OPT record.
@@ -52,7 +54,7 @@ pub(crate) struct Terms<'b> {
 impl<'b> Reply<'b> {
     /// Begins the reply to `frame` behind what `out` holds, copying its question.
     pub(crate) fn new(
-        frame: &Frame<'_>,
+        frame: &Frame<'b>,
         terms: Terms<'b>,
         compressor: &'b mut Compressor,
         out: &'b mut Vec<u8>,
@@ -95,6 +97,7 @@ impl<'b> Reply<'b> {
         // an authoritative answer has CD and AD clear.
         let copied = if header.opcode() == Opcode::NOTIFY { 0 } else { header.flags & flags::RD };
         Reply {
+            asked: question.map(|question| question.name),
             id: header.id,
             flags: flags::QR | u16::from(header.opcode().0) << 11 | copied,
             rcode: Rcode::NOERROR,
@@ -151,6 +154,12 @@ impl<'b> Reply<'b> {
         self.transport
     }
 
+    /// An owner of records to come. Most are the name asked for or above it, and need not be looked for.
+    fn owner<'n>(&self, name: NameRef<'n>) -> Owner<'n> {
+        let before = self.asked.and_then(|asked| asked.octets_before(name));
+        before.map_or(name.into(), |octets| Owner::at(name, Header::SIZE + octets))
+    }
+
     /// Adds one record.
     pub(crate) fn record(
         &mut self,
@@ -160,7 +169,18 @@ impl<'b> Reply<'b> {
         ttl: u32,
         rdata: &[u8],
     ) -> Result<(), Full> {
-        self.writer.record(owner, rtype, CLASS_IN, ttl_of(ttl), rdata)?;
+        self.record_of(section, &mut self.owner(owner), rtype, ttl, rdata)
+    }
+
+    fn record_of(
+        &mut self,
+        section: Section,
+        owner: &mut Owner<'_>,
+        rtype: RecordType,
+        ttl: u32,
+        rdata: &[u8],
+    ) -> Result<(), Full> {
+        self.writer.record_of(owner, rtype, CLASS_IN, ttl_of(ttl), rdata)?;
         self.counts[section as usize + 1] += 1;
         Ok(())
     }
@@ -187,10 +207,20 @@ impl<'b> Reply<'b> {
         rrset: Rrset<'_>,
         ttl: Option<u32>,
     ) -> Result<(), Full> {
+        self.rrset_of(section, &mut self.owner(owner), rrset, ttl)
+    }
+
+    fn rrset_of(
+        &mut self,
+        section: Section,
+        owner: &mut Owner<'_>,
+        rrset: Rrset<'_>,
+        ttl: Option<u32>,
+    ) -> Result<(), Full> {
         let mark = self.mark();
         let ttl = ttl.unwrap_or_else(|| rrset.ttl());
         let mut rdatas = rrset.rdatas();
-        let written = rdatas.try_for_each(|rdata| self.record(section, owner, rrset.rtype(), ttl, rdata));
+        let written = rdatas.try_for_each(|rdata| self.record_of(section, owner, rrset.rtype(), ttl, rdata));
         written.inspect_err(|Full| self.rewind(mark))
     }
 
@@ -204,12 +234,25 @@ impl<'b> Reply<'b> {
         rrset: Rrset<'_>,
         ttl: Option<u32>,
     ) -> Result<(), Full> {
-        let mark = self.mark();
-        self.rrset(section, owner, rrset, ttl)?;
         let signatures = if self.dnssec() { node.signatures(rrset.rtype()) } else { None };
-        match signatures {
+        self.rrset_with(section, owner, rrset, signatures, ttl)
+    }
+
+    /// The same with the signatures at hand.
+    pub(crate) fn rrset_with(
+        &mut self,
+        section: Section,
+        owner: NameRef<'_>,
+        rrset: Rrset<'_>,
+        signatures: Option<Rrset<'_>>,
+        ttl: Option<u32>,
+    ) -> Result<(), Full> {
+        let mark = self.mark();
+        let mut owner = self.owner(owner);
+        self.rrset_of(section, &mut owner, rrset, ttl)?;
+        match signatures.filter(|_| self.dnssec()) {
             Some(signatures) => {
-                self.rrset(section, owner, signatures, ttl).inspect_err(|Full| self.rewind(mark))
+                self.rrset_of(section, &mut owner, signatures, ttl).inspect_err(|Full| self.rewind(mark))
             }
             None => Ok(()),
         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use arc_swap::{ArcSwap, Guard};
 use secondo_tsig::KeyRing;
-use secondo_wire::{Name, NameRef};
+use secondo_wire::{MAX_NAME, Name, NameRef};
 use siphasher::sip::SipHasher13;
 
 use crate::acl::{AccessList, Origin, RuleUnion};
@@ -189,7 +189,10 @@ fn union(entries: &[Arc<Entry>], list: impl Fn(&Entry) -> &Arc<AccessList>) -> R
     RuleUnion::new(lists.into_iter().flat_map(|list| list.rules()))
 }
 
-/// Zones by the keyed hash of their lower-case labels, root first; open addressing, at most half full.
+/// Zones by the keyed hash of their names in lower case; open addressing, at most half full.
+///
+/// A name is hashed from the root outwards, in pieces that end at the depths where there are apexes: one pass over it gives the
+/// hashes of all its ancestors that may be an apex.
 struct Index {
     slots: Box<[IndexSlot]>,
     hasher: SipHasher13,
@@ -209,11 +212,12 @@ impl Index {
     fn new(entries: &[Arc<Entry>], secret: &[u8; 16]) -> Result<Index, DuplicateZone> {
         let size = (entries.len().max(1) * 2).next_power_of_two();
         let hasher = SipHasher13::new_with_key(secret);
-        let mut index = Index { slots: vec![IndexSlot::default(); size].into(), hasher, depths: 0 };
+        let depths = entries.iter().fold(0, |depths, entry| depths | 1 << entry.apex.label_count());
+        let mut index = Index { slots: vec![IndexSlot::default(); size].into(), hasher, depths };
         for (number, entry) in entries.iter().enumerate() {
             let apex = entry.apex.as_ref();
-            let hash = index.hash(apex);
-            index.depths |= 1 << apex.label_count();
+            let mut hash = 0;
+            index.ancestors(apex, usize::MAX, |_, whole| hash = whole);
             if index.probe(entries, hash, apex).is_some() {
                 return Err(DuplicateZone(entry.apex.clone()));
             }
@@ -227,39 +231,43 @@ impl Index {
         Ok(index)
     }
 
-    fn hash(&self, name: NameRef<'_>) -> u64 {
-        let (starts, count) = label_starts(name);
-        let mut hasher = self.hasher;
-        for &start in starts[..count].iter().rev() {
-            feed(&mut hasher, name.as_wire(), start);
+    /// Tells the ancestors of `name`, itself included, that have the depth of an apex, at most `depth`, with their hashes,
+    /// the shallowest first.
+    #[inline]
+    fn ancestors<'n>(&self, name: NameRef<'n>, depth: usize, mut tell: impl FnMut(NameRef<'n>, u64)) {
+        let count = name.label_count();
+        // A name has at most 127 labels: the shifts are in range.
+        let within = u128::MAX >> (127 - count.min(depth));
+        let mut depths = self.depths & within;
+        if depths == 0 {
+            return;
         }
-        hasher.finish()
+        let deepest = name.ancestor(count - (127 - depths.leading_zeros() as usize));
+        let mut octets = [0; MAX_NAME];
+        let lower = &mut octets[..deepest.as_wire().len()];
+        lower.copy_from_slice(deepest.as_wire());
+        // Length octets stand below 'A' (RFC 4343 §3).
+        lower.make_ascii_lowercase();
+        let (mut hasher, mut end) = (self.hasher, lower.len());
+        while depths != 0 {
+            let ancestor = name.ancestor(count - depths.trailing_zeros() as usize);
+            let start = lower.len() - ancestor.as_wire().len();
+            hasher.write(&lower[start..end]);
+            tell(ancestor, hasher.finish());
+            end = start;
+            depths &= depths - 1;
+        }
     }
 
-    /// The entry at or above `name` with the most labels, at most `depth`. One pass over the octets of the name.
+    /// The entry at or above `name` with the most labels, at most `depth`.
     fn deepest<'t>(
         &self,
         entries: &'t [Arc<Entry>],
         name: NameRef<'_>,
         depth: usize,
     ) -> Option<&'t Arc<Entry>> {
-        let (starts, count) = label_starts(name);
-        let mut hasher = self.hasher;
         let mut found = None;
-        // Depths below the deepest apex need not be hashed.
-        let deepest = (u128::BITS - self.depths.leading_zeros()) as usize;
-        for labels in 0..=count.min(depth) {
-            if labels >= deepest {
-                break;
-            }
-            if labels > 0 {
-                feed(&mut hasher, name.as_wire(), starts[count - labels]);
-            }
-            if self.depths >> labels & 1 == 1 {
-                let suffix = name.ancestor(count - labels);
-                found = self.probe(entries, hasher.finish(), suffix).or(found);
-            }
-        }
+        self.ancestors(name, depth, |ancestor, hash| found = self.probe(entries, hash, ancestor).or(found));
         found
     }
 
@@ -275,27 +283,6 @@ impl Index {
             at = (at + 1) & mask;
         }
     }
-}
-
-/// Where the labels of a name start, and how many there are.
-fn label_starts(name: NameRef<'_>) -> ([u8; 128], usize) {
-    let (mut starts, mut count, mut at) = ([0; 128], 0, 0);
-    for label in name.labels() {
-        starts[count] = at as u8;
-        count += 1;
-        at += label.len() + 1;
-    }
-    (starts, count)
-}
-
-/// Feeds the label at `start`, its length octet first, in lower case (RFC 4343 §3).
-fn feed(hasher: &mut SipHasher13, wire: &[u8], start: u8) {
-    let start = usize::from(start);
-    let mut label = [0; 64];
-    let length = usize::from(wire[start]) + 1;
-    label[..length].copy_from_slice(&wire[start..start + length]);
-    label[..length].make_ascii_lowercase();
-    hasher.write(&label[..length]);
 }
 
 /// The table in use. Query threads load it once for each batch of requests; a reload swaps it.

@@ -4,6 +4,7 @@
 //! 0x01 is written 01 02. Plain octet comparison of keys is then canonical order, "is at or below" is "starts with",
 //! a zero octet stands nowhere but at the end of a label, and the apex is the empty key.
 
+use crate::fold;
 use crate::name::{NameBuf, NameError, NameRef};
 
 /// Longest key: 254 octets of labels, each octet escaped.
@@ -32,7 +33,7 @@ impl KeyBuf {
         self.length = 0;
         let (wire, tail) = (name.as_wire(), apex.as_wire());
         let Some(own) = wire.len().checked_sub(tail.len()) else { return false };
-        if !wire[own..].eq_ignore_ascii_case(tail) {
+        if !fold::equal(&wire[own..], tail) {
             return false;
         }
         // The tail must begin at a border of labels.
@@ -62,6 +63,32 @@ impl KeyBuf {
 
     /// Appends one label, farther from the apex than those before.
     pub fn push_label(&mut self, label: &[u8]) {
+        if !self.push_plain(label) {
+            self.push_escaped(label);
+        }
+    }
+
+    /// Appends a label if it is long enough for words and nothing in it is escaped.
+    #[inline]
+    fn push_plain(&mut self, label: &[u8]) -> bool {
+        let start = self.length as usize;
+        let Some(space) = self.octets.get_mut(start..start + label.len() + 1) else { return false };
+        if label.len() < 8 {
+            return false;
+        }
+        for at in fold::places(label.len()) {
+            let word = fold::word(label, at);
+            if fold::has_zero_or_one(word) {
+                return false;
+            }
+            space[at..at + 8].copy_from_slice(&fold::lower(word).to_le_bytes());
+        }
+        space[label.len()] = 0;
+        self.length += label.len() as u16 + 1;
+        true
+    }
+
+    fn push_escaped(&mut self, label: &[u8]) {
         for &octet in label {
             match octet {
                 0 | 1 => {
@@ -113,6 +140,18 @@ pub fn key_common_labels(a: &[u8], b: &[u8]) -> usize {
 
 /// The name of a key, in lower case, in the zone at `apex`; an error when `key` is no key (bytes from disk).
 pub fn name_of_key(key: &[u8], apex: NameRef<'_>, out: &mut NameBuf) -> Result<(), NameError> {
+    if key.contains(&1) {
+        return name_of_escaped(key, apex, out);
+    }
+    match key.split_last() {
+        None => out.set_labels(std::iter::empty(), apex),
+        Some((0, labels)) => out.set_labels(labels.rsplit(|&octet| octet == 0), apex),
+        Some(_) => Err(NameError::Short),
+    }
+}
+
+/// The name of a key with octets that are written as two.
+fn name_of_escaped(key: &[u8], apex: NameRef<'_>, out: &mut NameBuf) -> Result<(), NameError> {
     let mut plain = [0u8; MAX_KEY];
     // (start, end) of each label in `plain`.
     let (mut ends, mut count, mut at) = ([0u16; 128], 0, 0);

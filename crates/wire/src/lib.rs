@@ -10,6 +10,7 @@
 
 pub mod control;
 pub mod edns;
+mod fold;
 mod key;
 mod message;
 mod name;
@@ -28,7 +29,7 @@ pub use reason::{Class, Reason};
 pub use rtype::RecordType;
 pub use serial::{Serial, SerialOrder};
 pub use soa::Soa;
-pub use writer::{Compressor, Full, Writer};
+pub use writer::{Compressor, Full, Owner, Writer};
 
 /// DNS class IN (RFC 1035 §3.2.4).
 pub const CLASS_IN: u16 = 1;

@@ -81,6 +81,13 @@ pub fn layout(rtype: RecordType) -> Option<&'static [Field]> {
     })
 }
 
+/// Whether RDATA of the type holds names that senders compress.
+#[inline]
+pub fn compresses(rtype: RecordType) -> bool {
+    // Those of RFC 1035 alone: a test holds this beside the layouts.
+    matches!(rtype.0, 2..=9 | 12 | 14 | 15)
+}
+
 /// Whether RDATA of the type holds names, so that it cannot be copied as it stands in a message.
 pub fn has_names(rtype: RecordType) -> bool {
     layout(rtype).is_some_and(|fields| fields.iter().any(|f| matches!(f, Compressible | Folded | Kept)))
@@ -231,6 +238,14 @@ mod tests {
         let mut out = vec![];
         // The name would go on behind the RDATA.
         assert!(expand(RecordType::NS, b"\x02ab\0", 0, 3, &mut out).is_err());
+    }
+
+    #[test]
+    fn the_types_that_are_compressed_are_those_with_such_fields() {
+        for number in 0..=u16::MAX {
+            let fields = layout(RecordType(number)).unwrap_or_default();
+            assert_eq!(compresses(RecordType(number)), fields.contains(&Compressible), "{number}");
+        }
     }
 
     #[test]

@@ -1,10 +1,13 @@
 //! Writing messages into a bounded buffer, with name compression (RFC 1035 §4.1.4).
 //!
-//! Compression is one table lookup a label: each suffix written is remembered under a hash of its octets. Answers
-//! match without regard to case; transfers match exact octets, so that spelling survives (RFC 5936 §3.4).
+//! Compression is one table lookup a label, from the root outwards: each label written is remembered under a hash of its
+//! octets and of the place where the rest of its name stands, so that a name is found label by label, and where one is not
+//! found the rest is new. Answers match without regard to case; transfers match exact octets, so that spelling survives
+//! (RFC 5936 §3.4). An [`Owner`] of several records is looked for once.
 
+use crate::fold;
 use crate::message::Header;
-use crate::name::NameRef;
+use crate::name::{MAX_NAME, NameRef};
 use crate::rdata::{self, Field};
 use crate::rtype::RecordType;
 
@@ -12,10 +15,37 @@ use crate::rtype::RecordType;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Full;
 
-/// Slots looked at before a suffix counts as unknown: bounds the work per label.
+/// Slots looked at before a label counts as unknown: bounds the work per label.
 const PROBES: usize = 4;
+/// RFC 1035 §4.1.4: a pointer has 14 bits.
+const FARTHEST: usize = 0x3FFF;
+/// Where the root stands that every name ends with: nowhere that a pointer could lead to.
+const ROOT: u16 = u16::MAX;
 
-/// Remembers where suffixes of names stand in the message being written. Re-used for message after message.
+/// The owner of records, and where it stands in the message once it does.
+#[derive(Clone, Copy, Debug)]
+pub struct Owner<'n> {
+    name: NameRef<'n>,
+    /// Not farther than a pointer reaches; `None`: not known, or the root.
+    place: Option<u16>,
+}
+
+impl<'n> From<NameRef<'n>> for Owner<'n> {
+    fn from(name: NameRef<'n>) -> Owner<'n> {
+        Owner { name, place: None }
+    }
+}
+
+impl<'n> Owner<'n> {
+    /// An owner that stands in the message already: `place` octets from its beginning.
+    pub fn at(name: NameRef<'n>, place: usize) -> Owner<'n> {
+        let place =
+            u16::try_from(place).ok().filter(|&place| usize::from(place) <= FARTHEST && !name.is_root());
+        Owner { name, place }
+    }
+}
+
+/// Remembers where labels of names stand in the message being written. Re-used for message after message.
 #[derive(Clone)]
 pub struct Compressor {
     /// Open addressing; a slot counts only in its own generation.
@@ -66,6 +96,8 @@ pub struct Writer<'b> {
     limit: usize,
     /// Octets held back at the end, for OPT and TSIG.
     reserved: usize,
+    /// Octets of the first name, right behind the header, as long as its labels are not remembered: no other needed them.
+    first: usize,
 }
 
 impl<'b> Writer<'b> {
@@ -74,7 +106,7 @@ impl<'b> Writer<'b> {
         compressor.clear();
         let base = out.len();
         out.resize(base + Header::SIZE, 0);
-        Writer { out, compressor, base, limit: limit.min(crate::MAX_MESSAGE), reserved: 0 }
+        Writer { out, compressor, base, limit: limit.min(crate::MAX_MESSAGE), reserved: 0, first: 0 }
     }
 
     /// Octets written.
@@ -129,35 +161,63 @@ impl<'b> Writer<'b> {
         ttl: u32,
         rdata: &[u8],
     ) -> Result<(), Full> {
-        let start = self.len();
+        self.record_of(&mut owner.into(), rtype, class, ttl, rdata)
+    }
+
+    /// The same, one of several records of an owner, which is looked for only once. After [`Writer::rewind`] to a place before
+    /// them the owner is of no use any more.
+    pub fn record_of(
+        &mut self,
+        owner: &mut Owner<'_>,
+        rtype: RecordType,
+        class: u16,
+        ttl: u32,
+        rdata: &[u8],
+    ) -> Result<(), Full> {
+        let (start, place) = (self.len(), owner.place);
         let written = self.try_record(owner, rtype, class, ttl, rdata);
         if written.is_err() {
             self.rewind(start);
+            owner.place = place;
         }
         written
     }
 
     fn try_record(
         &mut self,
-        owner: NameRef<'_>,
+        owner: &mut Owner<'_>,
         rtype: RecordType,
         class: u16,
         ttl: u32,
         rdata: &[u8],
     ) -> Result<(), Full> {
-        self.name(owner)?;
         let mut head = [0; 10];
         head[..2].copy_from_slice(&rtype.0.to_be_bytes());
         head[2..4].copy_from_slice(&class.to_be_bytes());
         head[4..8].copy_from_slice(&ttl.to_be_bytes());
+        let length = u16::try_from(rdata.len()).map_err(|_| Full)?;
+        head[8..].copy_from_slice(&length.to_be_bytes());
+        let room = self.room();
+        let plain = !rdata::compresses(rtype);
+        match owner.place {
+            Some(place) if plain && 2 + head.len() + rdata.len() <= room => {
+                let [high, low] = (0xC000 | place).to_be_bytes();
+                let [a, b, c, d, e, f, g, h, i, j] = head;
+                self.out.reserve(12 + rdata.len());
+                self.out.extend_from_slice(&[high, low, a, b, c, d, e, f, g, h, i, j]);
+                self.out.extend_from_slice(rdata);
+                return Ok(());
+            }
+            Some(place) => self.octets(&(0xC000 | place).to_be_bytes())?,
+            None => owner.place = self.place_name(owner.name)?,
+        }
+        if plain {
+            self.octets(&head)?;
+            return self.octets(rdata);
+        }
         self.octets(&head)?;
         let start = self.out.len();
-        let compresses = rdata::layout(rtype).is_some_and(|fields| fields.contains(&Field::Compressible));
-        if compresses {
-            self.compressed_rdata(rtype, rdata)?;
-        } else {
-            self.octets(rdata)?;
-        }
+        self.compressed_rdata(rtype, rdata)?;
         let length = u16::try_from(self.out.len() - start).map_err(|_| Full)?;
         self.out[start - 2..start].copy_from_slice(&length.to_be_bytes());
         Ok(())
@@ -178,55 +238,104 @@ impl<'b> Writer<'b> {
 
     /// A name, compressed against those written before.
     pub fn name(&mut self, name: NameRef<'_>) -> Result<(), Full> {
+        self.place_name(name).map(drop)
+    }
+
+    /// Writes a name; returns where it, or one equal to it, stands, as far as a pointer reaches.
+    fn place_name(&mut self, name: NameRef<'_>) -> Result<Option<u16>, Full> {
         let wire = name.as_wire();
-        let (mut starts, mut hashes, mut count, mut at) = ([0u8; 128], [0u32; 128], 0, 0);
-        while wire[at] != 0 {
-            starts[count] = at as u8;
-            count += 1;
-            at += wire[at] as usize + 1;
+        if self.is_empty() && wire.len() <= self.room() {
+            self.out.extend_from_slice(wire);
+            self.first = wire.len();
+            return Ok(Some(Header::SIZE as u16).filter(|_| !name.is_root()));
         }
-        // One pass from the root outwards gives the hash of every suffix.
-        let mut hash = 0x811C_9DC5u32;
-        for i in (0..count).rev() {
-            let start = starts[i] as usize;
-            for &octet in &wire[start..=start + wire[start] as usize] {
-                let octet = if self.compressor.fold { octet.to_ascii_lowercase() } else { octet };
-                hash = (hash ^ u32::from(octet)).wrapping_mul(0x0100_0193);
-            }
-            hashes[i] = hash;
+        self.remember_first();
+        let (starts, mut count) = label_starts(wire);
+        // From the root outwards as far as the message has the name.
+        let (mut end, mut rest, mut missing) = (wire.len() - 1, ROOT, None);
+        while count > 0 {
+            let start = usize::from(starts[count - 1]);
+            let hash = self.hash(rest, &wire[start..end]);
+            let Some(place) = self.find(hash, rest, &wire[start..end]) else {
+                missing = Some(hash);
+                break;
+            };
+            (end, rest, count) = (start, place, count - 1);
         }
-        let found = (0..count).find_map(|i| Some((i, self.find(hashes[i], &wire[starts[i] as usize..])?)));
-        let (fresh, tail): (usize, Option<u16>) =
-            found.map_or((count, None), |(i, offset)| (i, Some(offset)));
-        let own = if fresh == count { wire.len() - 1 } else { starts[fresh] as usize };
-        if own + if tail.is_some() { 2 } else { 1 } > self.room() {
+        let tail = if rest == ROOT { 1 } else { 2 };
+        if end + tail > self.room() {
             return Err(Full);
         }
         let here = self.len();
-        for i in 0..fresh {
-            self.remember(hashes[i], here + starts[i] as usize);
+        self.out.extend_from_slice(&wire[..end]);
+        match rest {
+            ROOT => self.out.push(0),
+            _ => self.out.extend_from_slice(&(0xC000 | rest).to_be_bytes()),
         }
-        self.out.extend_from_slice(&wire[..own]);
-        match tail {
-            Some(offset) => self.out.extend_from_slice(&(0xC000 | offset).to_be_bytes()),
-            None => self.out.push(0),
+        if count == 0 {
+            return Ok(Some(rest).filter(|&rest| rest != ROOT));
         }
-        Ok(())
+        if here + end > FARTHEST {
+            return Ok(u16::try_from(here).ok().filter(|&here| usize::from(here) <= FARTHEST));
+        }
+        for &start in starts[..count].iter().rev() {
+            let start = usize::from(start);
+            let hash = missing.take().unwrap_or_else(|| self.hash(rest, &wire[start..end]));
+            rest = (here + start) as u16;
+            self.remember(hash, rest);
+            end = start;
+        }
+        Ok(Some(rest))
     }
 
-    fn find(&self, hash: u32, suffix: &[u8]) -> Option<u16> {
+    /// Remembers the labels of the first name.
+    fn remember_first(&mut self) {
+        let length = std::mem::take(&mut self.first);
+        let Some(mut end) = length.checked_sub(1) else { return };
+        // The first name stands there whole, unless the writer went back behind it.
+        let stands = self.out.get(self.base + Header::SIZE..).and_then(NameRef::split_from);
+        let Some((name, _)) = stands.filter(|(name, _)| name.as_wire().len() == length) else { return };
+        let mut wire = [0; MAX_NAME];
+        wire[..length].copy_from_slice(name.as_wire());
+        let (starts, count) = label_starts(&wire);
+        let mut rest = ROOT;
+        for &start in starts[..count].iter().rev() {
+            let start = usize::from(start);
+            let hash = self.hash(rest, &wire[start..end]);
+            rest = (Header::SIZE + start) as u16;
+            self.remember(hash, rest);
+            end = start;
+        }
+    }
+
+    /// The hash of a label with its length octet, the rest of whose name stands at `rest`.
+    #[inline]
+    fn hash(&self, rest: u16, label: &[u8]) -> u32 {
+        const MIX: u64 = 0x9E37_79B9_7F4A_7C15;
+        // With this bit set letters are equal whatever their case; so are some others, which the comparison tells apart.
+        let fold = if self.compressor.fold { u64::from_ne_bytes([0x20; 8]) } else { 0 };
+        let mut hash = u64::from(rest);
+        let mut add = |word: u64| hash = ((hash ^ (word | fold)).wrapping_mul(MIX)).rotate_left(29);
+        match label.len() {
+            0..8 => add(fold::short_word(label)),
+            length => fold::places(length).for_each(|at| add(fold::word(label, at))),
+        }
+        (hash ^ hash >> 32) as u32
+    }
+
+    /// Where a label stands that is followed by the rest of its name, which stands at `rest`.
+    #[inline]
+    fn find(&self, hash: u32, rest: u16, label: &[u8]) -> Option<u16> {
         let slots = &self.compressor.slots;
         let mask = slots.len() - 1;
         (0..PROBES)
             .map(|probe| slots[(hash as usize + probe) & mask])
             .take_while(|slot| slot.generation == self.compressor.generation)
-            .find(|slot| slot.hash == hash && self.stands_at(slot.offset, suffix))
+            .find(|slot| slot.hash == hash && self.stands_at(slot.offset, label, rest))
             .map(|slot| slot.offset)
     }
 
-    fn remember(&mut self, hash: u32, offset: usize) {
-        // RFC 1035 §4.1.4: a pointer has 14 bits.
-        let Ok(offset @ 0..=0x3FFF) = u16::try_from(offset) else { return };
+    fn remember(&mut self, hash: u32, offset: u16) {
         let generation = self.compressor.generation;
         let slots = &mut self.compressor.slots;
         let mask = slots.len() - 1;
@@ -239,33 +348,18 @@ impl<'b> Writer<'b> {
         }
     }
 
-    /// Whether the name at `offset` of the message equals `suffix`.
-    fn stands_at(&self, offset: u16, mut suffix: &[u8]) -> bool {
+    /// Whether `label` stands at `offset` of the message, and behind it what stands at `rest` or a pointer to it. A message
+    /// that was rewound and rewritten may hold anything there.
+    #[inline]
+    fn stands_at(&self, offset: u16, label: &[u8], rest: u16) -> bool {
         let message = &self.out[self.base..];
-        let mut at = offset as usize;
-        loop {
-            let Some(&head) = message.get(at) else { return false };
-            if head >= 0xC0 {
-                let Some(&low) = message.get(at + 1) else { return false };
-                let target = usize::from(u16::from_be_bytes([head & 0x3F, low]));
-                // A rewound and rewritten message could hold anything here: pointers still only go back.
-                if target >= at {
-                    return false;
-                }
-                at = target;
-                continue;
-            }
-            let n = head as usize + 1;
-            let (Some(mine), Some(theirs)) = (message.get(at..at + n), suffix.get(..n)) else { return false };
-            let same = if self.compressor.fold { mine.eq_ignore_ascii_case(theirs) } else { mine == theirs };
-            if !same {
-                return false;
-            }
-            if n == 1 {
-                return true;
-            }
-            at += n;
-            suffix = &suffix[n..];
+        let behind = usize::from(offset) + label.len();
+        let Some(mine) = message.get(usize::from(offset)..behind) else { return false };
+        let same = if self.compressor.fold { fold::equal(mine, label) } else { mine == label };
+        same && match rest {
+            ROOT => message.get(behind) == Some(&0),
+            _ if usize::from(rest) == behind => true,
+            _ => message.get(behind..).is_some_and(|tail| tail.starts_with(&(0xC000 | rest).to_be_bytes())),
         }
     }
 
@@ -274,6 +368,18 @@ impl<'b> Writer<'b> {
         self.out[self.base..self.base + Header::SIZE].copy_from_slice(&header.to_octets());
         self.len()
     }
+}
+
+/// Where the labels of a name start, and how many there are.
+#[inline]
+fn label_starts(wire: &[u8]) -> ([u8; 128], usize) {
+    let (mut starts, mut count, mut at) = ([0; 128], 0, 0);
+    while wire[at] != 0 {
+        starts[count] = at as u8;
+        count += 1;
+        at += usize::from(wire[at]) + 1;
+    }
+    (starts, count)
 }
 
 #[cfg(test)]

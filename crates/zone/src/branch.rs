@@ -12,6 +12,11 @@ use std::sync::Arc;
 /// Most children of a node.
 pub(crate) const FAN_OUT: usize = 64;
 
+/// Octets of what separators have in common that a search finds without them.
+const COMMON: usize = 16;
+/// Octets of a cache line, in numbers.
+const LINE: usize = 8;
+
 /// What stands under a node.
 #[derive(Clone)]
 pub(crate) enum Child {
@@ -26,6 +31,8 @@ pub(crate) type Below<'b> = (Cow<'b, [u8]>, Child);
 pub(crate) struct Branch {
     /// Octets that all separators but the first begin with.
     skipped: usize,
+    /// The first of them.
+    common: [u8; COMMON],
     /// The eight octets behind them, padded with zeros, one number for each separator but the first.
     heads: Box<[u64]>,
     /// Where each separator ends in `separators`. The first is no bound for searches; it is what a node above takes.
@@ -72,6 +79,11 @@ impl Branch {
             [_, (only, _)] => only.len(),
             _ => 0,
         };
+        let mut common = [0; COMMON];
+        if let Some((separator, _)) = below.get(1) {
+            let length = skipped.min(COMMON);
+            common[..length].copy_from_slice(&separator[..length]);
+        }
         let heads =
             below.iter().skip(1).map(|(separator, _)| head(separator.get(skipped..).unwrap_or_default()));
         let pages_of = |child: &Child| if let Child::Page(page) = child { Some(page.clone()) } else { None };
@@ -93,9 +105,10 @@ impl Branch {
             }
         };
         // The node, four allocations beside it, and for each child its pointer, number and end.
-        let own = 120 + 4 * 16 + separators.len() + below.len() * (16 + 8 + 2);
+        let own = size_of::<Branch>() + 5 * 16 + separators.len() + below.len() * (16 + 8 + 2);
         Arc::new(Branch {
             skipped,
+            common,
             heads: heads.collect(),
             ends: ends.into(),
             separators: separators.into(),
@@ -133,7 +146,10 @@ impl Branch {
         if self.heads.is_empty() {
             return 0;
         }
-        let common = &self.separator(1)[..self.skipped];
+        let common = match self.common.get(..self.skipped) {
+            Some(common) => common,
+            None => &self.separator(1)[..self.skipped],
+        };
         let (start, rest) = key.split_at(key.len().min(self.skipped));
         match start.cmp(common) {
             Ordering::Less => return 0,
@@ -141,7 +157,15 @@ impl Branch {
             Ordering::Equal => {}
         }
         let wanted = head(rest);
-        let mut at = self.heads.partition_point(|&head| head < wanted);
+        // The last number of each line, then one line: those are read side by side, and nothing is guessed.
+        let mut line = 0;
+        for last in self.heads.chunks_exact(LINE).filter_map(<[u64]>::last) {
+            line += usize::from(*last < wanted) * LINE;
+        }
+        let mut at = line;
+        for &head in self.heads[line..].iter().take(LINE) {
+            at += usize::from(head < wanted);
+        }
         while self.heads.get(at) == Some(&wanted) && self.separator(at + 1) <= key {
             at += 1;
         }
@@ -203,7 +227,7 @@ impl<'b> ChildRef<'b> {
 
 /// The first eight octets as a number that compares as they do.
 #[inline]
-fn head(octets: &[u8]) -> u64 {
+pub(crate) fn head(octets: &[u8]) -> u64 {
     match octets.first_chunk() {
         Some(eight) => u64::from_be_bytes(*eight),
         None => octets.iter().fold((0, 56), |(sum, shift), &o| (sum | u64::from(o) << shift, shift - 8)).0,

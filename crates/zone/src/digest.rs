@@ -9,6 +9,7 @@
 //! It protects against accident: a lost update, a bug, a flipped bit. It does not protect against somebody who chooses
 //! records so that sums collide; that is what ZONEMD and TSIG are for.
 
+use crate::diversions::Diversions;
 use crate::rrset::Rrset;
 use secondo_wire::{RecordType, rdata};
 use siphasher::sip128::SipHasher24;
@@ -46,6 +47,9 @@ pub(crate) struct Summary {
     /// Octets of the records in uncompressed wire form.
     pub(crate) wire_bytes: u64,
     pub(crate) digest: Digest,
+    pub(crate) diversions: Diversions,
+    /// Owners that are wildcards or stand below one.
+    pub(crate) wild: u64,
 }
 
 impl Summary {
@@ -54,6 +58,8 @@ impl Summary {
         self.records += other.records;
         self.wire_bytes += other.wire_bytes;
         self.digest.add(&other.digest);
+        self.diversions.add(&other.diversions);
+        self.wild += other.wild;
     }
 
     /// Takes away what was added before.
@@ -62,6 +68,8 @@ impl Summary {
         self.records = self.records.saturating_sub(other.records);
         self.wire_bytes = self.wire_bytes.saturating_sub(other.wire_bytes);
         self.digest.subtract(&other.digest);
+        self.diversions.subtract(&other.diversions);
+        self.wild = self.wild.saturating_sub(other.wild);
     }
 }
 
@@ -80,7 +88,8 @@ impl Reckoner {
         name_len: usize,
         sets: impl Iterator<Item = Rrset<'s>>,
     ) -> Summary {
-        let mut summary = Summary { names: 1, ..Summary::default() };
+        let wild = key.contains(&b'*') && key.split(|&octet| octet == 0).any(|label| label == b"*");
+        let mut summary = Summary { names: 1, wild: u64::from(wild), ..Summary::default() };
         for set in sets {
             let folds = rdata::folds(set.rtype());
             let covered = set.covered().unwrap_or(RecordType(0));
@@ -98,6 +107,7 @@ impl Reckoner {
                 }
             }
             summary.digest.add(&self.end());
+            summary.diversions.note(key, &set);
         }
         summary
     }

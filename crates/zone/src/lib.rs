@@ -115,6 +115,7 @@ mod compare;
 mod dense;
 mod difference;
 mod digest;
+mod diversions;
 mod edit;
 mod limits;
 mod node;

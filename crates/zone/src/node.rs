@@ -2,7 +2,8 @@
 
 use crate::page::Entry;
 use crate::rrset::Rrset;
-use secondo_wire::{KeyBuf, MAX_NAME, NameBuf, NameRef, RecordType, name_of_key};
+use secondo_wire::{KeyBuf, MAX_NAME, NameBuf, NameRef, RecordType, key_labels, name_of_key};
+use std::cmp::Ordering;
 
 /// An owner name with its RRsets.
 #[derive(Clone, Copy)]
@@ -32,6 +33,16 @@ impl<'z> Node<'z> {
         out.set_key(self.key_in(&mut key));
     }
 
+    /// Its key against another.
+    pub fn cmp_key(&self, key: &[u8]) -> Ordering {
+        self.entry().cmp_key(key)
+    }
+
+    /// Labels of its key.
+    pub fn depth(&self) -> usize {
+        key_labels(self.prefix) + key_labels(self.suffix)
+    }
+
     /// Writes its name, spelled as received.
     pub fn name_into(&self, out: &mut NameBuf) {
         let mut key = [0; 512];
@@ -51,6 +62,24 @@ impl<'z> Node<'z> {
     /// The RRSIGs that cover a type.
     pub fn signatures(&self, covered: RecordType) -> Option<Rrset<'z>> {
         self.rrsets().find(|set| set.covered() == Some(covered))
+    }
+
+    /// The RRset of a type and the RRSIGs that cover it, found in one pass.
+    pub fn signed_rrset(&self, rtype: RecordType) -> (Option<Rrset<'z>>, Option<Rrset<'z>>) {
+        let (mut found, mut signatures) = (None, None);
+        for set in self.rrsets() {
+            if set.rtype() == rtype && rtype != RecordType::RRSIG {
+                found = Some(set);
+            } else if set.covered() == Some(rtype) {
+                signatures = Some(set);
+            }
+            // What comes behind both, or behind the signatures of types below those, cannot be one of them.
+            let past = set.rtype() > rtype && set.rtype() > RecordType::RRSIG;
+            if past || found.is_some() && signatures.is_some() {
+                break;
+            }
+        }
+        (found, signatures)
     }
 
     /// Whether it holds records of the type (RRSIG: any signature).
@@ -80,7 +109,7 @@ impl<'z> Node<'z> {
     }
 
     /// Length of the longest ancestor-or-self of `key` that this name is at or below.
-    pub(crate) fn common_labels(&self, key: &[u8]) -> usize {
+    pub fn common_labels(&self, key: &[u8]) -> usize {
         let common = self.entry().common(key);
         key[..common].iter().rposition(|&octet| octet == 0).map_or(0, |at| at + 1)
     }

@@ -25,6 +25,7 @@ pub(crate) fn belongs(key: &[u8], sets: Rrsets<'_>) -> bool {
 /// The hashed owner at or before `key`, around the end of the chain if need be; `None` when there are none.
 pub(crate) fn at_or_before<'z>(tree: &'z Tree, key: &[u8], apex: NameRef<'z>) -> Option<Node<'z>> {
     let spot = tree.locate(key)?;
+    spot.page.touch();
     let view = spot.page.view();
     let rank = view.rank(key);
     let exact = view.entry(rank).filter(|entry| entry.cmp_key(key).is_eq());
@@ -32,7 +33,7 @@ pub(crate) fn at_or_before<'z>(tree: &'z Tree, key: &[u8], apex: NameRef<'z>) ->
         Some(at) => view.entry(at),
         None => spot.page_before().or_else(|| tree.last()).and_then(|page| page.view().last()),
     };
-    exact.or_else(before).map(|entry| Node::new(entry, apex))
+    exact.or_else(before).map(|entry| Node::new(entry.touch(), apex))
 }
 
 #[cfg(test)]

@@ -24,6 +24,12 @@ struct Matter {
     main: PageTree,
     hashed: PageTree,
     summary: Summary,
+    /// Its first page, which holds the apex.
+    first: Page,
+    /// Depths at which there may be a cut or a DNAME.
+    diverting: u128,
+    /// Bit n: the apex holds records of type n.
+    apex_types: u64,
 }
 
 /// Size of a version.
@@ -80,12 +86,16 @@ impl Zone {
         hashed: PageTree,
         summary: Summary,
     ) -> Option<Zone> {
-        let set = main
+        let first = main.first()?.clone();
+        let set = first
+            .view()
             .first()
-            .and_then(|page| page.view().first())
             .filter(|entry| entry.key_len() == 0)
             .and_then(|entry| Node::new(entry, apex.as_ref()).rrset(RecordType::SOA))?;
         let rdata = set.rdatas().next()?;
+        let sets = first.view().first().map(|entry| Node::new(entry, apex.as_ref()));
+        let types = sets.into_iter().flat_map(|node| node.rrsets()).map(|set| set.rtype().0);
+        let apex_types = types.filter(|&rtype| rtype < 64).fold(0, |types, rtype| types | 1 << rtype);
         let owners = |tree: &PageTree| tree.pages().map(|page| page.view().len() as u64).sum::<u64>();
         debug_assert_eq!(owners(&main) + owners(&hashed), summary.names, "what is counted is what is there");
         let is_small = hashed.len() <= 16;
@@ -94,7 +104,21 @@ impl Zone {
             "an owner is in one tree"
         );
         let (soa, soa_ttl, soa_rdata) = (Soa::from_rdata(rdata)?, set.ttl(), rdata.into());
-        Some(Zone(Arc::new(Matter { apex, secret, soa, soa_ttl, soa_rdata, main, hashed, summary })))
+        let diverting = summary.diversions.depths();
+        let matter = Matter {
+            apex,
+            secret,
+            soa,
+            soa_ttl,
+            soa_rdata,
+            main,
+            hashed,
+            summary,
+            first,
+            diverting,
+            apex_types,
+        };
+        Some(Zone(Arc::new(matter)))
     }
 
     /// The zone's name, in the spelling given when it was built.
@@ -149,17 +173,20 @@ impl Zone {
     /// The node of exactly this key ([`secondo_wire::KeyBuf`]); never a hashed owner.
     #[inline]
     pub fn find(&self, key: &[u8]) -> Option<Node<'_>> {
-        let spot = self.0.main.locate(key)?;
-        let entry = spot.page.view().find(key, self.0.secret.hash(key).fingerprint())?;
-        Some(self.node(entry))
+        let page = self.0.main.locate(key)?.page;
+        page.touch();
+        let entry = page.view().find(key, self.0.secret.hash(key).fingerprint())?;
+        Some(self.node(entry.touch()))
     }
 
     /// The node of this key, or what lies around its place; hashed owners do not exist here.
     pub fn seek(&self, key: &[u8]) -> Seek<'_> {
         let Some(spot) = self.0.main.locate(key) else { return Seek::Found(self.apex_node()) };
+        spot.page.touch();
+        let fingerprint = self.0.secret.hash(key).fingerprint();
         let view = spot.page.view();
-        if let Some(entry) = view.find(key, self.0.secret.hash(key).fingerprint()) {
-            return Seek::Found(self.node(entry));
+        if let Some(entry) = view.find(key, fingerprint) {
+            return Seek::Found(self.node(entry.touch()));
         }
         let rank = view.rank(key);
         let before = match rank.checked_sub(1) {
@@ -167,16 +194,34 @@ impl Zone {
             None => spot.page_before().and_then(|page| page.view().last()),
         };
         let after = view.entry(rank).or_else(|| spot.page_behind().and_then(|page| page.view().first()));
-        let before = before.map_or_else(|| self.apex_node(), |entry| self.node(entry));
+        let before = before.map_or_else(|| self.apex_node(), |entry| self.node(entry.touch()));
         let after = after.map(|entry| self.node(entry));
         // The longest existing ancestor is one of a neighbour's: nothing stands between them and the key.
         let encloser = before.common_labels(key).max(after.map_or(0, |after| after.common_labels(key)));
         Seek::Missing(Gap { before, after, encloser })
     }
 
+    /// Bit n: a node n labels below the apex may hold a cut (NS below the apex) or a DNAME; where it is clear, none does.
+    pub fn diverting_depths(&self) -> u128 {
+        self.0.diverting
+    }
+
+    /// Whether any wildcard exists (RFC 4592 §2.1.1), be it an empty non-terminal.
+    pub fn has_wildcards(&self) -> bool {
+        self.0.summary.wild > 0
+    }
+
+    /// Whether the apex holds records of a type.
+    pub fn apex_has(&self, rtype: RecordType) -> bool {
+        match rtype.0 {
+            0..64 => self.0.apex_types >> rtype.0 & 1 == 1,
+            _ => self.apex_node().has(rtype),
+        }
+    }
+
     /// The node of the apex.
     pub fn apex_node(&self) -> Node<'_> {
-        let first = self.0.main.first().and_then(|page| page.view().first());
+        let first = self.0.first.view().first();
         self.node(first.unwrap_or(Entry { prefix: &[], suffix: &[], spelled: false, body: &[] }))
     }
 

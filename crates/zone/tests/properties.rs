@@ -135,6 +135,8 @@ fn facts(zone: &Zone) -> ([u8; 32], u64, u64, u64, u64) {
 fn assert_same(one: &Zone, two: &Zone) {
     assert_eq!(facts(one), facts(two));
     assert!(one == two, "pages differ");
+    let told = |zone: &Zone| (zone.diverting_depths(), zone.has_wildcards());
+    assert_eq!(told(one), told(two), "what is told of all owners differs");
     assert_eq!(one.soa_rdata(), two.soa_rdata());
 }
 

@@ -93,6 +93,61 @@ pub(crate) fn zone(names: usize, denial: Denial) -> Zone {
     writer.builder.finish().expect("a zone").zone
 }
 
+/// The hosts of small zone `n`.
+fn put_hosts(writer: &mut Writer, n: usize) {
+    for host in 0..HOSTS {
+        writer.put(&small_owner(n, host), 1, &(mixed((n * HOSTS + host) as u64) as u32).to_be_bytes());
+    }
+}
+
+/// Hosts of a small zone.
+pub(crate) const HOSTS: usize = 8;
+
+fn small_apex(n: usize) -> Name {
+    Name::parse(&format!("z{n:08}.example.")).expect("a name")
+}
+
+/// A host of small zone `n`.
+pub(crate) fn small_owner(n: usize, host: usize) -> Name {
+    Name::parse(&format!("h{host}.z{n:08}.example.")).expect("a name")
+}
+
+fn unsigned(apex: &Name) -> Writer {
+    let builder = Builder::new(apex.clone(), &BorderSecret::new([42; 16]), Limits::default());
+    let mut writer = Writer { builder, signed: false };
+    let soa = Soa {
+        mname: apex.clone(),
+        rname: apex.clone(),
+        serial: 1.into(),
+        refresh: 3600,
+        retry: 600,
+        expire: 86_400,
+        minimum: TTL,
+    };
+    writer.put(apex, 6, &soa.to_rdata());
+    writer.put(apex, 2, b"\x02ns\x05bench\x07example\0");
+    writer
+}
+
+/// A zone of ten records.
+pub(crate) fn small_zone(n: usize) -> Zone {
+    let mut writer = unsigned(&small_apex(n));
+    put_hosts(&mut writer, n);
+    writer.builder.finish().expect("a zone").zone
+}
+
+/// One zone of the same names; what is an apex there holds other records in place of SOA and NS.
+pub(crate) fn joined_zone(zones: usize) -> Zone {
+    let apex = Name::parse("example.").expect("a name");
+    let mut writer = unsigned(&apex);
+    for n in 0..zones {
+        writer.put(&small_apex(n), 16, b"\x01a");
+        writer.put(&small_apex(n), 13, b"\x01a\x01b");
+        put_hosts(&mut writer, n);
+    }
+    writer.builder.finish().expect("a zone").zone
+}
+
 fn types_of(at: usize) -> &'static [u16] {
     if at == 0 { &[2, 6, 46, 47, 51] } else { SIGNED }
 }

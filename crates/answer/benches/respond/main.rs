@@ -1,4 +1,5 @@
-//! What one answer costs, request bytes to response bytes: `cargo bench -p secondo-answer [-- --names 555000]`.
+//! What one answer costs, request bytes to response bytes: `cargo bench -p secondo-answer [-- --names 555000]`, with
+//! `--only TEXT` the rows that hold the text, `--blocks N` for a shorter run; `--only load` for the comparisons at the end.
 //!
 //! Each figure is the median of many blocks of calls for uniformly random names, beside what the machine does at best: a
 //! read from memory at a random place that the last one told.
@@ -6,6 +7,7 @@
 #![allow(clippy::expect_used, clippy::print_stdout)]
 
 mod hosting;
+mod load;
 mod questions;
 
 use std::hint::black_box;
@@ -28,31 +30,45 @@ const BLOCKS: usize = 20_001;
 const RING: usize = 32 << 20;
 
 fn main() {
-    let mut arguments = std::env::args();
-    let names = arguments.find(|argument| argument == "--names").and_then(|_| arguments.next());
-    let names = names.map_or(555_000, |names| names.parse().expect("a number of names"));
+    let names = argument("--names").map_or(555_000, |names| names.parse().expect("a number of names"));
+    let blocks = argument("--blocks").map_or(BLOCKS, |blocks| blocks.parse().expect("a number of blocks"));
+    let only = argument("--only").unwrap_or_default();
     println!("| {names} names, median a call | ns | allocations |\n| --- | --- | --- |");
     println!("| a random dependent read of {} MiB | {:.0} | |", RING >> 20, dependent_read());
     for denial in [Denial::None, Denial::Nsec, Denial::Nsec3] {
-        let table = serving(hosting::zone(names, denial));
-        for (what, questions) in questions::kinds(names, denial) {
+        let mut kinds = questions::kinds(names, denial);
+        kinds.retain(|(what, _)| format!("{denial}, {what}").contains(&only));
+        if kinds.is_empty() {
+            continue;
+        }
+        let table = serving([hosting::zone(names, denial)]);
+        for (what, questions) in kinds {
             let mut asker = Asker::new(&table);
-            let (took, allocations) = asker.median(&questions);
+            let (took, allocations) = asker.median(&questions, blocks);
             println!("| {denial}, {what} | {took:.0} | {allocations} |");
         }
     }
+    if only.is_empty() || only == "load" {
+        load::compare(names);
+    }
+}
+
+/// What stands behind `name` on the command line.
+fn argument(name: &str) -> Option<String> {
+    let mut arguments = std::env::args();
+    arguments.find(|argument| argument == name).and_then(|_| arguments.next())
 }
 
 /// The median of blocks, nanoseconds a call.
-fn median(mut block: impl FnMut()) -> f64 {
-    let mut took: Vec<Duration> = (0..BLOCKS)
+fn median(blocks: usize, mut block: impl FnMut()) -> f64 {
+    let mut took: Vec<Duration> = (0..blocks)
         .map(|_| {
             let begun = Instant::now();
             block();
             begun.elapsed()
         })
         .collect();
-    let (_, median, _) = took.select_nth_unstable(BLOCKS / 2);
+    let (_, median, _) = took.select_nth_unstable(blocks / 2);
     median.as_nanos() as f64 / BLOCK as f64
 }
 
@@ -64,20 +80,22 @@ fn dependent_read() -> f64 {
     (0..places).for_each(|at| ring[order[at] as usize] = order[(at + 1) % places]);
     drop(order);
     let mut at = 0;
-    let took = median(|| (0..BLOCK).for_each(|_| at = ring[at as usize]));
+    let took = median(BLOCKS, || (0..BLOCK).for_each(|_| at = ring[at as usize]));
     black_box(at);
     took
 }
 
-/// A table with one current zone that everybody may ask.
-fn serving(zone: Zone) -> Table {
+/// A table with current zones that everybody may ask.
+fn serving(zones: impl IntoIterator<Item = Zone>) -> Table {
     let (nobody, everyone) = (Arc::new(AccessList::nobody()), Arc::new(AccessList::everyone()));
-    let (apex, slot) = (zone.apex().clone(), Arc::new(Slot::new()));
-    slot.publish(zone);
-    slot.renew(u64::MAX, 0);
-    let entry = Entry { apex, query: everyone, notify: nobody.clone(), transfer: nobody, slot };
+    let entries = zones.into_iter().map(|zone| {
+        let (apex, slot) = (zone.apex().clone(), Arc::new(Slot::new()));
+        slot.publish(zone);
+        slot.renew(u64::MAX, 0);
+        Entry { apex, query: everyone.clone(), notify: nobody.clone(), transfer: nobody.clone(), slot }
+    });
     let settings = Settings { udp_payload: 1232, hash_secret: [3; 16] };
-    Table::new([entry], KeyRing::new([]), &settings).expect("one zone")
+    Table::new(entries, KeyRing::new([]), &settings).expect("different zones")
 }
 
 /// Asks again and again with the same buffers.
@@ -92,6 +110,7 @@ impl Asker<'_> {
         Asker { table, scratch: Scratch::new(), out: Vec::with_capacity(4096) }
     }
 
+    #[inline(never)]
     fn ask(&mut self, request: &[u8]) -> u16 {
         self.out.clear();
         let from = SocketAddr::from(([127, 0, 0, 1], 5353));
@@ -103,7 +122,7 @@ impl Asker<'_> {
     }
 
     /// The median, and how many allocations all questions together cost.
-    fn median(&mut self, questions: &Questions) -> (f64, u64) {
+    fn median(&mut self, questions: &Questions, blocks: usize) -> (f64, u64) {
         for request in questions.iter() {
             let flags = self.ask(request);
             assert_eq!(
@@ -118,7 +137,7 @@ impl Asker<'_> {
             }
         });
         let mut next = questions.iter().cycle();
-        let took = median(|| {
+        let took = median(blocks, || {
             for request in next.by_ref().take(BLOCK) {
                 black_box(self.ask(request));
             }

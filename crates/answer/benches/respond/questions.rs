@@ -3,7 +3,7 @@
 use secondo_wire::edns::DO;
 use secondo_wire::{CLASS_IN, Name, RecordType};
 
-use crate::hosting::{Denial, mixed, owner};
+use crate::hosting::{Denial, HOSTS, mixed, owner, small_owner};
 
 /// Requests of each kind: more than caches hold the names of.
 const MANY: usize = 200_000;
@@ -44,6 +44,12 @@ impl Questions {
         let starts = std::iter::once(0).chain(self.ends.iter().copied());
         starts.zip(&self.ends).map(|(start, &end)| &self.octets[start..end])
     }
+}
+
+/// What is asked of many small zones.
+pub(crate) fn of_small_zones(zones: usize) -> Questions {
+    let name = |random: usize| small_owner(random % zones, random / zones % HOSTS);
+    Questions::new(0, false, A, name)
 }
 
 /// What is asked of a zone.

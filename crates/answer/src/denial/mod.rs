@@ -18,8 +18,8 @@ use crate::reply::Reply;
 /// encloser (RFC 4592 §3.3.1), at least one.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Denial<'z> {
-    /// Neither the name nor a wildcard that would stand for it (RFC 8020 §2).
-    NameError { name: Place<'z>, below: usize, wildcard: Place<'z> },
+    /// Neither the name nor a wildcard that would stand for it (RFC 8020 §2); where that would stand, if it was looked for.
+    NameError { name: Place<'z>, below: usize, wildcard: Option<Place<'z>> },
     /// The name exists, the type does not (RFC 2308 §2.2); without a node the name exists only through names below it
     /// (RFC 4592 §2.2.2).
     NoData { name: Place<'z> },
@@ -102,14 +102,14 @@ impl Proofs {
 
     /// Writes the record that proves, if it is there and not yet written.
     fn show(&mut self, reply: &mut Reply<'_>, node: Node<'_>, rtype: RecordType) -> Result<(), Full> {
-        let Some(rrset) = node.rrset(rtype) else { return Ok(()) };
+        let (Some(rrset), signatures) = node.signed_rrset(rtype) else { return Ok(()) };
         let place = rrset.rdatas().next().map_or(std::ptr::null(), <[u8]>::as_ptr);
         if self.written[..self.count].contains(&place) {
             return Ok(());
         }
         let mut owner = NameBuf::new();
         node.name_into(&mut owner);
-        reply.signed_rrset(Section::Authority, owner.as_ref(), node, rrset, None)?;
+        reply.rrset_with(Section::Authority, owner.as_ref(), rrset, signatures, None)?;
         if let Some(free) = self.written.get_mut(self.count) {
             *free = place;
             self.count += 1;
@@ -131,7 +131,7 @@ fn prove<'z>(
     if let Some(proof) = nsec3::prove(zone, denial, name, iterations) {
         return (RecordType::NSEC3, proof);
     }
-    let signed = zone.apex_node().has(RecordType::NSEC);
+    let signed = zone.apex_has(RecordType::NSEC);
     let [first, second] = if signed { nsec::prove(zone, denial, name, key) } else { [None, None] };
     (RecordType::NSEC, [first, second, None])
 }
@@ -145,7 +145,7 @@ pub(crate) fn shows_nsec(
     key: &mut KeyBuf,
 ) -> bool {
     // Nothing is hashed where only NSEC3 proves.
-    if !zone.apex_node().has(RecordType::NSEC) {
+    if !zone.apex_has(RecordType::NSEC) {
         return false;
     }
     let (rtype, proof) = prove(zone, denial, name, iterations, key);
@@ -171,8 +171,8 @@ pub(crate) fn depth(name: NameRef<'_>, zone: &Zone) -> usize {
 fn negative_soa(reply: &mut Reply<'_>, zone: &Zone, apex: NameRef<'_>) -> Result<(), Full> {
     let ttl = zone.soa_ttl().min(zone.soa().minimum);
     let node = zone.apex_node();
-    match node.rrset(RecordType::SOA) {
-        Some(soa) => reply.signed_rrset(Section::Authority, apex, node, soa, Some(ttl)),
-        None => reply.record(Section::Authority, apex, RecordType::SOA, ttl, zone.soa_rdata()),
+    match node.signed_rrset(RecordType::SOA) {
+        (Some(soa), signatures) => reply.rrset_with(Section::Authority, apex, soa, signatures, Some(ttl)),
+        (None, _) => reply.record(Section::Authority, apex, RecordType::SOA, ttl, zone.soa_rdata()),
     }
 }

@@ -1,6 +1,6 @@
 //! Proofs from a chain of NSEC records (RFC 4035 §3.1.3).
 
-use secondo_wire::{KeyBuf, NameRef, key_common_labels, key_parent};
+use secondo_wire::{KeyBuf, NameRef, key_labels, key_parent};
 use secondo_zone::{Node, Zone};
 
 use super::{Denial, Place};
@@ -15,24 +15,27 @@ pub(super) fn prove<'z>(
     name: NameRef<'_>,
     key: &mut KeyBuf,
 ) -> [Option<Node<'z>>; 2] {
-    let mut at = |place, name, wildcard: bool| {
-        key.set(name, zone.apex().as_ref());
-        if wildcard {
-            key.push_label(b"*");
-        }
-        Some(witness(zone, key.as_slice(), place))
-    };
     match *denial {
         // RFC 4035 §3.1.4: the cut's own NSEC shows that there is no DS.
         Denial::InsecureReferral { cut } => [Some(cut), None],
         // RFC 4035 §3.1.3.1; §3.1.3.3: no name that would have been closer than the wildcard.
         Denial::NoData { name: place } | Denial::Expansion { name: place, .. } => {
-            [at(place, name, false), None]
+            key.set(name, zone.apex().as_ref());
+            [Some(witness(zone, key.as_slice(), place)), None]
         }
         // RFC 4035 §3.1.3.2: the name and the wildcard; §3.1.3.4: the name, and the type at the wildcard.
-        Denial::NameError { name: place, below, wildcard }
-        | Denial::WildcardNoData { name: place, below, wildcard } => {
-            [at(place, name, false), at(wildcard, name.ancestor(below), true)]
+        Denial::NameError { name: place, below, .. } | Denial::WildcardNoData { name: place, below, .. } => {
+            key.set(name, zone.apex().as_ref());
+            let first = witness(zone, key.as_slice(), place);
+            key.set(name.ancestor(below), zone.apex().as_ref());
+            key.push_label(b"*");
+            let wildcard = match *denial {
+                Denial::NameError { wildcard: Some(place), .. } => place,
+                Denial::WildcardNoData { wildcard, .. } => wildcard,
+                // In a zone without wildcards none was looked for.
+                _ => zone.seek(key.as_slice()).into(),
+            };
+            [Some(first), Some(witness(zone, key.as_slice(), wildcard))]
         }
     }
 }
@@ -44,11 +47,18 @@ fn witness<'z>(zone: &'z Zone, key: &[u8], place: Place<'z>) -> Node<'z> {
         Place::At(node) => return node,
         Place::Behind(node) => node,
     };
+    // Mostly nothing hides anything.
+    if zone.diverting_depths() <= 1 {
+        return before;
+    }
+    // The lookup came down through the ancestors that both have: none of them hides anything.
+    let seen = before.common_labels(key);
+    if before.depth() <= key_labels(&key[..seen]) + 1 {
+        return before;
+    }
     let mut own = KeyBuf::new();
     before.key_into(&mut own);
     let own = own.as_slice();
-    // The lookup came down through the ancestors that both have: none of them hides anything.
-    let seen = key_common_labels(own, key);
     let reach = key_parent(own).map_or(0, <[u8]>::len);
     hiding(zone, own, seen, reach).map_or(before, |(node, _)| node)
 }

@@ -23,6 +23,9 @@ pub(super) fn prove<'z>(
     name: NameRef<'_>,
     limit: u16,
 ) -> Option<Proof<'z>> {
+    if !zone.apex_has(RecordType::NSEC3PARAM) {
+        return None;
+    }
     let parameters = zone.apex_node().rrset(RecordType::NSEC3PARAM)?;
     let mut chains = parameters.rdatas().filter_map(|rdata| Chain::of(zone, rdata));
     chains.find_map(|chain| match chain.iterations <= limit {
@@ -142,18 +145,17 @@ impl<'z> Chain<'z> {
     fn seek(&self, hash: &Hash) -> Option<Seen<'z>> {
         let key = hash::key(hash);
         let (mut node, mut next) = self.at_or_before(&key)?;
-        let mut own = KeyBuf::new();
         // An owner that holds other types beside NSEC3 is an ordinary one for the zone, so the one found may stand too
         // early: from there the chain itself leads on.
         for _ in 0..CHAIN_STEPS {
-            node.key_into(&mut own);
-            let (own, behind) = (own.as_slice(), hash::key(next));
-            if own == key {
+            let own = node.cmp_key(&key);
+            if own.is_eq() {
                 return Some(Seen::Matched(node));
             }
+            let behind = hash::key(next);
             // The last of a chain points back to the first.
-            let around = own >= &behind[..];
-            if (own < &key[..] && (around || key < behind)) || (around && key < behind) {
+            let around = node.cmp_key(&behind).is_ge();
+            if (own.is_lt() && (around || key < behind)) || (around && key < behind) {
                 return Some(Seen::Covered(node));
             }
             (node, next) = self.record(self.zone.find(&behind)?)?;

@@ -181,6 +181,17 @@ impl<'a> NameRef<'a> {
         mine >= theirs && self.ancestor(mine - theirs) == other
     }
 
+    /// Octets of the labels of this name that stand before `other` in it, when `other`, in the same spelling, is this name or
+    /// an ancestor of it.
+    pub fn octets_before(self, other: NameRef<'_>) -> Option<usize> {
+        let octets = self.0.len().checked_sub(other.0.len())?;
+        let mut at = 0;
+        while at < octets {
+            at += 1 + usize::from(self.0[at]);
+        }
+        (at == octets && self.0[octets..] == *other.0).then_some(octets)
+    }
+
     /// Whether the first label is `*` (RFC 4592 §2.1.1).
     pub fn is_wildcard(self) -> bool {
         self.0.starts_with(&[1, b'*'])
@@ -261,7 +272,7 @@ impl Default for NameBuf {
 impl PartialEq for NameRef<'_> {
     fn eq(&self, other: &NameRef<'_>) -> bool {
         // RFC 4343 §3: case is not significant; length octets stand below 'A', so folding them is harmless.
-        self.0.eq_ignore_ascii_case(other.0)
+        crate::fold::equal(self.0, other.0)
     }
 }
 
@@ -378,5 +389,14 @@ mod tests {
         assert!(names.windows(2).all(|w| w[0] < w[1]));
         assert_eq!(Name::parse("EXAMPLE.").unwrap(), names[0]);
         assert!(names[4].is_at_or_below(&names[1]) && !names[5].is_at_or_below(&names[1]));
+        let before = |name: &str, other: &str| {
+            let [name, other] = [name, other].map(|text| Name::parse(text).unwrap());
+            name.as_ref().octets_before(other.as_ref())
+        };
+        assert_eq!(before("x.y.example.", "y.example."), Some(2));
+        assert_eq!(before("y.example.", "y.example."), Some(0));
+        assert_eq!(before("x.y.example.", "Y.example."), None);
+        assert_eq!(before("x\\001y.example.", "y.example."), None);
+        assert_eq!(before("example.", "x.example."), None);
     }
 }
