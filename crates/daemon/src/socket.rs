@@ -14,8 +14,10 @@ const RECEIVE_BUFFER: usize = 4 << 20;
 /// A UDP listener, one of several on its port; on a wildcard address it is told where each datagram was sent to.
 pub(crate) fn udp_listener(address: SocketAddr) -> io::Result<UdpSocket> {
     let socket = listener(address, Type::DGRAM, Protocol::UDP)?;
-    // The kernel caps what it does not permit; a smaller buffer is no reason not to start.
-    let _ = socket.set_recv_buffer_size(RECEIVE_BUFFER);
+    // As root it is had whatever the kernel's cap is; else the cap, which is no reason not to start.
+    if setsockopt(&socket, sockopt::RcvBufForce, &RECEIVE_BUFFER).is_err() {
+        let _ = socket.set_recv_buffer_size(RECEIVE_BUFFER);
+    }
     if address.ip().is_unspecified() {
         match address {
             SocketAddr::V4(_) => setsockopt(&socket, sockopt::Ipv4PacketInfo, &true)?,

@@ -279,11 +279,16 @@ fn restore_all(
 ) -> rusqlite::Result<()> {
     let next = AtomicUsize::new(0);
     let work = |db: &Database| {
+        // One transaction for all of it: else each statement would lock the file anew.
+        let begun = db.begin_reading();
         while let Some(piece) = rows.chunks(PIECE).nth(next.fetch_add(1, Ordering::Relaxed)) {
             for row in piece {
                 // Each piece is taken once, so nobody was here before.
                 let _ = row.outcome.set(restore_zone(db, disk, &row.key, &row.facts));
             }
+        }
+        if begun.is_ok() {
+            db.rollback();
         }
     };
     let processors = thread::available_parallelism().map_or(1, usize::from);

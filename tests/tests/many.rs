@@ -1,0 +1,51 @@
+//! Many zones at once: some primaries do not answer, and those that do serve all zones over few connections.
+
+use std::net::{TcpListener, UdpSocket};
+use std::time::{Duration, Instant};
+
+use interop::secondo::Mark;
+use interop::{Config, Plan, Port, Secondo, Software, Zone, each_primary, peers, primary};
+
+/// Far less than a silent primary is waited for.
+const NOT_HELD_UP: Duration = Duration::from_secs(20);
+
+#[test]
+fn a_thousand_zones_of_a_silent_primary_hold_up_nobody_else() {
+    if !peers::ready(&[Software::Nsd]) {
+        return;
+    }
+    // It takes connections, and datagrams, and says nothing.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = silent.local_addr().unwrap();
+    let _silent_too = UdpSocket::bind(address).unwrap();
+    let zone = Zone::ordinary("alive.test.");
+    let mut primary = primary::start(Software::Nsd, Plan::of(&zone));
+    let mut config = Config::new().primary("silent", address, None).primary("alive", primary.address(), None);
+    for number in 0..1000 {
+        config = config.zone(&format!("dead{number}.test."), "silent", &[]);
+    }
+    let lines = ["allow-notify: [{ address: 127.0.0.1 }]"];
+    let secondo = Secondo::start(Port::free(), &config.zone(&zone.apex, "alive", &lines));
+    let begun = Instant::now();
+    secondo.until_published(Mark::START, &zone.apex, zone.serial);
+    let next = zone.plus(&["new 60 IN A 192.0.2.93"]);
+    primary.publish(&next);
+    let (well, said) = secondo.control(&["refresh", &next.apex]);
+    assert!(well, "{said}");
+    secondo.until_serving(&next.apex, next.serial, NOT_HELD_UP);
+    assert!(begun.elapsed() < NOT_HELD_UP, "it took {:?}", begun.elapsed());
+}
+
+fn fifty_zones_arrive_at_once(software: Software) {
+    let zones: Vec<Zone> = (0..50).map(|n| Zone::ordinary(&format!("zone{n}.test."))).collect();
+    let mut plan = Plan::of(&zones[0]);
+    plan.zones.clone_from(&zones);
+    let primary = primary::start(software, plan);
+    let config = Config::new().primary("upstream", primary.address(), None);
+    let config = zones.iter().fold(config, |config, zone| config.zone(&zone.apex, "upstream", &[]));
+    let secondo = Secondo::start(Port::free(), &config);
+    for zone in &zones {
+        secondo.until_serving(&zone.apex, zone.serial, interop::wait::SOON);
+    }
+}
+each_primary!(fifty_zones_arrive_at_once);
