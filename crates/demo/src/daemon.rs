@@ -88,6 +88,14 @@ impl Daemon {
         self.child.as_mut()?.try_wait().ok()?
     }
 
+    /// Orders a refresh of all zones; answered at once.
+    pub fn refresh_all(&self) -> Result<(), String> {
+        let order =
+            Request { all: true, no_wait: true, ..Request::new(control::Command::Refresh, Vec::new()) };
+        let response = control::ask(&self.socket(), &order).map_err(|error| error.to_string())?;
+        response.error.map_or(Ok(()), |refused| Err(format!("{refused:?}")))
+    }
+
     /// Ends it without a chance to write anything down.
     pub fn kill(&mut self) -> io::Result<()> {
         let Some(mut child) = self.child.take() else { return Ok(()) };

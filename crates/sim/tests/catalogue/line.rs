@@ -34,7 +34,21 @@ pub(crate) struct Line<'a> {
     pub(crate) unix: u64,
     /// Time that went since.
     pub(crate) elapsed: Duration,
+    /// What was learnt of the address.
+    pub(crate) habit: &'a mut Habit,
 }
+
+/// How an address wants to be asked, for an hour: without EDNS; with another than the first key.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Habit {
+    without_edns: bool,
+    key: usize,
+    /// Seconds since 1970.
+    until: u64,
+}
+
+/// Seconds that a habit is remembered.
+const REMEMBERED: u64 = 3600;
 
 enum Heard {
     Verdict(Result<Found, Fault>),
@@ -47,14 +61,32 @@ impl Line<'_> {
         self.unix + self.elapsed.as_secs()
     }
 
-    fn seals(&self) -> Vec<Option<Key>> {
-        if self.keys.is_empty() { vec![None] } else { self.keys.iter().cloned().map(Some).collect() }
+    /// The keys in the order in which they are tried, each with its place.
+    fn seals(&mut self) -> Vec<(usize, Option<Key>)> {
+        if self.habit.until <= self.now() {
+            *self.habit = Habit::default();
+        }
+        let mut seals: Vec<_> = self.keys.iter().cloned().map(Some).enumerate().collect();
+        if seals.is_empty() {
+            seals.push((0, None));
+        }
+        seals[..=self.habit.key].rotate_right(1);
+        seals
+    }
+
+    fn worked(&mut self, key: usize, edns: bool) {
+        let until = match (key, edns) {
+            (0, true) => 0,
+            _ if self.habit.until > self.now() => self.habit.until,
+            _ => self.now() + REMEMBERED,
+        };
+        *self.habit = Habit { without_edns: !edns, key, until };
     }
 
     pub(crate) fn probe(&mut self) -> Result<Found, Fault> {
         let mut verdict = Err(Fault::new(Reason::Internal, "no key"));
-        for key in self.seals() {
-            verdict = self.probe_with(key.as_ref());
+        for (place, key) in self.seals() {
+            verdict = self.probe_with(place, key.as_ref());
             if !verdict.as_ref().is_err_and(is_seal) {
                 break;
             }
@@ -62,12 +94,17 @@ impl Line<'_> {
         verdict
     }
 
-    fn probe_with(&mut self, key: Option<&Key>) -> Result<Found, Fault> {
-        let (mut edns, mut tcp) = (true, false);
+    fn probe_with(&mut self, place: usize, key: Option<&Key>) -> Result<Found, Fault> {
+        let (mut edns, mut tcp) = (!self.habit.without_edns, false);
         for _ in 0..4 {
             let heard = if tcp { self.over_tcp(key, edns) } else { self.over_udp(key, edns) };
             match heard {
-                Heard::Verdict(verdict) => return verdict,
+                Heard::Verdict(verdict) => {
+                    if verdict.is_ok() {
+                        self.worked(place, edns);
+                    }
+                    return verdict;
+                }
                 Heard::AskTcp => tcp = true,
                 Heard::AskWithoutEdns => edns = false,
             }
@@ -130,10 +167,15 @@ impl Line<'_> {
         current: Option<&Zone>,
     ) -> Result<Fetched, Fault> {
         let mut verdict = Err(Fault::new(Reason::Internal, "no key"));
-        for key in self.seals() {
-            verdict = self.receive(question, accept, current, key.as_ref(), true);
+        for (place, key) in self.seals() {
+            let mut edns = !self.habit.without_edns;
+            verdict = self.receive(question, accept, current, key.as_ref(), edns);
             if verdict.as_ref().is_err_and(|fault| fault.without_edns) {
-                verdict = self.receive(question, accept, current, key.as_ref(), false);
+                edns = false;
+                verdict = self.receive(question, accept, current, key.as_ref(), edns);
+            }
+            if verdict.is_ok() {
+                self.worked(place, edns);
             }
             if !verdict.as_ref().is_err_and(is_seal) {
                 break;

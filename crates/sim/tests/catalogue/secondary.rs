@@ -14,7 +14,7 @@ use secondo_sim::{Key, Name, World, Zone};
 use secondo_transfer::{Fault, Found};
 use secondo_wire::{Class, Reason, Serial};
 
-use crate::line::{Fetched, Line};
+use crate::line::{Fetched, Habit, Line};
 use crate::state::Running;
 
 pub(crate) const TIMERS: Timers = Timers { refresh: 3600, retry: 600, expire: 86_400 };
@@ -44,6 +44,7 @@ pub(crate) struct Secondary<'a> {
     settings: Arc<Settings>,
     pub(crate) machine: Machine,
     health: Health,
+    habits: [Habit; 2],
     pub(crate) now: Now,
     flight: Option<Flight>,
     pub(crate) zone: Option<Zone>,
@@ -82,6 +83,7 @@ impl<'a> Secondary<'a> {
             machine: Machine::new(settings.clone(), None, now, seed),
             settings,
             health: Health::new(),
+            habits: [Habit::default(); 2],
             now,
             flight: None,
             zone: None,
@@ -209,7 +211,9 @@ impl<'a> Secondary<'a> {
         let number = usize::from(address == self::address(1));
         let world = &mut self.worlds[number];
         let unix = self.now.wall;
-        let mut line = Line { world, apex: &self.apex, keys: &self.keys, unix, elapsed: Duration::ZERO };
+        let habit = &mut self.habits[number];
+        let mut line =
+            Line { world, apex: &self.apex, keys: &self.keys, unix, elapsed: Duration::ZERO, habit };
         let result = match transfer {
             None => Brought::Probed(line.probe()),
             Some((question, accept)) => Brought::Fetched(line.transfer(question, accept, self.zone.as_ref())),

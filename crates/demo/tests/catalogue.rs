@@ -1,0 +1,285 @@
+//! Every entry of the catalogue of misbehaving primaries over loopback sockets, against the real daemon: one daemon for each
+//! chapter, one zone and its own primaries for each entry, all at once.
+
+#![allow(clippy::unwrap_used)]
+
+use std::fmt::Write;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use secondo_demo::{Daemon, Event, Folder};
+use secondo_sim::catalogue::{
+    Back, Entry, IDLE, MAX_RECORDS, MAX_SIZE, RRSET_RECORDS, Seals, Second, Served, TRANSFER, Timers,
+    entries, words,
+};
+use secondo_sim::{Name, Primary, Setup, fetch};
+
+/// For what should take seconds, on a machine under load.
+const LIMIT: Duration = Duration::from_secs(90);
+
+/// How far an entry is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Act {
+    Loading,
+    Lying,
+    Honest,
+    Done,
+}
+
+/// An entry on its way.
+struct Play {
+    entry: Entry,
+    apex: Name,
+    primaries: Vec<Primary>,
+    /// What the log says of its zone since the last act began.
+    seen: Vec<Event>,
+    act: Act,
+    old: u32,
+    wrong: Vec<String>,
+}
+
+impl Play {
+    fn new(entry: Entry, number: usize) -> Play {
+        let apex = Name::parse(&format!("c{number}.example.")).unwrap();
+        let scene = &entry.scene;
+        let count = if scene.second == Second::Absent { 1 } else { 2 };
+        let start = || {
+            // The key of NOTIFY is the one that transfers need.
+            let keys: Vec<_> = scene.keys().pop().into_iter().collect();
+            let setup = Setup { keys, notify_tries: 30, ..Setup::default() };
+            let primary = Primary::start([scene.zone(&apex, timers(&entry))], setup).unwrap();
+            primary.world().records_per_message(scene.per_message);
+            primary
+        };
+        let (primaries, old) = ((0..count).map(|_| start()).collect(), scene.from);
+        Play { apex, primaries, seen: Vec::new(), act: Act::Loading, old, wrong: Vec::new(), entry }
+    }
+
+    /// Its zone in the configuration.
+    fn configuration(&self) -> String {
+        let scene = &self.entry.scene;
+        let address = |number: usize| format!("\"{}\"", self.primaries[number].address());
+        let keys = match scene.seals {
+            Seals::None => "",
+            Seals::One => ", key: old",
+            Seals::Roll => ", keys: [new, old]",
+        };
+        let primary = |addresses: String| {
+            let ixfr = scene.ixfr;
+            format!(
+                "{{ addresses: [{addresses}], ixfr: {ixfr}, idle-timeout: {IDLE}s, transfer-timeout: {TRANSFER}s{keys} }}"
+            )
+        };
+        let primaries = match scene.second {
+            Second::Absent => primary(address(0)),
+            Second::Address => primary(format!("{}, {}", address(0), address(1))),
+            _ => format!("{}, {}", primary(address(0)), primary(address(1))),
+        };
+        format!(
+            "  - name: {}\n    primaries: [{primaries}]\n    max-size: {MAX_SIZE}\n    max-records: {MAX_RECORDS}\n    \
+             refresh-bounds: [1s, 1d]\n    retry-bounds: [1s, 2s]\n    allow-transfer: [{{ address: 127.0.0.1 }}]\n",
+            self.apex
+        )
+    }
+
+    /// The primaries begin to misbehave.
+    fn mislead(&mut self) {
+        (self.act, self.seen) = (Act::Lying, Vec::new());
+        if let Some(second) = self.primaries.get(1) {
+            self.entry.mislead_second(&mut second.world(), &self.apex);
+            second.reopen().unwrap();
+        }
+        self.entry.mislead(&mut self.primaries[0].world(), &self.apex);
+        if !self.entry.scene.shut.is_empty() {
+            self.primaries[0].reopen().unwrap();
+        }
+    }
+
+    fn has_published(&self, serial: u32) -> bool {
+        self.seen.iter().any(|event| event.name() == "zone.published" && event.serial() == Some(serial))
+    }
+
+    /// Whether the round is over: what may be the end of a probe that was under way does not count before our questions.
+    fn is_over(&self) -> bool {
+        let ends = |event: &Event| match event.name() {
+            "refresh.failed" => event.seconds("next_in") != "?",
+            "refresh.current" | "zone.published" => true,
+            _ => false,
+        };
+        let asked = self.primaries.iter().enumerate().all(|(number, primary)| {
+            let words = words(&primary.asked(), &self.entry.scene, number + 1);
+            words.len() >= self.entry.expect.asks_of(number + 1).len()
+        });
+        asked && self.seen.iter().any(ends)
+    }
+
+    /// Goes on to the next act when this one is over.
+    fn step(&mut self, daemon: &Daemon) {
+        match self.act {
+            Act::Lying if self.is_over() => {
+                self.compare(daemon);
+                self.relent();
+                self.act = Act::Honest;
+            }
+            Act::Honest if self.has_published(*self.entry.scene.to.last().unwrap()) => {
+                let zone = fetch(daemon.address(), &self.apex, None, LIMIT).unwrap();
+                let newest = |primary: &Primary| primary.zone(&self.apex).unwrap().digest() == zone.digest();
+                if !self.primaries.iter().any(newest) {
+                    self.wrong.push(format!("at last: serial {} is nobody's", zone.serial()));
+                }
+                self.act = Act::Done;
+            }
+            _ => {}
+        }
+    }
+
+    /// What is served, what was asked and why it failed is what is written down.
+    fn compare(&mut self, daemon: &Daemon) {
+        let expect = self.entry.expect.clone();
+        for (number, primary) in self.primaries.iter().enumerate() {
+            let seen = words(&primary.asked(), &self.entry.scene, number + 1);
+            let expected = expect.asks_of(number + 1);
+            // The lies go on, and so do the questions, in another round.
+            if !seen.iter().map(String::as_str).take(expected.len()).eq(expected.iter().copied()) {
+                self.wrong.push(format!("asked: expected {:?}, seen {}", expect.asks, seen.join(" ")));
+            }
+        }
+        let reasons: Vec<&str> = self.seen.iter().map(|event| event.text("reason")).collect();
+        let mut told = reasons.iter();
+        for reason in &expect.reasons {
+            if !told.any(|told| *told == reason.code()) {
+                self.wrong.push(format!("reasons: expected {:?}, seen {reasons:?}", expect.reasons));
+                break;
+            }
+        }
+        let unexpected =
+            |reason: &&&str| !reason.is_empty() && !expect.reasons.iter().any(|r| r.code() == **reason);
+        if expect.served == Served::New && reasons.iter().any(|reason| unexpected(&reason)) {
+            self.wrong.push(format!("reasons: expected {:?}, seen {reasons:?}", expect.reasons));
+        }
+        match fetch(daemon.address(), &self.apex, None, LIMIT) {
+            Err(error) => self.wrong.push(format!("nothing is served: {error}")),
+            Ok(zone) => {
+                let first = self.entry.scene.zone(&self.apex, timers(&self.entry));
+                let newest = |primary: &Primary| primary.zone(&self.apex).unwrap().digest() == zone.digest();
+                let right = match expect.served {
+                    Served::Old => zone.digest() == first.digest(),
+                    Served::New => zone.serial().0 != self.old && self.primaries.iter().any(newest),
+                };
+                if !right {
+                    self.wrong.push(format!(
+                        "served: expected {:?}, seen serial {}",
+                        expect.served,
+                        zone.serial()
+                    ));
+                }
+            }
+        }
+    }
+
+    fn relent(&self) {
+        let shut = !self.entry.scene.shut.is_empty();
+        self.entry.relent(&mut self.primaries[0].world());
+        if shut {
+            self.primaries[0].reopen().unwrap();
+        }
+    }
+}
+
+/// Those that wait a refresh interval after the failure have a short one.
+fn timers(entry: &Entry) -> Timers {
+    let waits = entry.expect.reasons.iter().any(|r| Back::after(*r) == Back::Refresh);
+    let stays = entry.expect.served == Served::Old && entry.expect.reasons.is_empty();
+    Timers { refresh: if waits || stays { 3 } else { 3600 }, retry: 1, expire: 86_400 }
+}
+
+/// Gives the log's events to the plays that they are about, until all are as they should be, or it has been too long.
+fn watch(
+    plays: &mut [Play],
+    daemon: &Daemon,
+    read: &mut usize,
+    mut done: impl FnMut(&mut Play) -> bool,
+) -> bool {
+    let start = Instant::now();
+    loop {
+        let news = daemon.log().since(*read);
+        *read += news.len();
+        for event in news {
+            if let Some(play) = plays.iter_mut().find(|play| event.text("zone") == play.apex.to_string()) {
+                play.seen.push(event);
+            }
+        }
+        if plays.iter_mut().map(&mut done).filter(|done| !done).count() == 0 {
+            return true;
+        }
+        if start.elapsed() > LIMIT {
+            return false;
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+fn chapter(group: &str) {
+    let wanted = std::env::var("SECONDO_ENTRY").unwrap_or_default();
+    let all = entries().into_iter().enumerate();
+    let mine = all.filter(|(_, entry)| entry.group == group && entry.name.contains(&wanted));
+    let mut plays: Vec<Play> = mine.map(|(number, entry)| Play::new(entry, number)).collect();
+    let folder = Folder::fresh().unwrap();
+    let mut daemon = Daemon::new(Path::new(env!("CARGO_BIN_EXE_secondo-demo")), folder.path()).unwrap();
+    let zones: String = plays.iter().map(Play::configuration).collect();
+    daemon
+        .configure_within(
+            &format!("transfers: 1000, rrset-records: {RRSET_RECORDS}"),
+            &format!(
+                "keys:\n  old: {{ algorithm: hmac-sha256, secret: \"YSBzZWNyZXQgdGhhdCBib3RoIHNpZGVzIGtub3cuLi4=\" }}\n  \
+                 new: {{ algorithm: hmac-sha256, secret: \"YSBzZWNyZXQgdGhhdCBvbmUgc2lkZSBrbm93cyB5ZXQ=\" }}\n\
+                 zones:\n{zones}"
+            ),
+        )
+        .unwrap();
+    daemon.start().unwrap();
+    let mut read = 0;
+    let loaded = watch(&mut plays, &daemon, &mut read, |play| play.has_published(play.old));
+    assert!(loaded, "the first versions do not come\n{}", daemon.log().tail(30));
+    plays.iter_mut().for_each(Play::mislead);
+    daemon.refresh_all().unwrap();
+    watch(&mut plays, &daemon, &mut read, |play| {
+        play.step(&daemon);
+        play.act == Act::Done
+    });
+    let mut wrong = String::new();
+    for play in &mut plays {
+        match play.act {
+            Act::Loading | Act::Lying => play.wrong.push("the round does not end".into()),
+            Act::Honest => play.wrong.push("no way back".into()),
+            Act::Done => {}
+        }
+        if !play.wrong.is_empty() {
+            let _ = writeln!(wrong, "{} ({}): {}", play.entry.name, play.apex, play.wrong.join("; "));
+            for event in play.seen.iter().take(8) {
+                let (name, reason, detail) = (event.name(), event.text("reason"), event.text("detail"));
+                let _ = writeln!(wrong, "    {name} {:?} {reason} {detail}", event.serial());
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{group}:\n{wrong}");
+}
+
+macro_rules! chapters {
+    ($($group:ident)+) => {
+        $(
+            #[test]
+            fn $group() {
+                chapter(stringify!($group));
+            }
+        )+
+    };
+}
+
+chapters! { probe connection stream content ixfr serial seal several }
+
+#[test]
+fn no_chapter_is_left_out() {
+    let known = ["probe", "connection", "stream", "content", "ixfr", "serial", "seal", "several"];
+    assert!(entries().iter().all(|entry| known.contains(&entry.group)));
+}
