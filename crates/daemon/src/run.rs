@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::fs::DirBuilder;
 use std::io;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::num::NonZero;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::process::ExitCode;
@@ -65,8 +66,8 @@ pub fn run(path: &Path) -> ExitCode {
 /// All sockets, bound before root is given up.
 struct Sockets {
     udp: Vec<(SocketAddr, UdpSocket)>,
-    /// Each with whether it speaks TLS.
-    tcp: Vec<(TcpListener, bool)>,
+    /// Those of each thread; each with whether it speaks TLS.
+    tcp: Vec<Vec<(TcpListener, bool)>>,
     control: UnixListener,
 }
 
@@ -74,10 +75,13 @@ impl Sockets {
     fn bind(config: &Config) -> Result<Sockets, String> {
         let server = &config.server;
         let named = |address: SocketAddr| move |error: io::Error| format!("listen {address}: {error}");
-        let (mut udp, mut tcp) = (Vec::new(), Vec::new());
+        let threads = thread::available_parallelism().map_or(1, NonZero::get);
+        let (mut udp, mut tcp) = (Vec::new(), (0..threads).map(|_| Vec::new()).collect::<Vec<_>>());
         for &Listener { address, tls } in &server.listen {
-            // TCP first: it is what tells that another daemon has the port.
-            tcp.push((socket::tcp_listener(address).map_err(named(address))?, tls));
+            socket::is_free(address).map_err(named(address))?;
+            for of_thread in &mut tcp {
+                of_thread.push((socket::tcp_listener(address).map_err(named(address))?, tls));
+            }
             let threads = if tls { 0 } else { server.limits.udp_threads.max(1) };
             for _ in 0..threads {
                 udp.push((address, socket::udp_listener(address).map_err(named(address))?));
@@ -205,9 +209,17 @@ fn listen(
         thread.spawn(move || listener.run()).map_err(|error| format!("no thread: {error}"))?;
     }
     let room = Arc::new(TcpRoom::new(Arc::clone(respond), limits));
-    for (listener, tls) in sockets.tcp {
+    for listeners in sockets.tcp {
         let room = Arc::clone(&room);
-        tokio::spawn(async move { room.accept(listener, tls).await });
+        let serving = move || {
+            if let Err(error) = room.run(listeners) {
+                let detail = error.to_string();
+                let event = Event::new("query.limited", "a thread cannot serve TCP");
+                Event { transport: Some("tcp"), detail: Some(&detail), ..event }.error();
+            }
+        };
+        let thread = thread::Builder::new().name("tcp".into());
+        thread.spawn(serving).map_err(|error| format!("no thread: {error}"))?;
     }
     let sender = sender.clone();
     let forward = move |ask| {

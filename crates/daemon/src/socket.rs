@@ -28,7 +28,15 @@ pub(crate) fn udp_listener(address: SocketAddr) -> io::Result<UdpSocket> {
     Ok(socket.into())
 }
 
-/// A TCP listener, for tokio.
+/// Whether the address is free for us alone: listeners that share a port would share it with another daemon, too.
+pub(crate) fn is_free(address: SocketAddr) -> io::Result<()> {
+    let socket = listener(address, Type::STREAM, Protocol::TCP)?;
+    socket.set_reuse_port(false)?;
+    socket.bind(&address.into())?;
+    socket.listen(1)
+}
+
+/// A TCP listener for tokio, one of several on its port.
 pub(crate) fn tcp_listener(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = listener(address, Type::STREAM, Protocol::TCP)?;
     socket.set_nonblocking(true)?;
@@ -46,6 +54,6 @@ fn listener(address: SocketAddr, kind: Type, protocol: Protocol) -> io::Result<S
         socket.set_only_v6(true)?;
     }
     socket.set_reuse_address(kind == Type::STREAM)?;
-    socket.set_reuse_port(kind == Type::DGRAM)?;
+    socket.set_reuse_port(true)?;
     Ok(socket)
 }

@@ -166,7 +166,7 @@ impl Conversation {
         }
         if let Some(out) = self.kept.clone() {
             let (peer, places) = (self.client, Arc::clone(&self.shared.transfers));
-            tokio::spawn(async move {
+            self.shared.aside.spawn(async move {
                 if sending::send(*transfer, peer, places, &out).await.is_err() {
                     // RFC 5936 §2.2.1: a transfer that cannot go on is ended by closing.
                     let _ = out.send(Vec::new()).await;
@@ -187,7 +187,11 @@ impl Conversation {
         while let Some(message) = self.queue.recv().await {
             self.send(&message).await?;
         }
-        timeout(STALL, self.stream.shutdown()).await?
+        match &mut self.stream {
+            // Closing says all that there is to say.
+            Stream::Tcp(_) => Ok(()),
+            Stream::Tls(stream) => timeout(STALL, stream.shutdown()).await?,
+        }
     }
 
     /// Writes the answers collected.

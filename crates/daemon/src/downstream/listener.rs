@@ -1,11 +1,13 @@
 //! Accepting connections within limits; with TLS, after the handshake.
 
+use std::future::pending;
 use std::io;
 use std::net::TcpListener as StdListener;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::{Builder, Handle};
 use tokio::sync::Semaphore;
 
 use super::connection;
@@ -34,6 +36,8 @@ pub(super) struct Shared {
     pub(super) respond: Arc<Respond>,
     pub(super) limits: Limits,
     pub(super) transfers: Arc<Semaphore>,
+    /// Where transfers are composed: they would hold up the answers of a thread.
+    pub(super) aside: Handle,
 }
 
 impl Shared {
@@ -48,38 +52,54 @@ impl Shared {
     }
 }
 
-/// All TCP listeners.
+/// All TCP listeners. Each thread has listeners and connections of its own, as with UDP: a question is taken, answered
+/// and forgotten where it arrived, and nobody is woken for it.
 pub(crate) struct TcpRoom {
     shared: Arc<Shared>,
     clients: Arc<Semaphore>,
+    /// Until when it is not said that connections have to wait.
+    quiet_until: Mutex<Instant>,
 }
 
 impl TcpRoom {
-    /// Answers with `respond`.
+    /// Answers with `respond`, and composes transfers on the runtime of the caller.
     pub(crate) fn new(respond: Arc<Respond>, limits: Limits) -> TcpRoom {
         let transfers = Arc::new(Semaphore::new(limits.transfers.clamp(1, Semaphore::MAX_PERMITS)));
         let clients = Arc::new(Semaphore::new(limits.clients.clamp(1, Semaphore::MAX_PERMITS)));
-        TcpRoom { shared: Arc::new(Shared { respond, limits, transfers }), clients }
+        let shared = Shared { respond, limits, transfers, aside: Handle::current() };
+        TcpRoom { shared: Arc::new(shared), clients, quiet_until: Mutex::new(Instant::now()) }
+    }
+
+    /// Serves these listeners, each clear or with TLS, on the thread of the caller, for ever.
+    ///
+    /// # Errors
+    /// The thread cannot wait for events.
+    pub(crate) fn run(self: &Arc<Self>, listeners: Vec<(StdListener, bool)>) -> io::Result<()> {
+        Builder::new_current_thread().enable_all().build()?.block_on(async {
+            for (listener, tls) in listeners {
+                let (room, listener) = (Arc::clone(self), TcpListener::from_std(listener)?);
+                tokio::spawn(async move { room.accept(listener, tls).await });
+            }
+            pending().await
+        })
     }
 
     /// Accepts connections for ever, clear or with TLS. When all places are taken, new ones wait in the kernel's queue.
-    pub(crate) async fn accept(&self, listener: StdListener, tls: bool) -> std::io::Result<()> {
-        let listener = TcpListener::from_std(listener)?;
-        let mut quiet_until = Instant::now();
+    async fn accept(&self, listener: TcpListener, tls: bool) {
         loop {
             let (stream, peer) = match listener.accept().await {
                 Ok(accepted) => accepted,
                 Err(error) => {
-                    say_waiting(&mut quiet_until, &error.to_string());
+                    self.say_waiting(&error.to_string());
                     tokio::time::sleep(PAUSE).await;
                     continue;
                 }
             };
             if self.clients.available_permits() == 0 {
-                say_waiting(&mut quiet_until, "`tcp-clients` is reached");
+                self.say_waiting("`tcp-clients` is reached");
             }
             // Only now: a listener that nobody connects to must not keep a place from the others.
-            let Ok(place) = Arc::clone(&self.clients).acquire_owned().await else { return Ok(()) };
+            let Ok(place) = Arc::clone(&self.clients).acquire_owned().await else { return };
             let shared = Arc::clone(&self.shared);
             tokio::spawn(async move {
                 // A handshake has its place like all else that follows; why one failed is of no use to anybody.
@@ -90,13 +110,14 @@ impl TcpRoom {
             });
         }
     }
-}
 
-/// Says why connections wait, now and then.
-fn say_waiting(quiet_until: &mut Instant, why: &str) {
-    if Instant::now() >= *quiet_until {
-        *quiet_until = Instant::now() + QUIET;
-        let event = Event::new("query.limited", "TCP connections have to wait");
-        Event { transport: Some("tcp"), detail: Some(why), ..event }.warn();
+    /// Says why connections wait, now and then.
+    fn say_waiting(&self, why: &str) {
+        let mut quiet_until = self.quiet_until.lock().unwrap_or_else(PoisonError::into_inner);
+        if Instant::now() >= *quiet_until {
+            *quiet_until = Instant::now() + QUIET;
+            let event = Event::new("query.limited", "TCP connections have to wait");
+            Event { transport: Some("tcp"), detail: Some(why), ..event }.warn();
+        }
     }
 }

@@ -117,7 +117,13 @@ fn a_message_that_is_no_query_costs_nobody_else_the_connection() {
 #[test]
 fn more_clients_than_places_wait_for_one() {
     let daemon = serving("limits: { tcp-clients: 2, tcp-idle: 60s }");
-    let holders = [connect(daemon.address()), connect(daemon.address())];
+    // Who has an answer has a place.
+    let holders = [1, 2].map(|id| {
+        let mut holder = connect(daemon.address());
+        holder.write_all(&framed(&query(id, "a.test", SOA))).unwrap();
+        read(&mut holder).unwrap().unwrap();
+        holder
+    });
     let mut third = connect(daemon.address());
     third.write_all(&framed(&query(3, "a.test", SOA))).unwrap();
     third.set_read_timeout(Some(Duration::from_millis(300))).unwrap();

@@ -72,6 +72,7 @@ fn a_client_that_never_reads_loses_its_place() {
     let daemon = serving("limits: { tcp-clients: 1, transfers-out: 1, tcp-idle: 60s }");
     let mut deaf = connect(daemon.address());
     ask_axfr(&mut deaf, 1);
+    read(&mut deaf).unwrap().expect("it has the place");
     let mut next = connect(daemon.address());
     ask_axfr(&mut next, 2);
     assert_eq!(records(&mut next, WHOLE), BTreeMap::from([(2, WHOLE)]));
