@@ -64,6 +64,8 @@ pub struct Primary {
     address: SocketAddr,
     /// Empty while it is dead.
     tasks: Mutex<JoinSet<()>>,
+    /// One permit for each connection that is not open.
+    places: Arc<Semaphore>,
     /// `None` only while it is dropped.
     runtime: Option<Runtime>,
 }
@@ -80,6 +82,7 @@ impl Primary {
             setup: Mutex::new(setup),
             address: udp.local_addr()?,
             tasks: Mutex::new(JoinSet::new()),
+            places: Arc::new(Semaphore::new(CONNECTIONS)),
             runtime: Some(runtime),
         };
         primary.serve(udp, tcp);
@@ -89,6 +92,11 @@ impl Primary {
     /// Where it answers.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Whether a client keeps a connection open.
+    pub fn is_connected(&self) -> bool {
+        self.places.available_permits() < CONNECTIONS
     }
 
     /// Its world, to be changed while it runs.
@@ -178,7 +186,7 @@ impl Primary {
         }
         if tcp {
             let listener = runtime.block_on(async { TcpListener::bind(address).await })?;
-            tasks.spawn_on(serve_tcp(listener, world()), runtime.handle());
+            tasks.spawn_on(serve_tcp(listener, world(), Arc::clone(&self.places)), runtime.handle());
         }
         Ok(())
     }
@@ -187,7 +195,7 @@ impl Primary {
         let mut tasks = lock(&self.tasks);
         let runtime = self.runtime().handle();
         tasks.spawn_on(serve_udp(udp, Arc::clone(&self.world)), runtime);
-        tasks.spawn_on(serve_tcp(tcp, Arc::clone(&self.world)), runtime);
+        tasks.spawn_on(serve_tcp(tcp, Arc::clone(&self.world), Arc::clone(&self.places)), runtime);
     }
 
     fn runtime(&self) -> &Runtime {
@@ -259,13 +267,13 @@ async fn serve_udp(socket: UdpSocket, world: Arc<Mutex<World>>) {
     }
 }
 
-async fn serve_tcp(listener: TcpListener, world: Arc<Mutex<World>>) {
-    let places = Arc::new(Semaphore::new(CONNECTIONS));
+async fn serve_tcp(listener: TcpListener, world: Arc<Mutex<World>>, places: Arc<Semaphore>) {
     let mut connections = JoinSet::new();
     loop {
         while connections.try_join_next().is_some() {}
+        let accepted = listener.accept().await;
         let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
-        let Ok((stream, client)) = listener.accept().await else {
+        let Ok((stream, client)) = accepted else {
             tokio::time::sleep(Duration::from_millis(10)).await;
             continue;
         };

@@ -58,7 +58,9 @@ impl Exchange {
     /// `idle`: others may be answered first.
     pub(super) async fn next(&mut self, idle: Duration, end: Instant) -> Next {
         loop {
-            let until = self.patience(idle);
+            // A connection does not tell when it was made: from then on silence counts, so that is looked after.
+            let made = self.is_made();
+            let until = if made { self.patience(idle) } else { Instant::now() + idle.min(MADE) };
             match timeout_at(until.min(end), self.answer.recv()).await {
                 Ok(Some(run)) => {
                     let octets = run.len();
