@@ -121,7 +121,7 @@ impl Scheduler {
         let Some(mut events) = self.end(ticket, verdict, now) else { return };
         let result = result
             .map(|found| ProbeAnswer { soa: found.soa, expire: found.expire })
-            .map_err(|fault| Failure::from(fault.reason));
+            .map_err(|fault| self.failure(ticket.zone, fault.reason));
         events.push((ticket.zone, Happened::Probed { attempt: ticket.attempt, result }));
         self.tell_all(events, now);
     }
@@ -132,9 +132,16 @@ impl Scheduler {
         let Some(mut events) = self.end(ticket, verdict, now) else { return };
         let result = result
             .map(|up_to_date| Transferred::UpToDate { expire: up_to_date.expire })
-            .map_err(|fault| Failure::from(fault.reason));
+            .map_err(|fault| self.failure(ticket.zone, fault.reason));
         events.push((ticket.zone, Happened::Transferred { attempt: ticket.attempt, result }));
         self.tell_all(events, now);
+    }
+
+    /// Whoever found an address down asks it again when it is worth asking, not shortly before.
+    fn failure(&self, zone: ZoneId, reason: Reason) -> Failure {
+        let address = self.zones.get(&zone).and_then(|zone| zone.facts.primary);
+        let again = address.and_then(|address| self.health.down_until(address));
+        Failure { again, ..Failure::from(reason) }
     }
 
     /// Frees what the attempt held and notes how its primary fared (when well: by how much its clock is ahead of ours,

@@ -110,10 +110,9 @@ fn a_primary_that_lies_for_days_is_not_believed_not_pestered_and_heard_when_it_r
         }
         let new = secondary.newest();
         secondary.relent();
-        // An attempt that comes shortly before the address is worth asking again waits a second time.
         let network =
             !secondary.reasons.is_empty() && secondary.reasons.iter().all(|reason| is_network(*reason));
-        let longest = if network { 2 * u64::from(TIMERS.retry) } else { RETRY.1.max(TIMERS.refresh.into()) };
+        let longest = if network { TIMERS.retry.into() } else { RETRY.1.max(TIMERS.refresh.into()) };
         secondary.until(secs(longest) + SLACK, |s| s.serves(new)).ok_or("no way back within the bound")?;
         Ok(secondary.zone.unwrap())
     });

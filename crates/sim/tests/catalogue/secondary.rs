@@ -242,7 +242,8 @@ impl<'a> Secondary<'a> {
             true => self.health.failed(address, self.now.boot, self.machine.hold_down()),
             false => self.health.answered(address, self.now.boot),
         };
-        let failed = |fault: Fault| Failure::from(fault.reason);
+        let again = self.health.down_until(address);
+        let failed = |fault: Fault| Failure { again, ..Failure::from(fault.reason) };
         let event = match result {
             Brought::Probed(result) => {
                 let result = result.map(|found| ProbeAnswer { soa: found.soa, expire: found.expire });
