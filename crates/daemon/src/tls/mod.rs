@@ -1,9 +1,9 @@
 //! # tls: streams that nobody reads or changes on their way
 //!
 //! **Job**: TLS 1.3 over a TCP connection, as client of a primary ([`TlsClient`]) and as server ([`TlsServer`]); and one
-//! type for a connection with TLS or without ([`Stream`]), so that all else knows no difference.
+//! type for a connection with TLS or without (`Stream`), so that all else knows no difference.
 //! **In**: whom to trust and who we are, as octets of files that were read; a TCP connection.
-//! **Out**: a [`Stream`], or a [`Fault`](secondo_transfer::Fault) with a reason of the class `Seal`.
+//! **Out**: a `Stream`, or a [`Fault`](secondo_transfer::Fault) with a reason of the class `Seal`.
 //! **Never**: speaks less than TLS 1.3, sends data before the handshake is over, goes on without the token `dot`, falls
 //! back to anything weaker.
 //! **Source**: RFC 9103 §7 and §9, RFC 7858 §3 and §4.2, RFC 8310 §8, RFC 8446 §6.1.
