@@ -88,10 +88,9 @@ impl Daemon {
         self.child.as_mut()?.try_wait().ok()?
     }
 
-    /// Orders a refresh of all zones; answered at once.
-    pub fn refresh_all(&self) -> Result<(), String> {
-        let order =
-            Request { all: true, no_wait: true, ..Request::new(control::Command::Refresh, Vec::new()) };
+    /// Orders a refresh of these zones; answered at once.
+    pub fn refresh(&self, zones: Vec<String>) -> Result<(), String> {
+        let order = Request { no_wait: true, ..Request::new(control::Command::Refresh, zones) };
         let response = control::ask(&self.socket(), &order).map_err(|error| error.to_string())?;
         response.error.map_or(Ok(()), |refused| Err(format!("{refused:?}")))
     }

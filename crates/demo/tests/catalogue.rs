@@ -265,7 +265,15 @@ fn chapter(group: &str, way: Way) {
         assert!(idle, "connections on which nothing is asked are kept for ever");
     }
     plays.iter_mut().for_each(Play::mislead);
-    daemon.refresh_all().unwrap();
+    let (notified, ordered): (Vec<&Play>, Vec<&Play>) =
+        plays.iter().partition(|play| play.entry.scene.notified);
+    for play in notified {
+        play.primaries[0].tell(&[daemon.address()]);
+        play.primaries[0].notify(&play.apex).unwrap();
+    }
+    if !ordered.is_empty() {
+        daemon.refresh(ordered.iter().map(|play| play.apex.to_string()).collect()).unwrap();
+    }
     watch(&mut plays, &daemon, &mut read, |play| {
         play.step(&daemon, way);
         play.act == Act::Done

@@ -63,24 +63,24 @@ impl Machine {
         let blind = self.served.is_none() && !self.memory.has_unfit(round.primary(), now.boot);
         if round.forced || blind {
             self.transfer(round, None, Question::Axfr, Accept::Any, now);
-        } else if let Some((ours, told)) = self.told(&round) {
+        } else if let Some(ours) = self.told(&round) {
             let question = Question::Ixfr { from: ours };
-            self.transfer(round, Some(told), question, Accept::NewerThan(ours), now);
+            self.transfer(round, None, question, Accept::NewerThan(ours), now);
         } else {
             self.probe(round, now);
         }
     }
 
-    /// Our serial, and the newer one of which the present primary told by NOTIFY. It is asked at once for what is new:
+    /// Our serial, when the present primary told of a newer one by NOTIFY. It is asked at once for what is new:
     /// an IXFR tells the serial as a probe does (RFC 1995 §2: a lone SOA when nothing is new), and saves an exchange with
     /// every change. A NOTIFY is easily forged: it gets no whole zone, and only the word of a primary counts against
     /// which nothing is held.
-    fn told(&self, round: &Round) -> Option<(Serial, Serial)> {
+    fn told(&self, round: &Round) -> Option<Serial> {
         let ours = self.served.filter(|_| matches!(self.validity, Validity::Current { .. }))?.serial;
-        let told = self.unmet(round).filter(|_| round.cause == Cause::Notify && round.is_called())?;
+        let told = round.cause == Cause::Notify && round.is_called() && self.unmet(round).is_some();
         let primary = round.primary();
         let willing = self.settings.primaries().get(primary).is_some_and(|p| p.ixfr);
-        (willing && self.memory.is_trusted(primary)).then_some((ours, told))
+        (told && willing && self.memory.is_trusted(primary)).then_some(ours)
     }
 
     fn probe(&mut self, round: Round, now: Now) {
@@ -195,7 +195,13 @@ impl Machine {
             (attempt, Ok(Transferred::Published { soa, expire, kind })) => {
                 self.published(attempt, &soa, expire, kind, now);
             }
-            (Some(attempt), Ok(Transferred::UpToDate { expire })) => match self.served {
+            // RFC 1034 §4.3.5 renews by the word of an authority: neither this answer nor a probe before it was one.
+            (Some(attempt), Ok(Transferred::UpToDate { authoritative: false, .. }))
+                if attempt.probed.is_none() =>
+            {
+                self.probe(attempt.round, now);
+            }
+            (Some(attempt), Ok(Transferred::UpToDate { expire, .. })) => match self.served {
                 Some(ours) if !at_its_end(expire) => {
                     let on_the_way = now.boot.saturating_sub(attempt.asked);
                     self.confirm(ours.life(&self.settings, expire, on_the_way), true, now);

@@ -78,6 +78,9 @@ pub enum Transferred {
     UpToDate {
         /// As above.
         expire: Option<u32>,
+        /// Whether AA was set. Without it, and without a probe before, the primary is probed: a primary whose own copy has
+        /// expired may still send its SOA.
+        authoritative: bool,
     },
 }
 

@@ -50,6 +50,44 @@ fn a_lie_costs_one_lone_soa_and_a_probe_of_the_others_and_the_next_one_costs_no_
     assert_eq!(stage.asks(), ixfr(2, 1, 10), "it kept it again");
 }
 
+#[test]
+fn a_lone_soa_that_nobody_vouches_for_renews_nothing_before_a_probe_does() {
+    let mut stage = three();
+    let until = stage.until();
+    stage.pass(std::time::Duration::from_secs(10));
+    stage.notify(1, Some(2));
+    assert_eq!(stage.asks(), ixfr(1, 1, 1));
+    stage.up_to_date_with(None, false);
+    assert_eq!((stage.asks(), stage.until()), (probe(1, 1), until));
+    stage.fail(Reason::NotAuthoritative);
+    assert_eq!((stage.asks(), stage.until()), (probe(2, 1), until));
+    stage.show(2);
+    assert_eq!(stage.asks(), ixfr(2, 1, 1));
+    stage.up_to_date_with(None, false);
+    assert!(stage.until() > until, "the probe was authoritative");
+}
+
+#[test]
+fn a_failure_that_knows_no_serial_does_not_hold_the_one_that_a_notify_told_for_unfit() {
+    for reason in [Reason::BadAnswer, Reason::NoApexNs] {
+        let mut stage = Stage::loaded(settings(vec![primary(1, 1)]));
+        stage.notify(1, Some(2));
+        assert_eq!(stage.asks(), ixfr(1, 1, 1));
+        while stage.ask.is_some() {
+            stage.fail(reason);
+        }
+        let told = stage.outcomes.iter().find_map(|outcome| match outcome {
+            Outcome::AttemptFailed { serial, .. } => Some(*serial),
+            _ => None,
+        });
+        assert_eq!(told, Some(None));
+        stage.notify(1, Some(2));
+        assert_eq!(stage.asks(), probe(1, 1));
+        stage.show(2);
+        assert_eq!(stage.asks().map(|(_, question)| question.is_some()), Some(true), "{reason}");
+    }
+}
+
 /// Whether a NOTIFY from the first primary that tells of serial 2 leads to a probe.
 fn probes(stage: &mut Stage) -> bool {
     stage.notify(1, Some(2));

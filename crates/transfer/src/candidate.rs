@@ -108,6 +108,7 @@ pub struct Candidate {
     /// Serial of the version that the differences lead on from, or that was held when the zone was asked for.
     pub(crate) from: Option<Serial>,
     pub(crate) expire: Option<u32>,
+    pub(crate) authoritative: bool,
     pub(crate) skew: Option<i64>,
     pub(crate) tally: Tally,
     pub(crate) warnings: Warnings,
@@ -139,6 +140,11 @@ impl Candidate {
     /// Seconds until the primary's own copy expires (RFC 7314 §4), if it said so under its seal.
     pub fn expire(&self) -> Option<u32> {
         self.expire
+    }
+
+    /// Whether every message had AA set (RFC 5936 §2.2.1).
+    pub fn authoritative(&self) -> bool {
+        self.authoritative
     }
 
     /// The primary's clock minus ours in seconds, if a seal told it.

@@ -204,6 +204,7 @@ mod tests {
             kind: Kind::Axfr,
             from: from.map(Zone::serial),
             expire: None,
+            authoritative: true,
             skew: None,
             tally: Tally::default(),
             warnings: Warnings::default(),

@@ -69,12 +69,15 @@ pub enum Step {
 #[derive(Debug)]
 #[allow(clippy::large_enum_variant)]
 pub enum Arrived {
-    /// The primary has the serial that we have: a confirmation.
+    /// The primary has the serial that we have: a confirmation, if it is authoritative.
     UpToDate {
         /// The primary's SOA.
         soa: Soa,
         /// Seconds until the primary's own copy expires (RFC 7314 §4).
         expire: Option<u32>,
+        /// Whether the message has AA set (RFC 5936 §2.2.1). Clear, it says nothing of the zone's standing there: a SOA
+        /// probe, before or behind it, does.
+        authoritative: bool,
     },
     /// Another version.
     Candidate(Candidate),

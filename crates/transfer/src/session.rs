@@ -29,6 +29,8 @@ pub struct Session {
     decoder: Decoder,
     from: Option<Serial>,
     expire: Option<u32>,
+    /// AA was set in every message.
+    authoritative: bool,
     skew: Option<i64>,
     empty: u32,
     over: bool,
@@ -72,6 +74,7 @@ impl Session {
             decoder,
             from: request.current.map(Zone::serial),
             expire: None,
+            authoritative: true,
             skew: None,
             empty: 0,
             over: false,
@@ -136,7 +139,9 @@ impl Session {
             return Err(self.refused(header.rcode()));
         }
         let start = envelope::question(&message, &self.zone, self.question, self.is_first())?;
-        // RFC 5936 §2.2.1 wants AA set; Knot DNS leaves it clear. The SOA probe asks who is authoritative.
+        // RFC 5936 §2.2.1 wants AA set; Knot DNS leaves it clear. A version that comes whole is taken either way; that ours
+        // is still the one has the worth of a probe only with AA, and who asked without a probe has to know.
+        self.authoritative &= header.has(flags::AA);
 
         self.reader.turn();
         let mut additional = Additional::default();
@@ -220,13 +225,16 @@ impl Session {
             return Err(Fault::new(Reason::PrimaryExpiring, detail));
         }
         Ok(match self.decoder.finish()? {
-            Outcome::UpToDate(soa) => Arrived::UpToDate { soa, expire: self.expire },
+            Outcome::UpToDate(soa) => {
+                Arrived::UpToDate { soa, expire: self.expire, authoritative: self.authoritative }
+            }
             Outcome::Version { zone, difference, kind } => Arrived::Candidate(Candidate {
                 zone,
                 difference,
                 kind,
                 from: self.from,
                 expire: self.expire,
+                authoritative: self.authoritative,
                 skew: self.skew,
                 tally: self.decoder.tally,
                 warnings: std::mem::take(&mut self.decoder.warnings),
@@ -363,7 +371,8 @@ pub(crate) mod tests {
                 message
             })
             .collect();
-        assert!(axfr(&messages).unwrap().warnings().is_empty());
+        let candidate = axfr(&messages).unwrap();
+        assert!(candidate.warnings().is_empty() && !candidate.authoritative());
     }
 
     #[test]
@@ -440,14 +449,20 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn our_serial_is_a_confirmation_with_the_time_to_expiry() {
+    fn our_serial_is_a_confirmation_with_the_time_to_expiry_and_whether_aa_is_set() {
         let current = testing::zone(7, &[]);
         // What follows the SOA is not even looked at.
         let bad = Rr { rdata: vec![1], ..a("more.example.", 1) };
         let answer = with_opt(message(ANSWER, Some(IXFR), &[soa(7), bad]), 0, &expire(500));
-        let session = ask(Want::Ixfr, Some(&current), None).0;
-        let Ok(Arrived::UpToDate { soa, expire }) = hear(session, &[answer]) else { panic!() };
-        assert_eq!((soa.serial, expire), (Serial(7), Some(500)));
+        for aa in [0, 4] {
+            let mut answer = answer.clone();
+            answer[2] = answer[2] & !4 | aa;
+            let session = ask(Want::Ixfr, Some(&current), None).0;
+            let Ok(Arrived::UpToDate { soa, expire, authoritative }) = hear(session, &[answer]) else {
+                panic!()
+            };
+            assert_eq!((soa.serial, expire, authoritative), (Serial(7), Some(500), aa != 0));
+        }
     }
 
     #[test]

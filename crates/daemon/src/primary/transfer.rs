@@ -54,6 +54,8 @@ pub(crate) enum Fetched {
     UpToDate {
         /// Its EDNS EXPIRE, seconds.
         expire: Option<u32>,
+        /// Whether it set AA.
+        authoritative: bool,
     },
     /// A version arrived.
     Version {
@@ -104,7 +106,7 @@ async fn with_key(job: &TransferJob, key: Option<&Key>, edns: bool) -> Result<Fe
         exchange.finish();
     }
     match arrived? {
-        Arrived::UpToDate { expire, .. } => Ok(Fetched::UpToDate { expire }),
+        Arrived::UpToDate { expire, authoritative, .. } => Ok(Fetched::UpToDate { expire, authoritative }),
         Arrived::Candidate(candidate) => {
             match job.accept.judge(candidate.zone().serial(), candidate.expire()) {
                 Judgement::Publish => Ok(Fetched::Version {
@@ -112,7 +114,10 @@ async fn with_key(job: &TransferJob, key: Option<&Key>, edns: bool) -> Result<Fe
                     key: key.map(|key| key.name().clone()),
                     took: began.elapsed(),
                 }),
-                Judgement::UpToDate => Ok(Fetched::UpToDate { expire: candidate.expire() }),
+                Judgement::UpToDate => Ok(Fetched::UpToDate {
+                    expire: candidate.expire(),
+                    authoritative: candidate.authoritative(),
+                }),
                 Judgement::Refuse(reason) => {
                     let detail = format!("the transfer brought serial {}", candidate.zone().serial());
                     Err(Fault::new(reason, detail))

@@ -109,8 +109,8 @@ pub(super) async fn fetch(
     let ticket = ending.ticket;
     let (candidate, key, took) = match transfer(&job).await {
         Ok(Fetched::Version { candidate, key, took }) => (candidate, key, took),
-        Ok(Fetched::UpToDate { expire }) => {
-            return ending.tell(Message::Fetched(ticket, Ok(UpToDate { expire })));
+        Ok(Fetched::UpToDate { expire, authoritative }) => {
+            return ending.tell(Message::Fetched(ticket, Ok(UpToDate { expire, authoritative })));
         }
         Err(fault) => return ending.tell(Message::Fetched(ticket, Err(fault))),
     };

@@ -131,7 +131,7 @@ impl Scheduler {
         let verdict = result.as_ref().map(|_| None).map_err(Fault::clone);
         let Some(mut events) = self.end(ticket, verdict, now) else { return };
         let result = result
-            .map(|up_to_date| Transferred::UpToDate { expire: up_to_date.expire })
+            .map(|UpToDate { expire, authoritative }| Transferred::UpToDate { expire, authoritative })
             .map_err(|fault| self.failure(ticket.zone, fault.reason));
         events.push((ticket.zone, Happened::Transferred { attempt: ticket.attempt, result }));
         self.tell_all(events, now);

@@ -95,6 +95,8 @@ pub(crate) enum Message {
 pub(crate) struct UpToDate {
     /// Its EDNS EXPIRE, seconds.
     pub expire: Option<u32>,
+    /// Whether it set AA.
+    pub authoritative: bool,
 }
 
 /// What the scheduler is built from.

@@ -289,7 +289,7 @@ impl World {
             (Manner::Fails(reason), _) | (_, Judgement::Refuse(reason)) => Err(failure(reason)),
             (_, Judgement::UpToDate) => {
                 self.vouch(theirs, life, true);
-                Ok(Transferred::UpToDate { expire })
+                Ok(Transferred::UpToDate { expire, authoritative: true })
             }
             (_, Judgement::Publish) => {
                 self.vouch(theirs, life, false);

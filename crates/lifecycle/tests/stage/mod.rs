@@ -209,8 +209,12 @@ impl Stage {
     }
 
     pub fn up_to_date(&mut self, expire: Option<u32>) {
+        self.up_to_date_with(expire, true);
+    }
+
+    pub fn up_to_date_with(&mut self, expire: Option<u32>, authoritative: bool) {
         let ask = self.end();
-        let result = Ok(Transferred::UpToDate { expire });
+        let result = Ok(Transferred::UpToDate { expire, authoritative });
         self.tell(Event::Transferred { attempt: ask.attempt, result });
     }
 

@@ -325,7 +325,7 @@ impl World {
                 Judgement::Refuse(reason) => Err(Failure::from(reason).of_serial(serial)),
                 Judgement::UpToDate => {
                     self.contact(expire, flight.asked, true);
-                    Ok(Transferred::UpToDate { expire })
+                    Ok(Transferred::UpToDate { expire, authoritative: true })
                 }
                 Judgement::Publish => {
                     self.model.served = Some(serial);

@@ -6,7 +6,8 @@
 //!
 //! Every entry begins alike. The secondary serves the old version, serial 7 unless the entry says otherwise. Then the
 //! primary has a new one (9, by way of 8) and tells its lies to all questions from there on, until it is honest again; and
-//! an operator orders a refresh, which asks for the SOA first. Written down is:
+//! an operator orders a refresh, which asks for the SOA first; in the entries that begin with NOTIFY it tells of the new
+//! version instead, and is asked for differences at once. Written down is:
 //!
 //! - what is **served** when the round is over that the order began: the old version or the new one, never anything else;
 //! - what is **asked** in that round: of which address, over what, with what key (see [`Expect::asks`]);

@@ -75,6 +75,8 @@ pub struct Scene {
     pub shut: &'static [Over],
     /// Who else is asked.
     pub second: Second,
+    /// The round begins with a NOTIFY of the first primary that tells of the new version, not with an order.
+    pub notified: bool,
 }
 
 impl Default for Scene {
@@ -89,6 +91,7 @@ impl Default for Scene {
             per_message: 4,
             shut: &[],
             second: Second::Absent,
+            notified: false,
         }
     }
 }

@@ -54,9 +54,34 @@ pub fn entries() -> Vec<Entry> {
     }
     let stays = Expect { served: Served::Old, asks: "soa".into(), reasons: vec![], back: Back::Refresh };
     all.push(new("SOA: stands still", Kind::Soa, &[Fault::Serial(7)], stays.clone()));
+    let hint = Expect { asks: "ixfr".into(), back: Back::Retry, ..stays.clone() };
     let asked = Expect { asks: "soa ixfr".into(), ..stays };
     all.push(new("IXFR: says that we are up to date", Kind::Ixfr, &[Fault::Says("7")], asked.clone()));
     all.push(new("IXFR: says so, and more", Kind::Ixfr, &[Fault::Says("7 h1 8 g1 9")], asked.clone()));
+    // Asked at once for what it told of, it has nothing new: its word stands for that of a probe only with AA. What was
+    // told is looked for once more after a while.
+    let nothing_new = [Fault::Says("7")];
+    let unsure = [Fault::Says("7"), Fault::NotAuthoritative];
+    for (name, ixfr, soa, expect) in [
+        ("has nothing new", &nothing_new[..], &[][..], hint.clone()),
+        (
+            "has nothing new, AA is clear; its SOA confirms",
+            &unsure,
+            &[Fault::Serial(7)],
+            Expect { asks: "ixfr soa".into(), ..hint },
+        ),
+        (
+            "has nothing new, AA is clear; its SOA is not authoritative either",
+            &unsure,
+            &[Fault::NotAuthoritative],
+            Expect::fails("ixfr soa", Reason::NotAuthoritative),
+        ),
+    ] {
+        let mut notify = new(&format!("NOTIFY: {name}"), Kind::Ixfr, ixfr, expect);
+        notify.scene.notified = true;
+        notify.script.push((Kind::Soa, soa.to_vec()));
+        all.push(notify);
+    }
     let mut axfr = new("AXFR: brings what we have", Kind::Axfr, &[Fault::Serial(7)], asked);
     axfr.expect.asks = "soa axfr".into();
     axfr.scene.ixfr = false;

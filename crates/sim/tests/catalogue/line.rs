@@ -21,7 +21,7 @@ const TICK: Duration = Duration::from_millis(1);
 
 /// What a transfer brought.
 pub(crate) enum Fetched {
-    UpToDate { expire: Option<u32> },
+    UpToDate { expire: Option<u32>, authoritative: bool },
     Version(Box<CheckedZone>),
 }
 
@@ -183,10 +183,15 @@ impl Line<'_> {
         }
         let forced = accept == Accept::Any;
         match verdict? {
-            Arrived::UpToDate { expire, .. } => Ok(Fetched::UpToDate { expire }),
+            Arrived::UpToDate { expire, authoritative, .. } => {
+                Ok(Fetched::UpToDate { expire, authoritative })
+            }
             Arrived::Candidate(candidate) => {
                 match accept.judge(candidate.zone().serial(), candidate.expire()) {
-                    Judgement::UpToDate => Ok(Fetched::UpToDate { expire: candidate.expire() }),
+                    Judgement::UpToDate => Ok(Fetched::UpToDate {
+                        expire: candidate.expire(),
+                        authoritative: candidate.authoritative(),
+                    }),
                     Judgement::Refuse(reason) => Err(Fault::new(reason, "judged")),
                     Judgement::Publish => {
                         let policy = Policy { forced, ..Policy::default() };

@@ -114,7 +114,10 @@ impl<'a> Secondary<'a> {
         self.allow();
         self.reasons.clear();
         self.asked.clear();
-        self.tell(Event::Refresh);
+        self.tell(match self.entry.scene.notified {
+            true => Event::Notify { from: address(0).ip(), hint: Some(self.newest()) },
+            false => Event::Refresh,
+        });
     }
 
     pub(crate) fn relent(&mut self) {
@@ -262,7 +265,9 @@ impl<'a> Secondary<'a> {
 
     fn publish(&mut self, fetched: Fetched, sent: Duration) -> Transferred {
         let checked = match fetched {
-            Fetched::UpToDate { expire } => return Transferred::UpToDate { expire },
+            Fetched::UpToDate { expire, authoritative } => {
+                return Transferred::UpToDate { expire, authoritative };
+            }
             Fetched::Version(checked) => checked,
         };
         let (soa, expire) = (checked.zone().soa().clone(), checked.expire());

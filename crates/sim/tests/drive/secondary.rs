@@ -14,6 +14,7 @@ use crate::state::SECRET;
 pub(crate) enum Fetched {
     UpToDate {
         expire: Option<u32>,
+        authoritative: bool,
     },
     /// A version that is fit to be served, as it arrived.
     Version(Box<CheckedZone>),
@@ -53,11 +54,16 @@ impl Asker<'_> {
         let failure = |fault: Fault| Failure::from(fault.reason);
         let forced = accept == Accept::Any;
         match self.receive(primary, question, forced, current).map_err(failure)? {
-            Arrived::UpToDate { expire, .. } => Ok(Fetched::UpToDate { expire }),
+            Arrived::UpToDate { expire, authoritative, .. } => {
+                Ok(Fetched::UpToDate { expire, authoritative })
+            }
             Arrived::Candidate(candidate) => {
                 let serial = candidate.zone().serial();
                 match accept.judge(serial, candidate.expire()) {
-                    Judgement::UpToDate => Ok(Fetched::UpToDate { expire: candidate.expire() }),
+                    Judgement::UpToDate => Ok(Fetched::UpToDate {
+                        expire: candidate.expire(),
+                        authoritative: candidate.authoritative(),
+                    }),
                     Judgement::Refuse(reason) => Err(Failure::from(reason).of_serial(serial)),
                     Judgement::Publish => fit(candidate, current, forced).map_err(failure),
                 }

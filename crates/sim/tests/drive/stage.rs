@@ -404,9 +404,10 @@ impl Stage {
                 self.vouched(vouched.filter(|vouched| Some(vouched.serial) == served), sent);
                 Event::Probed { attempt, result }
             }
-            Brought::Fetched(Ok(Fetched::UpToDate { expire })) => {
+            Brought::Fetched(Ok(Fetched::UpToDate { expire, authoritative })) => {
                 self.vouched(vouched.filter(|vouched| Some(vouched.serial) == served), sent);
-                Event::Transferred { attempt, result: Ok(Transferred::UpToDate { expire }) }
+                let result = Ok(Transferred::UpToDate { expire, authoritative });
+                Event::Transferred { attempt, result }
             }
             Brought::Fetched(Ok(Fetched::Version(checked))) => {
                 assert!(vouched.is_some(), "a version was made of a lie");
