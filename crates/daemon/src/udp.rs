@@ -7,6 +7,7 @@ use std::ops::Range;
 use std::os::fd::AsRawFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::time::Duration;
 
 use nix::cmsg_space;
 use nix::errno::Errno;
@@ -27,6 +28,12 @@ const FEW: usize = 4;
 /// Octets of a request that are taken; no honest one comes near. Not a power of two: the beginnings of the buffers, which
 /// are what is read, would meet in a few lines of the processor's cache.
 const REQUEST: usize = 4096 + 64;
+
+/// Errors in a row from which on a listener pauses. A signal makes one, or an ICMP error of an earlier reply; more of them
+/// last.
+const ERRORS: u64 = 16;
+/// How long.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// A UDP listener.
 pub(crate) struct UdpListener {
@@ -87,10 +94,15 @@ impl UdpListener {
         let mut receiver = Receiver::<P>::new(wildcard);
         let mut scratch = Scratch::new();
         let mut sender = Sender::<P>::new(wildcard);
+        let mut errors: u64 = 0;
         while !self.respond.stopping() {
-            if receiver.receive(fd).is_err() {
-                // A signal, or an ICMP error of an earlier reply.
-                continue;
+            match receiver.receive(fd) {
+                Ok(()) => errors = 0,
+                Err(error) => {
+                    errors += 1;
+                    self.endure(errors, error);
+                    continue;
+                }
             }
             let batch = self.respond.batch();
             for (request, datagram) in receiver.requests() {
@@ -108,6 +120,19 @@ impl UdpListener {
             // The zones are let go before the thread waits again.
             batch.close(&mut scratch);
             sender.send(fd);
+        }
+    }
+
+    /// So many errors came in a row: the first are nothing, of those that last it is said once that they do, and they do
+    /// not keep a processor busy.
+    fn endure(&self, errors: u64, error: Errno) {
+        if errors == ERRORS {
+            let detail = format!("nothing can be received on {}: {error}", self.address);
+            let event = Event::new("query.limited", "UDP queries have to wait");
+            Event { transport: Some("udp"), detail: Some(&detail), ..event }.warn();
+        }
+        if errors >= ERRORS {
+            std::thread::sleep(PAUSE);
         }
     }
 }
@@ -264,8 +289,6 @@ impl<P: Peer> Sender<P> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
     use crate::socket::udp_listener;
 

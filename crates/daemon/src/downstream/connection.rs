@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use secondo_answer::{Client, Outcome, Scratch, Transport};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::mpsc::{Receiver, Sender, WeakSender, channel};
 use tokio::time::{Instant, timeout, timeout_at};
 
@@ -24,6 +24,8 @@ const TRANSFERS: usize = 16;
 const WHOLE: Duration = Duration::from_secs(5);
 /// How long a write may make no progress.
 const STALL: Duration = Duration::from_secs(10);
+/// How long a client may take to read what is written at once, an octet now and then: about 100 kB at most.
+const READ_BY: Duration = Duration::from_secs(60);
 /// Octets read at once; all that an idle connection holds.
 const READ: usize = 2048;
 /// Answers that are collected for one write, octets.
@@ -197,7 +199,7 @@ impl Conversation {
     /// Writes the answers collected.
     async fn flush(&mut self) -> io::Result<()> {
         let answers = std::mem::take(&mut self.answers);
-        write_whole(&mut self.stream, &answers).await
+        write_whole(&mut self.stream, &answers, Instant::now() + READ_BY).await
     }
 
     /// Writes a message of a transfer; the empty one says that it cannot go on.
@@ -205,7 +207,7 @@ impl Conversation {
         if message.is_empty() {
             return Err(io::ErrorKind::ConnectionAborted.into());
         }
-        write_whole(&mut self.stream, message).await
+        write_whole(&mut self.stream, message, Instant::now() + READ_BY).await
     }
 }
 
@@ -227,10 +229,18 @@ pub(super) fn frame(write: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
     message
 }
 
-/// Writes all of it, unless the client does not read.
-async fn write_whole(stream: &mut Stream, mut rest: &[u8]) -> io::Result<()> {
+/// Writes all of it, unless the client does not read, or so slowly that it is not through at `until`.
+async fn write_whole(
+    stream: &mut (impl AsyncWrite + Unpin),
+    mut rest: &[u8],
+    until: Instant,
+) -> io::Result<()> {
     while !rest.is_empty() {
-        match timeout(STALL, stream.write(rest)).await?? {
+        let now = Instant::now();
+        if now >= until {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        match timeout_at(until.min(now + STALL), stream.write(rest)).await?? {
             0 => return Err(io::ErrorKind::WriteZero.into()),
             written => rest = rest.get(written..).unwrap_or_default(),
         }
@@ -250,5 +260,17 @@ mod tests {
         frame_into(&mut two, |_| {});
         frame_into(&mut two, |message| message.push(2));
         assert_eq!(two, [0, 1, 1, 0, 1, 2]);
+    }
+
+    #[tokio::test]
+    async fn who_reads_an_octet_now_and_then_is_not_waited_for_for_ever() {
+        for (until, whole) in [(Duration::ZERO, false), (READ_BY, true)] {
+            let (mut here, mut there) = tokio::io::duplex(1);
+            let client = tokio::spawn(async move { while there.read_u8().await.is_ok() {} });
+            let written = write_whole(&mut here, &[7; 100], Instant::now() + until).await;
+            assert_eq!(written.is_ok(), whole, "{written:?}");
+            drop(here);
+            client.await.unwrap();
+        }
     }
 }

@@ -1,14 +1,14 @@
 //! One transfer out: a version as a stream of messages, at the pace at which the client reads.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use secondo_answer::{Client, TransferRequest, Transport, Wanted};
 use secondo_transfer::{Asked, Outgoing};
 use secondo_wire::{Name, Rcode, Reason, RecordType, Serial};
 use tokio::sync::Semaphore;
 use tokio::sync::mpsc::Sender;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::connection::{frame, frame_into};
 use crate::clock;
@@ -16,7 +16,7 @@ use crate::event::{Event, Peer};
 
 /// How long a transfer waits for a free place before it is declined.
 const PLACE: Duration = Duration::from_secs(30);
-/// Longest whole transfer.
+/// Longest whole transfer; then its place is free, however slowly the client reads.
 const TOTAL: Duration = Duration::from_secs(2 * 3600);
 
 /// Sends what `request` asks for into `out`; ends early when the connection does. Over the limit of transfers at once
@@ -36,7 +36,7 @@ pub(super) async fn send(
     let told = Told::of(&request);
     let mut outgoing = outgoing(request);
     let began = Instant::now();
-    let result = stream(&mut outgoing, began, out).await;
+    let result = stream(&mut outgoing, began + TOTAL, out).await;
     told.say(peer, &outgoing, began, result.as_ref().err());
     result.map_err(drop)
 }
@@ -67,18 +67,24 @@ fn word(transport: Transport) -> &'static str {
     }
 }
 
-async fn stream(outgoing: &mut Outgoing, began: Instant, out: &Sender<Vec<u8>>) -> Result<(), String> {
+async fn stream(outgoing: &mut Outgoing, until: Instant, out: &Sender<Vec<u8>>) -> Result<(), String> {
     loop {
         let mut more = Ok(false);
         let message = frame(|message| more = outgoing.next_message(message, clock::unix()));
         match more {
-            Ok(true) => out.send(message).await.map_err(|_| String::from("the client went away"))?,
+            Ok(true) => hand_over(message, until, out).await?,
             Ok(false) => return Ok(()),
             Err(fault) => return Err(fault.to_string()),
         }
-        if began.elapsed() > TOTAL {
-            return Err(format!("not taken within {} s", TOTAL.as_secs()));
-        }
+    }
+}
+
+/// Gives a message to the connection as soon as that has room for it.
+async fn hand_over(message: Vec<u8>, until: Instant, out: &Sender<Vec<u8>>) -> Result<(), String> {
+    match timeout_at(until, out.send(message)).await {
+        Ok(Ok(())) if Instant::now() < until => Ok(()),
+        Ok(Err(_)) => Err(String::from("the client went away")),
+        Ok(Ok(())) | Err(_) => Err(format!("not taken within {} s", TOTAL.as_secs())),
     }
 }
 
@@ -149,5 +155,26 @@ impl Told {
                 Event { name: "downstream.transfer", phrase: "zone was not sent whole", ..event }.warn()
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::sync::mpsc::channel;
+
+    #[tokio::test]
+    async fn a_client_that_does_not_read_keeps_no_place_beyond_the_end() {
+        let (out, mut queue) = channel(1);
+        let later = Instant::now() + TOTAL;
+        assert_eq!(hand_over(vec![1], later, &out).await, Ok(()));
+        // The queue is full, and nobody reads.
+        let verdict = timeout(Duration::from_secs(60), hand_over(vec![2], Instant::now(), &out)).await;
+        assert!(verdict.unwrap().unwrap_err().contains("not taken"));
+        // It reads, too late.
+        assert_eq!(queue.recv().await, Some(vec![1]));
+        assert!(hand_over(vec![3], Instant::now(), &out).await.is_err());
+        drop(queue);
+        assert!(hand_over(vec![4], later, &out).await.unwrap_err().contains("went away"));
     }
 }

@@ -182,8 +182,8 @@ impl Scheduler {
         let respond = Arc::clone(&self.parts.respond);
         while !self.stopping {
             let wait = self.turn_wheel();
+            // Whatever is there has the same chance: however many jobs end, NOTIFYs do not wait for the last of them.
             tokio::select! {
-                biased;
                 message = inbox.recv() => match message {
                     Some(message) => self.take(message),
                     None => return,

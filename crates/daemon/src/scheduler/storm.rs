@@ -15,6 +15,7 @@ use tokio::time::timeout;
 use super::{Message, Parts, Scheduler, Secrets, table};
 use crate::clock::Clock;
 use crate::config;
+use crate::notices::Notice;
 use crate::publish::Publisher;
 use crate::respond::Respond;
 
@@ -160,6 +161,22 @@ async fn thousands_of_attempts_that_fail_hang_or_are_cancelled_leave_nothing_beh
     scheduler.forget_primaries();
     assert!(scheduler.zones.is_empty() && scheduler.wheel.is_empty());
     assert_eq!(scheduler.book.keep(&Default::default()).len(), 0);
+}
+
+#[tokio::test]
+async fn a_notify_does_not_wait_until_no_job_ends_any_more() {
+    let folder = TempDir::new().unwrap();
+    let zone = "  - { name: z.test, primaries: [{ addresses: [\"127.0.0.1:1\"] }] }\n";
+    let (scheduler, inbox) = scheduler(&folder, zone);
+    let (sender, respond) = (scheduler.parts.sender.clone(), Arc::clone(&scheduler.parts.respond));
+    let notice = Notice { apex: Name::root(), from: [127, 0, 0, 1].into(), hint: None };
+    respond.notices.pin(notice);
+    for _ in 0..1000 {
+        sender.send(Message::Confirmed(ZoneId(u32::MAX), Ok(()))).unwrap();
+    }
+    sender.send(Message::Stop).unwrap();
+    scheduler.run(inbox).await;
+    assert!(respond.notices.take().is_empty(), "it was taken before the last message");
 }
 
 /// A fresh machine takes the place of one whose attempt is under way: as a caller would never do without a cancel.
