@@ -78,6 +78,9 @@ pub enum Arrived {
         /// Whether the message has AA set (RFC 5936 §2.2.1). Clear, it says nothing of the zone's standing there: a SOA
         /// probe, before or behind it, does.
         authoritative: bool,
+        /// Nothing follows: the SOA stood alone in the answer to an IXFR (RFC 1995 §2). Behind any other one the rest of
+        /// the zone may come, in further messages.
+        whole: bool,
     },
     /// Another version.
     Candidate(Candidate),

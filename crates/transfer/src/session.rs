@@ -174,7 +174,11 @@ impl Session {
         if self.is_first() {
             self.expire = additional.expire;
         }
-        if self.decoder.has_ended() { self.arrive().map(Step::Done) } else { Ok(Step::More) }
+        if self.decoder.has_ended() {
+            self.arrive(header.counts[1] == 1).map(Step::Done)
+        } else {
+            Ok(Step::More)
+        }
     }
 
     /// A message without records: no answer when it is the first, else tolerated a while.
@@ -214,7 +218,8 @@ impl Session {
         fault
     }
 
-    fn arrive(&mut self) -> Result<Arrived, Fault> {
+    /// `alone`: the last message had one record.
+    fn arrive(&mut self, alone: bool) -> Result<Arrived, Fault> {
         // RFC 8945 §5.3.1: the last message of a stream is signed.
         if let Some(stream) = &self.stream {
             stream.finish()?;
@@ -226,7 +231,8 @@ impl Session {
         }
         Ok(match self.decoder.finish()? {
             Outcome::UpToDate(soa) => {
-                Arrived::UpToDate { soa, expire: self.expire, authoritative: self.authoritative }
+                let whole = alone && self.is_first() && self.asked() == Question::Ixfr;
+                Arrived::UpToDate { soa, expire: self.expire, authoritative: self.authoritative, whole }
             }
             Outcome::Version { zone, difference, kind } => Arrived::Candidate(Candidate {
                 zone,
@@ -458,9 +464,10 @@ pub(crate) mod tests {
             let mut answer = answer.clone();
             answer[2] = answer[2] & !4 | aa;
             let session = ask(Want::Ixfr, Some(&current), None).0;
-            let Ok(Arrived::UpToDate { soa, expire, authoritative }) = hear(session, &[answer]) else {
+            let Ok(Arrived::UpToDate { soa, expire, authoritative, whole }) = hear(session, &[answer]) else {
                 panic!()
             };
+            assert!(!whole, "more may follow");
             assert_eq!((soa.serial, expire, authoritative), (Serial(7), Some(500), aa != 0));
         }
     }

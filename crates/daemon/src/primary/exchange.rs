@@ -8,11 +8,11 @@ use tokio::sync::mpsc::Receiver;
 use tokio::time::{Instant, timeout_at};
 
 use super::frames::Frames;
-use super::line::{End, Line, Place};
+use super::line::{Account, End, Line, Place};
 
 /// How long a connection may take to be made; what makes it has times of its own, which are shorter.
 const MADE: Duration = Duration::from_secs(30);
-/// How long a shared connection may be silent towards one who has heard nothing of its answer yet.
+/// How long a connection may be silent when one asked behind others and has heard nothing of its answer yet.
 const STALL: Duration = Duration::from_secs(5);
 
 /// A place on a connection. Dropped before [`Exchange::finish`], it takes the connection out of use.
@@ -20,11 +20,10 @@ pub(super) struct Exchange {
     line: Arc<Line>,
     id: u16,
     answer: Receiver<Vec<u8>>,
-    shared: bool,
+    behind: bool,
     began: Instant,
     /// What came and was not taken yet.
     pub(super) frames: Frames,
-    heard: bool,
     finished: bool,
 }
 
@@ -34,14 +33,16 @@ pub(super) enum Next {
     Messages(usize),
     /// Nothing more comes.
     End(End),
-    /// Nothing came for too long.
+    /// Nothing of the answer came for too long.
     Silence,
+    /// The moment is there until which was to be waited.
+    Late,
 }
 
 impl Exchange {
-    pub(super) fn new(line: Arc<Line>, Place { id, answer, shared }: Place) -> Exchange {
+    pub(super) fn new(line: Arc<Line>, Place { id, answer, behind }: Place) -> Exchange {
         let (began, frames) = (Instant::now(), Frames::default());
-        Exchange { line, id, answer, shared, began, frames, heard: false, finished: false }
+        Exchange { line, id, answer, behind, began, frames, finished: false }
     }
 
     /// The ID that the question must have.
@@ -54,8 +55,8 @@ impl Exchange {
         self.line.send(question)
     }
 
-    /// Waits for the next messages of the answer until `end`, and while the connection is not silent for longer than
-    /// `idle`: others may be answered first.
+    /// Waits for the next messages of the answer until `end`, and while nothing of it, not even of a message, fails to come
+    /// for longer than `idle`, whatever others hear.
     pub(super) async fn next(&mut self, idle: Duration, end: Instant) -> Next {
         loop {
             // A connection does not tell when it was made: from then on silence counts, so that is looked after.
@@ -64,31 +65,51 @@ impl Exchange {
             match timeout_at(until.min(end), self.answer.recv()).await {
                 Ok(Some(run)) => {
                     let octets = run.len();
-                    (self.frames, self.heard) = (Frames::from(run), true);
+                    self.frames = Frames::from(run);
                     return Next::Messages(octets);
                 }
                 Ok(None) => return Next::End(self.line.end().unwrap_or(End::Closed)),
-                Err(_) if Instant::now() < end && self.patience(idle) > until => {}
+                Err(_) if Instant::now() >= end => return Next::Late,
+                Err(_) if self.patience(idle) > until => {}
                 Err(_) => return Next::Silence,
             }
         }
     }
 
     fn patience(&self, idle: Duration) -> Instant {
-        let Some(heard) = self.line.heard() else { return self.began + MADE };
-        let silence = if self.shared && !self.heard { idle.min(STALL) } else { idle };
-        heard.max(self.began) + silence
+        let Some(pulse) = self.line.pulse() else { return self.began + MADE };
+        if let Some(heard) = self.account().heard {
+            return heard + idle;
+        }
+        let patience = self.began.max(pulse.made) + idle;
+        if self.behind { patience.min(self.began.max(pulse.heard) + STALL) } else { patience }
+    }
+
+    fn account(&self) -> Account {
+        self.line.account(self.id)
+    }
+
+    /// Octets of the answer that came, those of a message that is not whole yet among them.
+    pub(super) fn octets(&self) -> u64 {
+        self.account().octets
     }
 
     /// Whether there was a connection at all.
     pub(super) fn is_made(&self) -> bool {
-        self.line.heard().is_some()
+        self.line.pulse().is_some()
     }
 
     /// Whether it need not mean much that the answer did not come: others used the connection, and it ended, or fell
-    /// silent, before any octet of it.
+    /// silent, before any octet of it; or the connection was given up, whatever came.
     pub(super) fn may_try_again(&self) -> bool {
-        self.shared && !self.heard && self.is_made()
+        let given_up = matches!(self.line.end(), Some(End::GivenUp(_)));
+        given_up || self.line.is_shared() && self.octets() == 0 && self.is_made()
+    }
+
+    /// Whether both ask on one connection.
+    #[cfg(test)]
+    pub(super) fn is_with(&self, other: &Exchange) -> bool {
+        Arc::ptr_eq(&self.line, &other.line)
     }
 
     /// The answer came to its end: the connection may be used by others.

@@ -62,6 +62,13 @@ impl Frames {
         Some((id, run))
     }
 
+    /// The message that is not whole yet: its ID, once that is there, and how many of its octets are.
+    pub(super) fn part(&self) -> (Option<u16>, usize) {
+        let part = self.buffer.get(self.start..).unwrap_or_default();
+        let id = part.get(2..).and_then(|message| message.first_chunk::<2>());
+        (id.map(|id| u16::from_be_bytes(*id)), part.len())
+    }
+
     /// Whether all was taken.
     pub(super) fn is_empty(&self) -> bool {
         self.start == self.buffer.len()

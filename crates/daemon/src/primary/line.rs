@@ -1,6 +1,7 @@
 //! One connection to a primary, and the task that reads it: questions of many jobs go out on it, answers find their
 //! way back by their IDs, in whatever order they come (RFC 7766 §6.2.1.1, §7; RFC 9103 §6.1).
 
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -22,8 +23,11 @@ const WRITE: Duration = Duration::from_secs(10);
 const RUNS: usize = 2;
 /// An answer of so many octets is long: what is asked behind it would wait.
 const LONG: u64 = 256 << 10;
-/// Octets of answers that nobody waits for any more, at most; then the connection is given up.
+/// Octets of answers that nobody waits for any more, at most; then the connection is given up, as soon as that cuts no
+/// answer in its midst.
 const UNWANTED: u64 = 1 << 20;
+/// Questions on one connection: the IDs of all that were asked are known, and not used again.
+const QUESTIONS: usize = 4096;
 
 /// The connection as jobs see it.
 #[derive(Debug)]
@@ -36,22 +40,41 @@ pub(super) struct Line {
 struct State {
     /// Questions whose answers have not come to their end.
     asked: Vec<Asked>,
-    /// Questions that were given up, or whose answers came to their end...
-    left: usize,
-    /// ...and of them those of whose answers something came.
+    /// The IDs of questions that were given up, or whose answers came to their end: nobody wants more of these...
+    left: HashSet<u16>,
+    /// ...and how many of them there are of whose answers something came.
     served: usize,
     /// No more questions: an answer was given up in its midst, or all that was wanted of it is done.
     retired: bool,
-    /// When something was last heard, or the connection made; `None` before.
-    heard: Option<Instant>,
+    /// `None` while the connection is being made.
+    pulse: Option<Pulse>,
     end: Option<End>,
+}
+
+/// When a connection gave signs of life.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pulse {
+    /// It was made.
+    pub(super) made: Instant,
+    /// Something was last heard, or it was made.
+    pub(super) heard: Instant,
 }
 
 #[derive(Debug)]
 struct Asked {
     id: u16,
-    to: Sender<Vec<u8>>,
-    octets: u64,
+    /// `None` when nothing more comes.
+    to: Option<Sender<Vec<u8>>>,
+    account: Account,
+}
+
+/// What came of one answer.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Account {
+    /// Octets, those of a message that is not whole yet among them.
+    pub(super) octets: u64,
+    /// When the last of them came.
+    pub(super) heard: Option<Instant>,
 }
 
 /// Why nothing more comes.
@@ -61,6 +84,9 @@ pub(super) enum End {
     Closed,
     /// It could not be made, or failed.
     Failed(Fault),
+    /// We made no more sense of it, or had no more use: it says nothing about the answer to any one question, and each
+    /// may be asked again.
+    GivenUp(&'static str),
 }
 
 /// What jobs tell the task.
@@ -86,15 +112,22 @@ pub(super) struct Obituary {
 pub(super) struct Place {
     pub(super) id: u16,
     pub(super) answer: Receiver<Vec<u8>>,
-    /// Others asked before on it, or do.
-    pub(super) shared: bool,
+    /// Others asked before on it, or do: their answers may come first.
+    pub(super) behind: bool,
 }
 
 impl Line {
     /// A connection to be made by the task that [`Line::run`] is.
     pub(super) fn new() -> (Arc<Line>, Outbox) {
         let (outbox, inbox) = unbounded_channel();
-        let state = State { asked: Vec::new(), left: 0, served: 0, retired: false, heard: None, end: None };
+        let state = State {
+            asked: Vec::new(),
+            left: HashSet::new(),
+            served: 0,
+            retired: false,
+            pulse: None,
+            end: None,
+        };
         (Arc::new(Line { state: Mutex::new(state), outbox }), Outbox(inbox))
     }
 
@@ -105,7 +138,7 @@ impl Line {
     /// How many are asking, when one more may.
     pub(super) fn load(&self, depth: usize) -> Option<usize> {
         let state = self.state();
-        let long = state.asked.iter().any(|asked| asked.octets > LONG);
+        let long = state.asked.iter().any(|asked| asked.account.octets > LONG);
         let open = !state.retired && state.end.is_none() && !long;
         Some(state.asked.len()).filter(|load| open && *load < depth)
     }
@@ -118,12 +151,13 @@ impl Line {
         }
         // Far fewer ask than there are IDs.
         let id = std::iter::repeat_with(rand::random)
-            .find(|id| state.asked.iter().all(|asked| asked.id != *id))
+            .find(|id| !state.left.contains(id) && state.asked.iter().all(|asked| asked.id != *id))
             .expect("the sequence has no end");
-        let shared = state.left > 0 || !state.asked.is_empty();
         let (to, answer) = channel(RUNS);
-        state.asked.push(Asked { id, to, octets: 0 });
-        Some(Place { id, answer, shared })
+        state.asked.push(Asked { id, to: Some(to), account: Account::default() });
+        let behind = state.is_shared();
+        state.retired |= state.left.len() + state.asked.len() >= QUESTIONS;
+        Some(Place { id, answer, behind })
     }
 
     /// Sends a question, its length before it in the same write (RFC 7766 §8).
@@ -140,8 +174,8 @@ impl Line {
     pub(super) fn leave(&self, id: u16, whole: bool) {
         let mut state = self.state();
         if let Some(at) = state.asked.iter().position(|asked| asked.id == id) {
-            state.left += 1;
-            state.served += usize::from(state.asked.swap_remove(at).octets > 0);
+            state.left.insert(id);
+            state.served += usize::from(state.asked.swap_remove(at).account.octets > 0);
         }
         state.retired |= !whole;
         drop(state);
@@ -153,9 +187,20 @@ impl Line {
         self.state().retired = true;
     }
 
-    /// When something was last heard; `None` while the connection is being made.
-    pub(super) fn heard(&self) -> Option<Instant> {
-        self.state().heard
+    /// Its signs of life; `None` while the connection is being made.
+    pub(super) fn pulse(&self) -> Option<Pulse> {
+        self.state().pulse
+    }
+
+    /// Whether more than one asked on it.
+    pub(super) fn is_shared(&self) -> bool {
+        self.state().is_shared()
+    }
+
+    /// What came for the one who asks with that ID.
+    pub(super) fn account(&self, id: u16) -> Account {
+        let state = self.state();
+        state.asked.iter().find(|asked| asked.id == id).map(|asked| asked.account).unwrap_or_default()
     }
 
     /// Why nothing more comes, once that is so.
@@ -167,7 +212,8 @@ impl Line {
     pub(super) async fn run(&self, way: &Way, outbox: Outbox) -> Obituary {
         let (end, stream) = match connect::open(way).await {
             Ok(mut stream) => {
-                self.state().heard = Some(Instant::now());
+                let now = Instant::now();
+                self.state().pulse = Some(Pulse { made: now, heard: now });
                 (self.carry(&mut stream, outbox.0).await, Some(stream))
             }
             Err(fault) => (Err(fault), None),
@@ -179,29 +225,35 @@ impl Line {
         obituary
     }
 
+    /// The task is not there any more, though it was not at its end.
+    pub(super) fn abandon(&self) -> Obituary {
+        self.finish(Ok(Closed::GivenUp("nobody carries it on")))
+    }
+
     fn finish(&self, end: Result<Closed, Fault>) -> Obituary {
         let mut state = self.state();
-        // Their answers end here: dropping the senders tells the jobs.
-        let asked = std::mem::take(&mut state.asked);
-        let unheard = asked.iter().filter(|asked| asked.octets == 0).count();
-        let served = state.served + asked.len() - unheard;
-        let soon = state.heard.is_some_and(|heard| heard.elapsed() < Duration::from_secs(1));
-        let by_primary = !matches!(end, Ok(Closed::Idle)) && (soon || unheard > 0);
+        let unheard = state.asked.iter().filter(|asked| asked.account.octets == 0).count();
+        let served = state.served + state.asked.len() - unheard;
+        let soon = state.pulse.is_some_and(|pulse| pulse.heard.elapsed() < Duration::from_secs(1));
+        let by_primary = matches!(end, Ok(Closed::ByPrimary) | Err(_)) && (soon || unheard > 0);
         state.end = Some(match end {
-            Ok(_) => End::Closed,
+            Ok(Closed::Idle | Closed::ByPrimary) => End::Closed,
+            Ok(Closed::GivenUp(why)) => End::GivenUp(why),
             Err(fault) => End::Failed(fault),
         });
+        // Their answers end here: dropping the senders tells the jobs.
+        state.asked.iter_mut().for_each(|asked| asked.to = None);
         Obituary { served, unheard, by_primary }
     }
 
     async fn carry(&self, stream: &mut Stream, mut outbox: UnboundedReceiver<Out>) -> Result<Closed, Fault> {
-        let (mut frames, mut unwanted) = (Frames::default(), 0);
+        let (mut frames, mut ledger) = (Frames::default(), Ledger::default());
         loop {
             let until = {
                 let state = self.state();
                 match (state.asked.is_empty(), state.retired) {
                     (true, true) => return Ok(Closed::Idle),
-                    (true, false) => Some(state.heard.unwrap_or_else(Instant::now) + KEPT),
+                    (true, false) => Some(state.pulse.map_or_else(Instant::now, |pulse| pulse.heard) + KEPT),
                     (false, _) => None,
                 }
             };
@@ -215,7 +267,9 @@ impl Line {
                 read = frames.fill(stream) => {
                     match read {
                         Ok(0) => return Ok(Closed::ByPrimary),
-                        Ok(_) => self.deliver(&mut frames, &mut unwanted).await?,
+                        Ok(_) => if let Err(why) = self.deliver(&mut frames, &mut ledger).await {
+                            return Ok(Closed::GivenUp(why));
+                        },
                         Err(error) => return Err(connect::fault(&error, "reading")),
                     }
                 }
@@ -228,50 +282,78 @@ impl Line {
         }
     }
 
-    /// Gives each whole message to the one who asked for it.
-    async fn deliver(&self, frames: &mut Frames, unwanted: &mut u64) -> Result<(), Fault> {
+    /// Gives each whole message to the one who asked for it. An error says why the connection is of no more use.
+    async fn deliver(&self, frames: &mut Frames, ledger: &mut Ledger) -> Result<(), &'static str> {
         while let Some((id, run)) = frames.take_run() {
-            let to = self.recipient(id, run.len() as u64)?;
             let length = run.len() as u64;
+            let to = self.recipient(id, length - ledger.part)?;
+            ledger.part = 0;
             // One who left does not hear any more.
             let heard = match to {
                 Some(to) => to.send(run).await.is_ok(),
                 None => false,
             };
             if !heard {
-                *unwanted += length;
-            }
-            if *unwanted > UNWANTED {
-                return Err(Fault::new(Reason::Cancelled, "too much came that nobody waits for any more"));
+                ledger.unwanted += length;
             }
         }
+        let (id, part) = (frames.part().0, frames.part().1 as u64);
+        // Before its ID is there, it can be told whose it is where only one asks.
+        if part > 0 && (id.is_some() || !self.is_shared()) {
+            self.recipient(id, part - ledger.part)?;
+            ledger.part = part;
+        }
+        let mut state = self.state();
         // Part of a message is a sign of life, too.
-        self.state().heard = Some(Instant::now());
+        if let Some(pulse) = &mut state.pulse {
+            pulse.heard = Instant::now();
+        }
+        if ledger.unwanted > UNWANTED {
+            state.retired = true;
+            if state.asked.iter().all(|asked| asked.account.octets == 0) {
+                return Err("too much came that nobody waits for any more");
+            }
+        }
         Ok(())
     }
 
-    /// Who asked with that ID. What nobody asked for is given to the only one who ever asked here, to be judged; where
-    /// several do, nobody can tell any more what belongs to whom.
-    fn recipient(&self, id: Option<u16>, octets: u64) -> Result<Option<Sender<Vec<u8>>>, Fault> {
+    /// Who asked with that ID, and hears so many octets more of the answer. What nobody asked for is given to the only one
+    /// who ever asked here, to be judged; where several did, nobody can tell any more what belongs to whom. `None` for
+    /// what is left over from one who went away.
+    fn recipient(&self, id: Option<u16>, octets: u64) -> Result<Option<Sender<Vec<u8>>>, &'static str> {
         let mut state = self.state();
-        state.heard = Some(Instant::now());
         let at = match state.asked.iter().position(|asked| Some(asked.id) == id) {
             Some(at) => at,
-            None if state.asked.len() == 1 && state.left == 0 => 0,
-            // Left over from one who went away in the midst of it.
-            None if state.retired => return Ok(None),
-            None => return Err(Fault::new(Reason::BadAnswer, "an answer that nobody asked for")),
+            None if !state.is_shared() => 0,
+            None if id.is_some_and(|id| state.left.contains(&id)) => return Ok(None),
+            None => return Err("an answer came that nobody asked for"),
         };
-        let asked = &mut state.asked[at];
-        asked.octets += octets;
-        Ok(Some(asked.to.clone()))
+        let Some(asked) = state.asked.get_mut(at) else { return Ok(None) };
+        asked.account = Account { octets: asked.account.octets + octets, heard: Some(Instant::now()) };
+        Ok(asked.to.clone())
     }
+}
+
+impl State {
+    fn is_shared(&self) -> bool {
+        self.asked.len() + self.left.len() > 1
+    }
+}
+
+/// What the task notes of what it reads.
+#[derive(Default)]
+struct Ledger {
+    /// Octets that nobody waited for.
+    unwanted: u64,
+    /// Octets of a message that was not whole yet that its recipient's account holds already.
+    part: u64,
 }
 
 /// The end of a connection that is no failure.
 enum Closed {
     Idle,
     ByPrimary,
+    GivenUp(&'static str),
 }
 
 /// The task's end of what jobs send.

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use super::Way;
 use super::exchange::Exchange;
-use super::line::{Line, Obituary};
+use super::line::{Line, Obituary, Outbox};
 use crate::config::PrimaryConfig;
 
 /// Connections to an address before questions share one.
@@ -121,13 +121,9 @@ impl Lines {
             pool.lines.push(Arc::clone(&line));
         }
         drop(pools);
-        let (lines, way, running) = (self.clone(), way.clone(), Arc::clone(&line));
-        tokio::spawn(async move {
-            let obituary = running.run(&way, outbox).await;
-            if !own {
-                lines.ended(&key, &running, obituary);
-            }
-        });
+        let way = way.clone();
+        let running = Running { lines: self.clone(), key, line: Arc::clone(&line), obituary: None };
+        tokio::spawn(running.run(way, outbox));
         Exchange::new(line, place)
     }
 
@@ -141,11 +137,36 @@ impl Lines {
     fn ended(&self, key: &Key, line: &Arc<Line>, obituary: Obituary) {
         let (mut pools, now) = (self.pools(), Instant::now());
         let Some(pool) = pools.by_key.get_mut(key) else { return };
+        let before = pool.lines.len();
         pool.lines.retain(|other| !Arc::ptr_eq(other, line));
-        pool.conduct.learn(obituary, now);
+        // One that served a single question by our own choice tells nothing.
+        if pool.lines.len() < before {
+            pool.conduct.learn(obituary, now);
+        }
         if pool.lines.is_empty() && pool.conduct.are_plain(now) {
             pools.by_key.remove(key);
         }
+    }
+}
+
+/// A connection and its task. However that ends, the connection ends with it for all who ask there.
+struct Running {
+    lines: Lines,
+    key: Key,
+    line: Arc<Line>,
+    obituary: Option<Obituary>,
+}
+
+impl Running {
+    async fn run(mut self, way: Way, outbox: Outbox) {
+        self.obituary = Some(self.line.run(&way, outbox).await);
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let obituary = self.obituary.take().unwrap_or_else(|| self.line.abandon());
+        self.lines.ended(&self.key, &self.line, obituary);
     }
 }
 
@@ -175,6 +196,7 @@ impl Key {
         Key { address: way.address, primary: Arc::clone(&way.primary) }
     }
 }
+
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
@@ -259,7 +281,7 @@ mod tests {
             match exchange.next(LONG, Instant::now() + LONG).await {
                 Next::Messages(_) => {}
                 Next::End(_) => return None,
-                Next::Silence => panic!("nothing came"),
+                Next::Silence | Next::Late => panic!("nothing came"),
             }
         }
     }
@@ -392,8 +414,164 @@ mod tests {
         let mut second = way.lines.begin(&way, Wanted::Shared);
         ask(&second, "second");
         let next = second.next(LONG, Instant::now() + LONG).await;
-        assert!(matches!(next, Next::End(End::Failed(_))));
+        assert!(matches!(next, Next::End(End::GivenUp(_))));
         assert!(second.may_try_again());
+    }
+
+    /// A primary that answers all but what begins with `lost`.
+    async fn deaf_to_lost() -> Way {
+        primary(async |mut stream| {
+            while let Some(question) = read(&mut stream).await {
+                if !question[2..].starts_with(b"lost") {
+                    write(&mut stream, &question).await;
+                }
+            }
+        })
+        .await
+        .0
+    }
+
+    /// Questions that each of the connections there can be has one of.
+    fn one_on_each_line(way: &Way, text: &str) -> Vec<Exchange> {
+        let all: Vec<_> = (0..LINES).map(|_| way.lines.begin(way, Wanted::Shared)).collect();
+        all.iter().for_each(|exchange| ask(exchange, text));
+        all
+    }
+
+    #[tokio::test]
+    async fn an_unanswered_question_is_given_up_though_others_are_answered() {
+        let way = deaf_to_lost().await;
+        let mut lost = one_on_each_line(&way, "lost");
+        let others = way.clone();
+        let others = tokio::spawn(async move {
+            loop {
+                exchange(&others, "x").await;
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        });
+        let idle = Duration::from_millis(500);
+        let next = lost[0].next(idle, Instant::now() + LONG);
+        let ended = tokio::time::timeout(Duration::from_secs(30), next).await;
+        others.abort();
+        assert!(matches!(ended, Ok(Next::Silence)), "many times the time to be silent, and still waiting");
+        assert!(lost[0].may_try_again());
+    }
+
+    #[tokio::test]
+    async fn the_first_on_a_connection_that_ended_for_others_may_try_again() {
+        // Answers what it is asked last, of two, and closes.
+        let (way, _) = primary(async |mut stream| {
+            let _first = read(&mut stream).await;
+            if let Some(second) = read(&mut stream).await {
+                write(&mut stream, &second).await;
+            }
+        })
+        .await;
+        let mut first = one_on_each_line(&way, "first");
+        assert!(!first[0].may_try_again(), "it is alone");
+        let mut second = way.lines.begin(&way, Wanted::Shared);
+        ask(&second, "second");
+        assert_eq!(hear(&mut second).await, Some("second".into()));
+        second.finish();
+        let mut may = 0;
+        for first in &mut first {
+            // The other connections have but one question.
+            if let Next::End(_) = first.next(Duration::from_millis(500), Instant::now() + LONG).await {
+                may += usize::from(first.may_try_again());
+            }
+        }
+        assert_eq!(may, 1, "it is said to be the primary's failure");
+    }
+
+    #[tokio::test]
+    async fn one_who_went_away_in_the_midst_ends_nobody_elses_answer() {
+        let (way, _) = primary(async |mut stream| {
+            let first = read(&mut stream).await.unwrap();
+            write(&mut stream, &first).await;
+            let Some(second) = read(&mut stream).await else { return };
+            let long = [&second[..2], &[7; 60_000]].concat();
+            for _ in 0..40 {
+                write(&mut stream, &long).await;
+            }
+            write(&mut stream, &[&first[..2], b"end"].concat()).await;
+            let _ = read(&mut stream).await;
+        })
+        .await;
+        let mut first = one_on_each_line(&way, "first");
+        for first in &mut first {
+            assert_eq!(hear(first).await, Some("first".into()));
+        }
+        let mut second = way.lines.begin(&way, Wanted::Shared);
+        ask(&second, "second");
+        assert!(matches!(second.next(LONG, Instant::now() + LONG).await, Next::Messages(_)));
+        let at = first.iter().position(|first| first.is_with(&second)).unwrap();
+        drop(second);
+        assert_eq!(hear(&mut first[at]).await, Some("end".into()));
+    }
+
+    #[tokio::test]
+    async fn a_connection_full_of_what_nobody_wants_is_given_up_for_those_who_wait_behind_it() {
+        let (way, _) = primary(async |mut stream| {
+            let question = read(&mut stream).await.unwrap();
+            let long = [&question[..2], &[7; 60_000]].concat();
+            for _ in 0..200 {
+                write(&mut stream, &long).await;
+            }
+        })
+        .await;
+        let mut first = one_on_each_line(&way, "first");
+        for first in &mut first {
+            assert!(matches!(first.next(LONG, Instant::now() + LONG).await, Next::Messages(_)));
+        }
+        // What came so far is less than what makes a connection one of a long answer.
+        let mut second = way.lines.begin(&way, Wanted::Shared);
+        ask(&second, "second");
+        drop(first);
+        assert!(matches!(second.next(LONG, Instant::now() + LONG).await, Next::End(End::GivenUp(_))));
+        assert!(second.may_try_again());
+        // It was not the primary that ended it: nothing is to be learnt.
+        while !way.lines.pools().by_key.is_empty() {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    #[tokio::test]
+    async fn a_message_that_comes_slowly_is_heard_and_counted_before_it_is_whole() {
+        let (way, _) = primary(async |mut stream| {
+            let question = read(&mut stream).await.unwrap();
+            let begin = [0, 100, question[0], question[1]];
+            for octet in begin.into_iter().chain([7; 4]) {
+                let _ = stream.write_all(&[octet]).await;
+                tokio::time::sleep(Duration::from_millis(250)).await;
+            }
+            let _ = read(&mut stream).await;
+        })
+        .await;
+        let mut exchange = way.lines.begin(&way, Wanted::Shared);
+        ask(&exchange, "x");
+        let (idle, began) = (Duration::from_millis(600), Instant::now());
+        assert!(matches!(exchange.next(idle, began + LONG).await, Next::Silence));
+        assert_eq!(exchange.octets(), 8);
+        assert!(began.elapsed() > Duration::from_millis(1500) && !exchange.may_try_again());
+        assert!(matches!(exchange.next(LONG, Instant::now()).await, Next::Late));
+    }
+
+    #[tokio::test]
+    async fn a_connection_whose_task_is_gone_ends_for_all_and_is_forgotten() {
+        let way = deaf_to_lost().await;
+        let (line, outbox) = Line::new();
+        let key = Key::of(&way);
+        way.lines.pools().by_key.entry(key.clone()).or_default().lines.push(Arc::clone(&line));
+        let mut exchange = way.lines.begin(&way, Wanted::Shared);
+        ask(&exchange, "x");
+        let running = Running { lines: way.lines.clone(), key, line, obituary: None };
+        let panicked = tokio::spawn(async move {
+            let _running = (running, outbox);
+            panic!("as a task may");
+        });
+        assert!(panicked.await.is_err());
+        assert!(matches!(exchange.next(LONG, Instant::now() + LONG).await, Next::End(End::GivenUp(_))));
+        assert!(exchange.may_try_again() && way.lines.pools().by_key.is_empty());
     }
 
     #[test]

@@ -133,7 +133,8 @@ async fn ask(
                 let text = "the connection was closed before the answer";
                 return Err(Fault::new(Reason::ConnectionReset, text));
             }
-            Next::Silence => {
+            Next::End(End::GivenUp(why)) => return Err(Fault::new(Reason::TruncatedStream, why)),
+            Next::Silence | Next::Late => {
                 if exchange.may_try_again() {
                     way.lines.stalled(way);
                 }

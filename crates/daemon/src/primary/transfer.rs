@@ -19,12 +19,12 @@ use super::{Judged, Way};
 use crate::clock;
 
 /// The minimum rate holds from this minute of a transfer on.
-const RATE_FROM_MINUTE: u64 = 6;
+const RATE_FROM_MINUTE: u32 = 6;
 /// Octets of records in no order that are kept in memory, at the least; beyond them a file takes them.
 const KEPT: usize = 4 << 20;
 /// Work on up to so many octets is done at once: to move other tasks away would take longer.
 const AT_ONCE: usize = 16 << 10;
-/// A zone of so many octets has a connection of its own: what is asked behind it would wait.
+/// A zone of so many octets that comes whole has a connection of its own: what is asked behind it would wait.
 const LONG: u64 = 256 << 10;
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -91,7 +91,8 @@ pub(crate) async fn transfer(job: &TransferJob) -> Result<Fetched, Fault> {
 }
 
 async fn with_key(job: &TransferJob, key: Option<&Key>, edns: bool) -> Result<Fetched, Fault> {
-    let long = job.current.as_ref().is_some_and(|zone| zone.counts().memory_bytes > LONG);
+    let long = job.question == Question::Axfr
+        && job.current.as_ref().is_some_and(|zone| zone.counts().memory_bytes > LONG);
     let mut exchange = job.way.lines.begin(&job.way, if long { Wanted::Own } else { Wanted::Shared });
     let mut began = Instant::now();
     let mut arrived = ask(job, key, edns, &mut exchange, began).await;
@@ -101,8 +102,12 @@ async fn with_key(job: &TransferJob, key: Option<&Key>, edns: bool) -> Result<Fe
         arrived = ask(job, key, edns, &mut exchange, began).await;
     }
     // Behind an answer that was taken whole, or is an error and so no more than one message, others may come.
-    let refused = arrived.as_ref().is_err_and(|fault| fault.reason.class() == Class::Refused);
-    if arrived.is_ok() || refused {
+    let whole = match &arrived {
+        Ok(Arrived::Candidate(_)) => true,
+        Ok(Arrived::UpToDate { whole, .. }) => *whole,
+        Err(fault) => fault.reason.class() == Class::Refused,
+    };
+    if whole {
         exchange.finish();
     }
     match arrived? {
@@ -152,12 +157,15 @@ async fn ask(
     exchange.send(&question)?;
     let limits = &job.way.primary;
     let end = began + limits.transfer_timeout;
-    let mut rate = Rate { minute: 0, bytes: 0 };
-    let (mut received, mut first) = (0, None);
+    let mut rate = Rate { minute: 0, octets: 0 };
+    let mut received = 0;
     loop {
-        let read = match exchange.next(limits.idle_timeout, end).await {
+        // A message that comes slowly is looked after, too.
+        let minute = began + MINUTE * rate.minute.saturating_add(1);
+        let read = match exchange.next(limits.idle_timeout, end.min(minute)).await {
             Next::Messages(read) => read,
-            Next::Silence if Instant::now() >= end => {
+            Next::Late if Instant::now() < end => 0,
+            Next::Late => {
                 return Err(too_slow(format!("not whole after {} s", limits.transfer_timeout.as_secs())));
             }
             Next::Silence => {
@@ -172,10 +180,10 @@ async fn ask(
             Next::End(End::Failed(fault)) => {
                 return Err(told(session.cut(), &fault.detail, fault.reason));
             }
+            Next::End(End::GivenUp(why)) => return Err(Fault::new(Reason::TruncatedStream, why)),
             Next::End(End::Closed) => return Err(session.cut()),
         };
-        let since = first.get_or_insert_with(Instant::now).elapsed();
-        if !rate.holds(since, read as u64, limits.minimum_rate) {
+        if !rate.holds(began.elapsed(), exchange.octets(), limits.minimum_rate) {
             return Err(too_slow(format!("less than {} octets in a minute", limits.minimum_rate)));
         }
         received += read;
@@ -212,44 +220,173 @@ fn told(cut: Fault, how: &str, network: Reason) -> Fault {
     Fault { reason, detail: format!("{}; {how}", cut.detail), ..cut }
 }
 
-/// Octets of the running minute.
+/// What had come of the answer when the running minute began.
 struct Rate {
-    minute: u64,
-    bytes: u64,
+    minute: u32,
+    octets: u64,
 }
 
 impl Rate {
-    /// Counts what came; false when a minute before it brought less than `minimum`.
-    fn holds(&mut self, elapsed: Duration, bytes: u64, minimum: u64) -> bool {
-        let minute = elapsed.as_secs() / MINUTE.as_secs();
-        let mut holds = true;
-        if minute > self.minute {
-            // Minutes are counted from one; whole minutes between the last octet and this one brought nothing.
-            let empty = minute > self.minute + 1;
-            let judged = minute >= RATE_FROM_MINUTE;
-            holds = !judged || (self.bytes >= minimum && !(empty && minimum > 0));
-            (self.minute, self.bytes) = (minute, 0);
+    /// Looks at the minute that is over, if one is, when `octets` came so far; false when it brought less than `minimum`.
+    fn holds(&mut self, elapsed: Duration, octets: u64, minimum: u64) -> bool {
+        let minute = u32::try_from(elapsed.as_secs() / MINUTE.as_secs()).unwrap_or(u32::MAX);
+        if minute <= self.minute {
+            return true;
         }
-        self.bytes += bytes;
-        holds
+        let brought = octets.saturating_sub(self.octets);
+        *self = Rate { minute, octets };
+        // Minutes are counted from one.
+        minute < RATE_FROM_MINUTE || brought >= minimum
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
     use super::*;
 
     #[test]
     fn the_minimum_rate_holds_from_the_sixth_minute_on() {
-        let mut rate = Rate { minute: 0, bytes: 0 };
+        let mut rate = Rate { minute: 0, octets: 0 };
         for minute in 0..6 {
             assert!(rate.holds(MINUTE * minute, 1, 100), "{minute}");
         }
-        let mut slow = Rate { minute: 5, bytes: 99 };
-        assert!(!slow.holds(MINUTE * 6, 1000, 100));
-        let mut fast = Rate { minute: 5, bytes: 100 };
-        assert!(fast.holds(MINUTE * 6, 1, 100));
-        let mut silent = Rate { minute: 5, bytes: 1000 };
-        assert!(!silent.holds(MINUTE * 7, 1, 100));
+        // One octet came before the sixth minute.
+        for (octets, holds) in [(1, false), (100, false), (101, true)] {
+            let mut rate = Rate { minute: 5, octets: 1 };
+            assert!(rate.holds(MINUTE * 6 - Duration::from_millis(1), 0, 100));
+            assert_eq!(rate.holds(MINUTE * 6, octets, 100), holds, "{octets}");
+            assert!(!rate.holds(MINUTE * 7, octets + 99, 100), "what came before does not count again");
+        }
+    }
+
+    fn job(address: std::net::SocketAddr) -> TransferJob {
+        let primary = crate::config::PrimaryConfig {
+            name: "p".into(),
+            addresses: vec![address],
+            keys: Vec::new(),
+            tls: None,
+            source_ipv4: None,
+            source_ipv6: None,
+            ixfr: true,
+            transfer_timeout: Duration::from_secs(7200),
+            idle_timeout: MINUTE,
+            minimum_rate: 10240,
+        };
+        let way = Way {
+            zone: "example.".parse().unwrap(),
+            address,
+            primary: std::sync::Arc::new(primary),
+            lines: super::super::Lines::default(),
+            roll: super::super::KeyRoll::default(),
+            habits: std::sync::Arc::default(),
+        };
+        let secret = BorderSecret::new([1; 16]);
+        let (limits, overflow) = (Limits::default(), "/nowhere".into());
+        TransferJob {
+            way,
+            question: Question::Axfr,
+            accept: Accept::Any,
+            current: None,
+            secret,
+            limits,
+            overflow,
+        }
+    }
+
+    const SOA: &[u8] =
+        b"\xC0\x0C\0\x06\0\x01\0\0\0\x3C\0\x16\0\0\0\0\0\x01\0\0\0\x3C\0\0\0\x3C\0\0\0\x3C\0\0\0\x3C";
+    const NS: &[u8] = b"\xC0\x0C\0\x02\0\x01\0\0\0\x3C\0\x05\x02ns\xC0\x0C";
+
+    /// A primary of one version, one record a message, `texts` of them large; an IXFR it answers with the SOA alone.
+    /// With it, how many connections were made.
+    async fn primary(texts: u16) -> (TransferJob, Arc<AtomicUsize>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let job = job(listener.local_addr().unwrap());
+        let count = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&count);
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                counted.fetch_add(1, Ordering::Relaxed);
+                tokio::spawn(async move {
+                    while let Ok(length) = stream.read_u16().await {
+                        let mut question = vec![0; length.into()];
+                        stream.read_exact(&mut question).await.unwrap();
+                        let qtype = question.get(22).copied().unwrap_or_default();
+                        let text = |n: u16| {
+                            let rdata = [&[255][..], &[b'x'; 253], &n.to_be_bytes()].concat();
+                            [b"\xC0\x0C\0\x10\0\x01\0\0\0\x3C\x01\0", &rdata[..]].concat()
+                        };
+                        let whole = [SOA.to_vec(), NS.to_vec()].into_iter().chain((0..texts).map(text));
+                        let whole = whole.chain([SOA.to_vec()]);
+                        for record in whole.take(if qtype == 0xFB { 1 } else { usize::MAX }) {
+                            let mut message = vec![question[0], question[1], 0x84, 0, 0, 1, 0, 1, 0, 0, 0, 0];
+                            message.extend_from_slice(b"\x07example\0\0");
+                            message.extend_from_slice(&[qtype, 0, 1]);
+                            message.extend_from_slice(&record);
+                            let framed = [&(message.len() as u16).to_be_bytes()[..], &message].concat();
+                            if stream.write_all(&framed).await.is_err() {
+                                return;
+                            }
+                            // So that each is a piece of its own to the other side.
+                            if texts == 0 {
+                                tokio::time::sleep(Duration::from_millis(50)).await;
+                            }
+                        }
+                    }
+                });
+            }
+        });
+        (job, count)
+    }
+
+    /// Has the job fetch its first version; from now on it asks for newer ones.
+    async fn first_version(job: &mut TransferJob) {
+        let Ok(Fetched::Version { candidate, .. }) = with_key(job, None, false).await else { panic!("none") };
+        job.current = Some(candidate.zone().clone());
+        job.accept = Accept::NewerThan(candidate.zone().serial());
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_follows_an_axfr_of_our_serial_ends_no_other_question() {
+        let (mut job, connections) = primary(0).await;
+        first_version(&mut job).await;
+        let mut other = job.way.lines.begin(&job.way, Wanted::Shared);
+        assert!(matches!(with_key(&job, None, false).await, Ok(Fetched::UpToDate { .. })));
+        // The rest of it is still to come on the one connection, so that one is not used again.
+        let mut another = job.way.lines.begin(&job.way, Wanted::Shared);
+        for other in [&mut other, &mut another] {
+            other
+                .send(
+                    &[&other.id().to_be_bytes()[..], b"\0\0\0\x01\0\0\0\0\0\0\x07example\0\0\xFB\0\x01"]
+                        .concat(),
+                )
+                .unwrap();
+            let next = other.next(MINUTE, Instant::now() + MINUTE).await;
+            assert!(matches!(next, Next::Messages(_)));
+        }
+        assert_eq!(connections.load(Ordering::Relaxed), 3);
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_large_zone_has_a_connection_of_its_own_when_it_comes_whole_and_not_for_its_differences() {
+        let (mut job, connections) = primary(2000).await;
+        first_version(&mut job).await;
+        assert!(job.current.as_ref().unwrap().counts().memory_bytes > LONG);
+        let serial = job.current.as_ref().unwrap().serial();
+        job.question = Question::Ixfr { from: serial };
+        let before = connections.load(Ordering::Relaxed);
+        for _ in 0..5 {
+            assert!(matches!(with_key(&job, None, false).await, Ok(Fetched::UpToDate { .. })));
+        }
+        assert_eq!(connections.load(Ordering::Relaxed), before);
+        (job.question, job.accept) = (Question::Axfr, Accept::Any);
+        assert!(with_key(&job, None, false).await.is_ok());
+        assert_eq!(connections.load(Ordering::Relaxed), before + 1);
     }
 }
