@@ -152,8 +152,8 @@ impl World {
                 let mut mac = self.last_mac.clone();
                 let bent = sent(&faults, &mut mac);
                 // What has no place in this answer was not told.
-                asked.fault = faults.first().copied();
-                asked.fault = asked.fault.filter(|_| bent.differs_from(&sent(&[], &mut Vec::new())));
+                let told = faults.first().filter(|_| bent.differs_from(&sent(&[], &mut Vec::new())));
+                asked.fault = told.copied();
                 self.last_mac = mac;
                 bent
             }
