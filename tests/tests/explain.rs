@@ -2,7 +2,7 @@
 
 use interop::pair::Setting;
 use interop::secondo::Mark;
-use interop::{Config, Key, Pair, Plan, Port, Secondo, Software, Zone, each_primary, primary, wait};
+use interop::{Config, Key, Pair, Plan, Port, Secondo, Software, Zone, each_primary, peers, primary, wait};
 
 /// The words of `explain` once a primary gave this kind of answer.
 fn explained(pair: &Pair, zone: &Zone, right: impl Fn(&str) -> bool) -> String {
@@ -28,16 +28,49 @@ fn assert_has(text: &str, words: &[&str]) {
     }
 }
 
-/// The line for this software among those that `explain` gives.
-fn line_for(text: &str, software: Software) -> String {
+/// The lines for this software among those that `explain` gives, without their common indent.
+fn lines_for(text: &str, software: Software) -> String {
     let name = match software {
-        Software::Bind => "BIND ",
-        Software::Knot => "Knot DNS ",
-        Software::Nsd => "NSD ",
-        Software::Pdns => "PowerDNS ",
+        Software::Bind => "BIND",
+        Software::Knot => "Knot DNS",
+        Software::Nsd => "NSD",
+        Software::Pdns => "PowerDNS",
     };
-    let line = text.lines().map(str::trim).find(|line| line.starts_with(name));
-    line.unwrap_or_else(|| panic!("no line for {name} in\n{text}")).to_owned()
+    // Advice is indented by two, its lines to copy stand below a head with four.
+    let is_head =
+        |line: &&str| line.starts_with("    ") && !line.starts_with("     ") && line.trim().starts_with(name);
+    let lines: Vec<&str> = text
+        .lines()
+        .skip_while(|line| !is_head(line))
+        .skip(1)
+        .take_while(|line| line.starts_with("      "))
+        .map(|line| &line[6..])
+        .collect();
+    assert!(!lines.is_empty(), "no lines for {name} in\n{text}");
+    lines.join("\n") + "\n"
+}
+
+/// The software itself takes the lines that it was told, each where they belong.
+fn assert_taken(software: Software, permission: &str, definition: &str, key: &Key) {
+    let folder = interop::Folder::fresh();
+    let definition = definition.replace('…', &key.secret);
+    let (program, text) = match software {
+        Software::Bind => (
+            "named-checkconf",
+            format!("{definition}zone \"closed.test\" {{ type primary; file \"z\"; {permission} }};\n"),
+        ),
+        Software::Knot => ("knotc", format!("{definition}{permission}")),
+        Software::Nsd => {
+            ("nsd-checkconf", format!("{definition}zone:\n  name: closed.test\n  zonefile: z\n{permission}"))
+        }
+        Software::Pdns => return,
+    };
+    let path = folder.path().join("conf");
+    std::fs::write(&path, &text).expect("our own folder is writable");
+    let path = path.to_string_lossy();
+    let arguments: &[&str] = if program == "knotc" { &["-c", &path, "conf-check"] } else { &[&path] };
+    let outcome = interop::process::outcome(&peers::program(program), arguments);
+    assert_eq!(outcome.code, Some(0), "{program}: {outcome:?}\n{text}");
 }
 
 /// The primary wants a key, and we come without one: whatever it calls that, the access list is named.
@@ -52,15 +85,26 @@ fn a_missing_permission_names_the_line_to_add(software: Software) {
     let text = explained(&pair, &zone, |text| text.contains("On the primary:"));
     let us = "127.0.0.1";
     assert_has(&text, &["upstream", "must have the zone closed.test", us]);
-    let line = line_for(&text, software);
+    let line = lines_for(&text, software);
     match software {
-        Software::Bind => assert_has(&line, &["allow-transfer { 127.0.0.1; };", "zone \"closed.test\""]),
+        Software::Bind => assert_has(&line, &["allow-transfer { 127.0.0.1; };"]),
         Software::Knot => assert_has(&line, &["acl:", "address: 127.0.0.1", "action: transfer"]),
         Software::Nsd => assert_has(&line, &["provide-xfr: 127.0.0.1 NOKEY"]),
         Software::Pdns => assert_has(&line, &["ALLOW-AXFR-FROM 127.0.0.1"]),
     }
+    assert_taken(software, &line, "", &key);
 }
 each_primary!(a_missing_permission_names_the_line_to_add);
+
+/// As the software's own manual has it.
+fn definition_of(key: &Key, software: Software) -> String {
+    let (name, algorithm) = (&key.name, &key.algorithm);
+    match software {
+        Software::Bind => format!("key \"{name}\" {{ algorithm {algorithm}; secret \"…\"; }};\n"),
+        Software::Knot => format!("key:\n  - id: {name}\n    algorithm: {algorithm}\n    secret: …\n"),
+        _ => format!("key:\n  name: {name}\n  algorithm: {algorithm}\n  secret: \"…\"\n"),
+    }
+}
 
 /// A key that the primary does not have.
 fn an_unknown_key_is_named_with_its_algorithm(software: Software) {
@@ -71,8 +115,14 @@ fn an_unknown_key_is_named_with_its_algorithm(software: Software) {
     let text =
         explained(&pair, &zone, |text| text.contains("On the primary:") || text.contains("on the primary:"));
     assert_has(&text, &["with key stranger.key. (hmac-sha256): ", "stranger.key"]);
-    let line = line_for(&text, software);
+    let line = lines_for(&text, software);
     assert_has(&line, &["stranger.key"]);
+    if text.contains("add the key on the primary:") {
+        assert_taken(software, "", &line, &stranger);
+    } else if text.contains("must have the zone") {
+        let key = definition_of(&stranger, software);
+        assert_taken(software, &line, &key, &stranger);
+    }
     let status = pair.secondo.zone_status(&zone.apex);
     let reason = status["last_error"]["reason"].as_str().unwrap_or_default().to_owned();
     eprintln!("{software:?}: {reason}\n{text}");

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
-use secondo_wire::Reason;
+use secondo_wire::{Class, Reason};
 
 use crate::config;
 use crate::control::{ClientError, Command, Request, Response, ask, read};
@@ -292,9 +292,18 @@ fn explained(response: Response, json: bool) -> u8 {
     if explanation.status.is_problem() { exit::NO } else { exit::DONE }
 }
 
+/// All reasons, by what follows from them.
 fn reasons() -> u8 {
-    let rows = Reason::ALL.iter().map(|reason| [reason.code().into(), reason.help().into()]);
-    say(table::render(&["REASON", "WHAT IT MEANS AND WHAT TO DO"], rows).trim_end());
+    for class in Class::ALL {
+        let capital = class.meaning().split_at_checked(1).map(|(first, rest)| first.to_uppercase() + rest);
+        say(&capital.unwrap_or_default());
+        say(&format!("  Served meanwhile: {}.", class.served()));
+        say(&format!("  Tried next: {}.", class.next()));
+        let of_class = Reason::ALL.iter().filter(|reason| reason.class() == *class);
+        let rows = of_class.map(|reason| [format!("  {reason}"), reason.help().into()]);
+        let head = ["  REASON", "WHAT IT MEANS AND WHAT TO DO"];
+        say(&table::render(&head, rows));
+    }
     exit::DONE
 }
 

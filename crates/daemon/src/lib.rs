@@ -8,6 +8,7 @@
 //! ([`secondo_transfer`]), what to say ([`secondo_answer`]); publishes what was not committed ([`secondo_store`]).
 //! **Source**: RFC 7766 (TCP), RFC 1996 §3.6 (NOTIFY out), RFC 5452 §9 (ports and IDs).
 
+mod calendar;
 pub mod cli;
 mod clock;
 pub mod config;

@@ -24,6 +24,71 @@ pub enum Class {
     Local,
 }
 
+impl Class {
+    /// All of them, in the order of the table.
+    pub const ALL: &'static [Class] = &[
+        Class::IxfrUnavailable,
+        Class::Refused,
+        Class::Seal,
+        Class::Network,
+        Class::Malformed,
+        Class::Serial,
+        Class::Rejected,
+        Class::Local,
+    ];
+
+    /// What its reasons have in common.
+    pub fn meaning(self) -> &'static str {
+        match self {
+            Class::IxfrUnavailable => "IXFR cannot be had from this primary, AXFR may",
+            Class::Refused => "the primary answers, but will not or cannot serve the zone",
+            Class::Seal => "TSIG or TLS failed",
+            Class::Network => "the way to the primary failed",
+            Class::Malformed => "what arrived is no zone: malformed, incomplete or out of limits",
+            Class::Serial => "the primary's serial is behind ours or cannot be compared with it",
+            Class::Rejected => "a check rejected the version",
+            Class::Local => "we ourselves could not: disk, memory, limits",
+        }
+    }
+
+    /// What is answered from meanwhile.
+    pub fn served(self) -> &'static str {
+        match self {
+            Class::IxfrUnavailable => "the version served stays until the whole zone has come",
+            Class::Local => {
+                "a version that the disk refuses is served from memory; else the one served stays until it expires"
+            }
+            _ => "the version served stays until it expires; without one, queries get SERVFAIL",
+        }
+    }
+
+    /// What is tried next, and when.
+    pub fn next(self) -> &'static str {
+        match self {
+            Class::IxfrUnavailable => {
+                "AXFR at the same primary, at once; IXFR again at the next change, after NOTIMP or FORMERR in a day"
+            }
+            Class::Refused => {
+                "the next address, the next primary; then all again after RETRY, doubled up to its upper bound"
+            }
+            Class::Seal => {
+                "the next address, the next primary, never without the seal; then all again after RETRY, doubled up to its \
+                 upper bound"
+            }
+            Class::Network => {
+                "the next address, the next primary; then all again after a quarter of RETRY, doubled up to RETRY, one zone \
+                 asking for all that have that primary; and as soon as it answers or sends NOTIFY"
+            }
+            Class::Malformed => "the next primary; then all again after RETRY, doubled up to its upper bound",
+            Class::Serial => "the next primary; then all again after REFRESH, or when NOTIFY comes",
+            Class::Rejected => {
+                "the next primary; then all again after REFRESH, or when NOTIFY tells another serial"
+            }
+            Class::Local => "the same again after a second, doubled up to a minute",
+        }
+    }
+}
+
 macro_rules! reasons {
     ($($variant:ident $code:literal $class:ident $help:literal),* $(,)?) => {
         /// Why a probe, a transfer or a version failed. Codes are stable for ever once released.
@@ -64,7 +129,7 @@ reasons! {
     IxfrBrokenChain "ixfr-broken-chain" IxfrUnavailable "the differences do not lead from our serial to the primary's; AXFR is tried: if it goes on, purge the primary's journal",
     IxfrAbsentRecord "ixfr-absent-record" IxfrUnavailable "the differences delete a record that we do not have: the copies differ; AXFR is tried: if it goes on, purge the primary's journal",
     IxfrCut "ixfr-cut" IxfrUnavailable "the stream of differences ended before its closing SOA; AXFR is tried once: look for limits of time at the primary",
-    IxfrTooLarge "ixfr-too-large" IxfrUnavailable "the differences are too many, or larger than the zone; AXFR is tried: nothing must be done",
+    IxfrTooLarge "ixfr-too-large" IxfrUnavailable "the differences are more than 10000 versions, or larger than the zone and 1 MiB; AXFR is tried: nothing must be done",
 
     Refused "refused" Refused "the primary refuses us: check its transfer access list and our source address",
     NotAuth "notauth" Refused "the primary says that it is not authoritative, or does not know our key: check the zone and its transfer access list there",
@@ -85,8 +150,8 @@ reasons! {
     TsigUnexpected "tsig-unexpected" Seal "the answer is signed though the request was not: give the primary its key here",
 
     TlsNotSpoken "tls-not-spoken" Seal "what listens at the primary's address does not speak TLS: check the port, 853 by default",
-    TlsHandshake "tls-handshake" Seal "the TLS handshake failed: the detail says at what; try `openssl s_client -alpn dot` there",
-    TlsVersion "tls-version" Seal "the primary does not speak TLS 1.3, or no algorithm that we do (RFC 9103 §7.1): bring it up to date",
+    TlsHandshake "tls-handshake" Seal "the TLS handshake failed, the detail says at what: see with `openssl s_client -alpn dot` whether the primary speaks TLS 1.3",
+    TlsVersion "tls-version" Seal "the primary does not speak TLS 1.3, which RFC 9103 §7.2 requires, or no algorithm that we do: bring it up to date",
     TlsAlpn "tls-alpn" Seal "the primary did not choose the ALPN token `dot` (RFC 9103 §7.1): it is too old, or another service listens there",
     TlsUntrusted "tls-untrusted" Seal "no authority of `ca-file` vouches for the primary's certificate: add the one that does, or pin the key",
     TlsWrongName "tls-wrong-name" Seal "the primary's certificate is for other names than the `name` that we expect: correct either",
@@ -112,8 +177,8 @@ reasons! {
     SoaMisplaced "soa-misplaced" Malformed "a record stands behind the closing SOA (RFC 5936 §2.2): tell those who run the primary",
     WrongClass "wrong-class" Malformed "a record has another class than the zone: correct it at the primary",
     MetaType "meta-type" Malformed "a record has a type that cannot be zone data (RFC 6895 §3.1): remove it at the primary",
-    LimitBytes "limit-bytes" Malformed "the zone is larger than `max-size`: raise that, or find out why the zone grew",
-    LimitRecords "limit-records" Malformed "the zone has more records than `max-records`: raise that, or find out why the zone grew",
+    LimitBytes "limit-bytes" Malformed "the zone is larger than `max-size` of the zone, its template or `zone-defaults`: raise that, or find out why the zone grew",
+    LimitRecords "limit-records" Malformed "the zone has more records than `max-records` of the zone, its template or `zone-defaults`: raise that, or find out why the zone grew",
     LimitRrset "limit-rrset" Malformed "an RRset has more records than `limits: rrset-records`: raise that, or mend the zone",
     LimitEmptyMessages "limit-empty-messages" Malformed "the stream holds too many messages without records: tell those who run the primary",
 
@@ -164,6 +229,17 @@ impl fmt::Display for Reason {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn each_reason_belongs_to_a_row_that_tells_what_is_served_and_what_is_tried() {
+        for reason in Reason::ALL {
+            assert!(Class::ALL.contains(&reason.class()), "{reason}");
+        }
+        for class in Class::ALL {
+            assert!(Reason::ALL.iter().any(|reason| reason.class() == *class), "{class:?}");
+            assert!(class.served().contains("served") && class.next().contains(' '), "{class:?}");
+        }
+    }
 
     #[test]
     fn codes_are_unique_kebab_case_and_helped() {

@@ -137,7 +137,12 @@ fn client_of(node: &Node, folder: &Path, findings: &mut Findings) -> Option<TlsC
     if !superfluous.is_empty() {
         return None;
     }
-    TlsClient::new(&trust, name, identity).map_err(|why| findings.error(mark, why)).ok()
+    let client = TlsClient::new(&trust, name, identity).map_err(|why| findings.error(mark, why)).ok()?;
+    let file = fields.of("ca-file").and_then(|node| walk::text(node, "a path", findings));
+    Some(match file {
+        Some(file) => client.with_authorities_of(&folder.join(file)),
+        None => client,
+    })
 }
 
 /// A name or address that a certificate can be for.

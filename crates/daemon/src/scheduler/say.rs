@@ -100,8 +100,9 @@ impl Scheduler {
                 }
             }
             Outcome::Fallback { target, reason } => {
-                zone.trouble().no_ixfr(target, reason, now.boot);
-                let known = zone.last_try().map(|failed| failed.detail.clone()).unwrap_or_default();
+                let known = zone.last_try().filter(|failed| failed.reason == reason);
+                let known = known.map(|failed| failed.detail.clone()).unwrap_or_default();
+                zone.trouble().no_ixfr(target, reason, &known, now.boot);
                 let detail = Some(known.as_str()).filter(|detail| !detail.is_empty());
                 let (name, phrase) = ("transfer.fallback", "IXFR cannot be had: AXFR at the same primary");
                 Event {

@@ -42,6 +42,8 @@ pub(super) struct Try {
 pub(super) struct NoIxfr {
     pub(super) target: Target,
     pub(super) reason: Reason,
+    /// More about the last failure; empty when the reason says all.
+    pub(super) detail: String,
     /// When it last failed, on the boot clock.
     pub(super) at: Duration,
     /// So often in a row.
@@ -82,10 +84,10 @@ impl Trouble {
     }
 
     /// IXFR did not do, and AXFR is tried instead.
-    pub(super) fn no_ixfr(&mut self, target: Target, reason: Reason, at: Duration) {
+    pub(super) fn no_ixfr(&mut self, target: Target, reason: Reason, detail: &str, at: Duration) {
         let same = self.ixfr.as_ref().filter(|known| known.target == target);
         let times = same.map_or(0, |known| known.times).saturating_add(1);
-        self.ixfr = Some(NoIxfr { target, reason, at, times });
+        self.ixfr = Some(NoIxfr { target, reason, detail: detail.into(), at, times });
     }
 
     /// IXFR works.
@@ -185,8 +187,8 @@ mod tests {
     fn a_primary_in_order_settles_what_was_wrong_with_it_but_not_with_ixfr() {
         let mut trouble = Trouble::default();
         let one = failed(1, Reason::Refused, 5, "");
-        trouble.no_ixfr(one.target, Reason::IxfrBrokenChain, one.at);
-        trouble.no_ixfr(one.target, Reason::IxfrBrokenChain, one.at);
+        trouble.no_ixfr(one.target, Reason::IxfrBrokenChain, "", one.at);
+        trouble.no_ixfr(one.target, Reason::IxfrBrokenChain, "", one.at);
         assert!(trouble.is_news(one.target.address, one.reason));
         assert!(!trouble.is_news(one.target.address, one.reason));
         trouble.note(one);

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io;
 use std::net::IpAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,6 +30,8 @@ pub struct TlsClient {
     config: Arc<ClientConfig>,
     /// The name that is sent, and that certificates of authorities are made out to.
     name: Option<ServerName<'static>>,
+    /// For people: where the authorities were read from. What it held is in the fingerprint.
+    authorities: Option<Arc<Path>>,
     fingerprint: Fingerprint,
 }
 
@@ -73,7 +76,23 @@ impl TlsClient {
         };
         config.alpn_protocols = vec![DOT.to_vec()];
         config.resumption = Resumption::in_memory_sessions(SESSIONS);
-        Ok(TlsClient { config: Arc::new(config), name, fingerprint })
+        Ok(TlsClient { config: Arc::new(config), name, authorities: None, fingerprint })
+    }
+
+    /// The same; its authorities were read from that file.
+    #[must_use]
+    pub fn with_authorities_of(self, file: &Path) -> TlsClient {
+        TlsClient { authorities: Some(file.into()), ..self }
+    }
+
+    /// Where its authorities were read from, if it has any and that was told.
+    pub fn authorities(&self) -> Option<&Path> {
+        self.authorities.as_deref()
+    }
+
+    /// The name that it expects.
+    pub fn name(&self) -> Option<String> {
+        self.name.as_ref().map(|name| name.to_str().into_owned())
     }
 
     /// The handshake with a primary at `address`, on a connection that was just made.
@@ -109,6 +128,11 @@ fn failed(error: &io::Error) -> Fault {
     match fault(error) {
         Some(fault) if fault.reason.is_tls() => fault,
         // Some say nothing to those who speak what they do not.
+        _ if error.kind() == io::ErrorKind::UnexpectedEof => Fault::new(
+            Reason::TlsHandshake,
+            "the primary closed the connection in the TLS handshake without a word, as those do that have no TLS 1.3 \
+             (RFC 9103 §7.2) or no TLS at all",
+        ),
         _ => Fault::new(Reason::TlsHandshake, format!("the connection ended in the TLS handshake: {error}")),
     }
 }
@@ -187,16 +211,42 @@ mod tests {
         assert_eq!(wrong.reason, Reason::TlsWrongName);
         let both = ["ns.example", "other.example"];
         assert!(both.iter().all(|name| wrong.detail.contains(name)), "both names are told: {}", wrong.detail);
-        assert_eq!(
-            reason(&client, dot(&authority.issue_until("ns.example", 2020))).await,
-            Reason::TlsExpired
-        );
+        let ended = meets(&client, dot(&authority.issue_until("ns.example", 2020))).await.unwrap_err();
+        assert_eq!(ended.reason, Reason::TlsExpired);
+        let when = "the primary's certificate ended 2020-01-01 00:00:00 UTC; here it is 20";
+        assert!(ended.detail.starts_with(when), "{}", ended.detail);
         assert_eq!(reason(&client, dot(&stranger.issue("ns.example"))).await, Reason::TlsUntrusted);
         assert_eq!(reason(&strict(&stranger, "ns.example"), dot(&good)).await, Reason::TlsUntrusted);
         // An address in the certificate is as good as a name.
         let by_address = strict(&authority, "127.0.0.1");
         assert!(meets(&by_address, dot(&authority.issue("127.0.0.1"))).await.is_ok());
         assert_eq!(reason(&by_address, dot(&good)).await, Reason::TlsWrongName);
+    }
+
+    #[tokio::test]
+    async fn a_certificate_that_vouches_for_itself_is_told_as_such_with_its_pin() {
+        let stranger = Authority::new().issue("ns.example");
+        for (own, words) in [
+            (
+                Issued::by_itself("ns.example", true),
+                "is signed by itself, and marked as an authority's (CA:TRUE)",
+            ),
+            (Issued::by_itself("ns.example", false), "is signed by itself; its key"),
+            (stranger, "is signed by none of the authorities; its key"),
+        ] {
+            // What is marked as an authority's is no server's even where it is trusted as an authority.
+            let trusted = Trust::authorities(&own.chain[..]);
+            let trust = match words.contains("CA:TRUE") {
+                true => trusted.unwrap(),
+                false => Trust::authorities(&[Authority::new().certificate]).unwrap(),
+            };
+            let client = TlsClient::new(&trust, name("ns.example"), None).unwrap();
+            let fault = meets(&client, server(&own, &[DOT], None)).await.unwrap_err();
+            assert_eq!(fault.reason, Reason::TlsUntrusted);
+            use base64::Engine as _;
+            let pin = base64::engine::general_purpose::STANDARD.encode(own.pin);
+            assert!(fault.detail.contains(words) && fault.detail.ends_with(&pin), "{}", fault.detail);
+        }
     }
 
     #[tokio::test]
@@ -290,6 +340,9 @@ mod tests {
         ] {
             let fault = hears(answer).await;
             assert_eq!(fault.reason, expected, "{answer:?}: {}", fault.detail);
+            // Whoever says nothing at all may be too old as well: BIND is silent then.
+            let old = expected == Reason::TlsVersion || answer.is_empty();
+            assert_eq!(fault.detail.contains("TLS 1.3"), old, "{}", fault.detail);
         }
     }
 

@@ -2,11 +2,12 @@
 
 use std::io;
 
-use rustls::{AlertDescription, CertificateError, Error, InvalidMessage, OtherError};
+use rustls::{AlertDescription, CertificateError, Error, InvalidMessage, OtherError, PeerIncompatible};
 use secondo_transfer::Fault;
 use secondo_wire::Reason;
 
 use super::trust::Unpinned;
+use crate::calendar::utc;
 
 /// The fault that an error of a stream is, when it is one of TLS; its end without `close_notify` is one (RFC 8446 §6.1).
 pub(crate) fn fault(error: &io::Error) -> Option<Fault> {
@@ -16,9 +17,26 @@ pub(crate) fn fault(error: &io::Error) -> Option<Fault> {
     }
     let error = error.get_ref()?.downcast_ref::<Error>()?;
     let detail = match error {
-        // What the library shows of these two is meant for programmers.
+        // What the library shows of these is meant for programmers.
         Error::InvalidCertificate(CertificateError::Other(other)) => other.0.to_string(),
+        Error::InvalidCertificate(CertificateError::ExpiredContext { time, not_after }) => format!(
+            "the primary's certificate ended {}; here it is {}",
+            utc(not_after.as_secs()),
+            utc(time.as_secs())
+        ),
+        Error::InvalidCertificate(CertificateError::NotValidYetContext { time, not_before }) => format!(
+            "the primary's certificate begins {}; here it is {}",
+            utc(not_before.as_secs()),
+            utc(time.as_secs())
+        ),
         Error::InvalidCertificate(error) => error.to_string(),
+        Error::PeerIncompatible(
+            PeerIncompatible::ServerDoesNotSupportTls12Or13
+            | PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig,
+        )
+        | Error::AlertReceived(AlertDescription::ProtocolVersion) => {
+            format!("the primary offers TLS 1.2 or less, and TLS 1.3 is required (RFC 9103 §7.2): {error}")
+        }
         error => error.to_string(),
     };
     Some(Fault::new(reason(error), detail))

@@ -15,6 +15,7 @@ mod stream;
 #[cfg(test)]
 mod testing;
 mod trust;
+mod validity;
 
 use std::fmt;
 use std::sync::{Arc, LazyLock};
@@ -29,6 +30,7 @@ pub(crate) use fault::fault;
 pub use server::TlsServer;
 pub(crate) use stream::Stream;
 pub use trust::{Pin, Trust};
+pub use validity::{Standing, Validity};
 
 /// The token of DNS over TLS (RFC 7858 §3.2, RFC 9103 §7.1).
 const DOT: &[u8] = b"dot";
@@ -45,6 +47,8 @@ fn provider() -> Arc<CryptoProvider> {
 pub struct Identity {
     key: Arc<CertifiedKey>,
     fingerprint: Fingerprint,
+    /// `None`: its dates cannot be read.
+    validity: Option<Validity>,
 }
 
 impl Identity {
@@ -55,11 +59,17 @@ impl Identity {
     pub fn new(chain: Vec<CertificateDer<'static>>, key: PrivateKeyDer<'static>) -> Result<Identity, String> {
         let certificates = chain.iter().map(|certificate| certificate.as_ref());
         let fingerprint = Fingerprint::of(certificates.chain([key.secret_der()]));
+        let validity = chain.iter().map(Validity::of).reduce(|a, b| Some(a?.within(b?))).flatten();
         let key = CertifiedKey::from_der(chain, key, &provider()).map_err(|error| match error {
             rustls::Error::InconsistentKeys(_) => String::from("the key is not that of the certificate"),
             other => format!("certificate and key cannot be used: {other}"),
         })?;
-        Ok(Identity { key: Arc::new(key), fingerprint })
+        Ok(Identity { key: Arc::new(key), fingerprint, validity })
+    }
+
+    /// When all certificates of the chain are good; `None` when that cannot be read.
+    pub fn validity(&self) -> Option<Validity> {
+        self.validity
     }
 }
 
@@ -71,7 +81,7 @@ impl fmt::Debug for Identity {
 }
 
 /// By which configurations are told apart: what one was made of, digested.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Fingerprint([u8; 32]);
 
 impl Fingerprint {

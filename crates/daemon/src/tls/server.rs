@@ -44,7 +44,7 @@ impl TlsServer {
     /// # Errors
     /// In words: there is no randomness for tickets.
     pub fn new(identity: Identity) -> Result<TlsServer, String> {
-        let Identity { key, fingerprint } = identity;
+        let Identity { key, fingerprint, .. } = identity;
         let mut config = ServerConfig::builder_with_provider(provider())
             .with_protocol_versions(&[&rustls::version::TLS13])
             .map_err(|error| error.to_string())?

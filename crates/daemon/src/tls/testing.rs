@@ -23,6 +23,16 @@ pub(super) struct Issued {
 }
 
 impl Issued {
+    /// For that name, signed with its own key; `authority`: and marked as an authority's.
+    pub(super) fn by_itself(name: &str, authority: bool) -> Issued {
+        let mut params = CertificateParams::new([name.to_owned()]).unwrap();
+        params.is_ca = if authority { IsCa::Ca(BasicConstraints::Unconstrained) } else { IsCa::NoCa };
+        let key = KeyPair::generate().unwrap();
+        let certificate = params.self_signed(&key).unwrap();
+        let pin = Sha256::digest(key.subject_public_key_info()).into();
+        Issued { chain: vec![certificate.der().clone()], key: key.serialize_der(), pin }
+    }
+
     pub(super) fn key(&self) -> PrivateKeyDer<'static> {
         PrivateKeyDer::try_from(self.key.clone()).unwrap()
     }

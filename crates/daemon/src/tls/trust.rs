@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::{fmt, iter};
 
-use super::provider;
+use super::{provider, validity};
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls13_signature};
@@ -52,7 +52,8 @@ impl Trust {
         let pins = match self {
             Trust::Authorities(roots) => {
                 let builder = WebPkiServerVerifier::builder_with_provider(Arc::clone(roots), provider());
-                return Ok(builder.build().map_err(|error| error.to_string())?);
+                let judge = builder.build().map_err(|error| error.to_string())?;
+                return Ok(Arc::new(Judge(judge)));
             }
             Trust::Pins(pins) => Some(pins.clone().into()),
             Trust::Anybody => None,
@@ -74,6 +75,65 @@ impl Trust {
             Trust::Pins(pins) => iter::once(&b"pins"[..]).chain(pins.iter().map(|pin| &pin[..])).collect(),
             Trust::Anybody => vec![b"anybody"],
         }
+    }
+}
+
+/// Asks the authorities, and says more of a certificate that none of them vouches for than the library does.
+#[derive(Debug)]
+struct Judge(Arc<WebPkiServerVerifier>);
+
+impl ServerCertVerifier for Judge {
+    fn verify_server_cert(
+        &self,
+        certificate: &CertificateDer<'_>,
+        chain: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        ocsp: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        let judged = self.0.verify_server_cert(certificate, chain, name, ocsp, now);
+        judged.map_err(|error| match error {
+            // The library has no name of its own for an authority's certificate that stands for a server.
+            Error::InvalidCertificate(
+                why @ (CertificateError::UnknownIssuer | CertificateError::Other(_)),
+            ) => {
+                let Ok(parsed) = ParsedCertificate::try_from(certificate) else {
+                    return Error::InvalidCertificate(why);
+                };
+                let unvouched = Unvouched {
+                    own: validity::is_its_own_issuer(certificate),
+                    pin: Sha256::digest(parsed.subject_public_key_info()).into(),
+                    why: match why {
+                        CertificateError::Other(OtherError(other)) => Some(other.to_string()),
+                        _ => None,
+                    },
+                };
+                CertificateError::Other(OtherError(Arc::new(unvouched))).into()
+            }
+            error => error,
+        })
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.0.verify_tls12_signature(message, certificate, signed)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.0.verify_tls13_signature(message, certificate, signed)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.supported_verify_schemes()
     }
 }
 
@@ -133,10 +193,43 @@ pub(super) struct Unpinned(pub(super) Pin);
 
 impl fmt::Display for Unpinned {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        use base64::Engine as _;
-        let pin = base64::engine::general_purpose::STANDARD.encode(self.0);
-        write!(f, "the primary's key has the pin {pin}, which is none of those configured")
+        write!(f, "the primary's key has the pin {}, which is none of those configured", base64_of(&self.0))
     }
 }
 
 impl std::error::Error for Unpinned {}
+
+/// The certificate that was found, and that no authority vouches for.
+#[derive(Debug)]
+struct Unvouched {
+    /// It is its own issuer.
+    own: bool,
+    pin: Pin,
+    /// What the library says of it, when it is more than that.
+    why: Option<String>,
+}
+
+impl fmt::Display for Unvouched {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.own {
+            true => "the primary's certificate is signed by itself",
+            false => "the primary's certificate is signed by none of the authorities",
+        })?;
+        match self.why.as_deref() {
+            // What `openssl req -x509` makes unless it is told otherwise.
+            Some("CaUsedAsEndEntity") => f.write_str(
+                ", and marked as an authority's (CA:TRUE), which no server's may be even if it stands in `ca-file`",
+            )?,
+            Some(why) => write!(f, " ({why})")?,
+            None => {}
+        }
+        write!(f, "; its key has the pin {}", base64_of(&self.pin))
+    }
+}
+
+impl std::error::Error for Unvouched {}
+
+fn base64_of(pin: &Pin) -> String {
+    use base64::Engine as _;
+    base64::engine::general_purpose::STANDARD.encode(pin)
+}

@@ -3,11 +3,12 @@
 use secondo_lifecycle::{Step, Validity};
 use secondo_tsig::Key;
 use secondo_wire::{Class, Reason, Serial};
-use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::net::SocketAddr;
 
 use super::super::trouble::Try;
-use super::calendar::utc;
-use super::{Case, Known, long, whom};
+use super::lines::{self, bare, key_name};
+use super::{Case, Known, long, tls, whom};
+use crate::calendar::utc;
 use crate::config::PrimaryConfig;
 
 /// Failures that are advised on; further ones wait until these are mended.
@@ -68,11 +69,6 @@ fn cause(case: &Case, failed: &Try) -> Reason {
     }
 }
 
-/// Names as other programs' configurations write them.
-fn bare(name: &str) -> &str {
-    if name == "." { name } else { name.trim_end_matches('.') }
-}
-
 fn on(case: &Case, primary: &PrimaryConfig, failed: &Try, reason: Reason) -> Vec<String> {
     let (zone, address) = (bare(&case.status.zone), failed.target.address);
     let who = whom(primary, address);
@@ -97,7 +93,7 @@ fn on(case: &Case, primary: &PrimaryConfig, failed: &Try, reason: Reason) -> Vec
                 )],
             }
         }
-        Reason::TsigMissing => unsigned(zone, &who, key),
+        Reason::TsigMissing => unsigned(zone, &who, address, key),
         Reason::TsigUnexpected => vec![format!(
             "{who} seals though no key is configured for it here: give it its key, `primaries: {}: key: …`.",
             primary.name
@@ -123,30 +119,18 @@ fn on(case: &Case, primary: &PrimaryConfig, failed: &Try, reason: Reason) -> Vec
         | Reason::Unreachable
         | Reason::NetworkError
         | Reason::TruncatedStream
-        | Reason::PrimaryDown => unreachable_primary(case, &who, address, reason),
+        | Reason::PrimaryDown => unreachable_primary(case, primary, address, reason),
         Reason::TooSlow => vec![format!(
-            "Transfers from {who} must bring `minimum-rate: {}` octets in each minute from the sixth on and end within \
+            "Transfers from {who} must bring `minimum-rate: {}` in each minute from the sixth on and end within \
              `transfer-timeout: {}`: mend the way there, or change these in `primaries: {}`.",
-            primary.minimum_rate,
+            octets(primary.minimum_rate),
             long(primary.transfer_timeout).replace(' ', ""),
             primary.name
         )],
         Reason::SerialBehind | Reason::SerialIncomparable => serials(case, &who, failed),
-        Reason::LimitBytes => vec![format!(
-            "The zone at {who} is larger than `max-size: {}` (octets) allows: raise it for this zone, its template or \
-             `zone-defaults`, or find out why the zone grew.",
-            case.settings.max_size
-        )],
-        Reason::LimitRecords => vec![format!(
-            "The zone at {who} has more records than `max-records: {}` allows: raise it for this zone, its template or \
-             `zone-defaults`, or find out why the zone grew.",
-            case.settings.max_records.unwrap_or(u64::MAX)
-        )],
-        Reason::LimitRrset => vec![format!(
-            "One name at {who} has more records of one type than `limits: rrset-records: {}` allows: raise it, or mend the \
-             zone there.",
-            case.limits.rrset_records
-        )],
+        Reason::LimitBytes | Reason::LimitRecords | Reason::LimitRrset => {
+            vec![limit(case, &who, failed, reason)]
+        }
         Reason::Disk => vec![disk(case)],
         reason if reason.class() == Class::Rejected => vec![
             format!("{}: {}.", reason, reason.help()),
@@ -162,13 +146,10 @@ fn on(case: &Case, primary: &PrimaryConfig, failed: &Try, reason: Reason) -> Vec
                  by itself; to try at once: `secondo refresh {zone}`."
             ),
         ],
+        reason if reason.is_tls() => tls::advice(case, primary, address, reason),
         reason if reason.class() == Class::IxfrUnavailable => no_ixfr(case, primary, reason),
         reason => vec![format!("{who}: {}: {}.", reason, reason.help())],
     }
-}
-
-fn key_name(key: Option<&Key>) -> String {
-    key.map_or_else(|| "-".into(), |key| bare(&key.name().to_string()).to_string())
 }
 
 /// What a primary must be told to let us transfer: for each of the usual ones.
@@ -176,8 +157,10 @@ fn refused(case: &Case, primary: &PrimaryConfig, failed: &Try) -> Vec<String> {
     let zone = bare(&case.status.zone);
     let address = failed.target.address;
     let who = whom(primary, address);
-    let us = local_address(primary, address).map_or_else(|| "ADDRESS-OF-SECONDO".into(), |ip| ip.to_string());
-    let mut said = vec![match primary.keys.first() {
+    let us = lines::local_address(primary, address);
+    let us = us.map_or_else(|| "ADDRESS-OF-SECONDO".into(), |ip| ip.to_string());
+    let key = primary.keys.first();
+    let mut said = vec![match key {
         Some(key) => format!(
             "{who} must have the zone {zone} and let key {} ({}) transfer it. We ask from {us}. On the primary:",
             key_name(Some(key)),
@@ -189,30 +172,14 @@ fn refused(case: &Case, primary: &PrimaryConfig, failed: &Try) -> Vec<String> {
             primary.name
         ),
     }];
-    match primary.keys.first() {
-        Some(key) => {
-            let key = key_name(Some(key));
-            said.extend([
-                format!("  BIND      zone \"{zone}\" {{ … allow-transfer {{ key \"{key}\"; }}; }};"),
-                format!("  Knot DNS  acl: [{{ id: secondo, key: {key}, action: transfer }}]  and  zone: [{{ domain: {zone}, acl: secondo }}]"),
-                format!("  NSD       zone: name: {zone} … provide-xfr: {us} {key}"),
-                format!("  PowerDNS  pdnsutil activate-tsig-key {zone} {key} primary"),
-            ]);
-        }
-        None => said.extend([
-            format!("  BIND      zone \"{zone}\" {{ … allow-transfer {{ {us}; }}; }};"),
-            format!("  Knot DNS  acl: [{{ id: secondo, address: {us}, action: transfer }}]  and  zone: [{{ domain: {zone}, acl: secondo }}]"),
-            format!("  NSD       zone: name: {zone} … provide-xfr: {us} NOKEY"),
-            format!("  PowerDNS  pdnsutil set-meta {zone} ALLOW-AXFR-FROM {us}"),
-        ]),
-    }
+    said.extend(lines::permission(zone, &us, key));
     if failed.step == Step::Probe {
-        said.push(format!(
-            "Even the question for the SOA was refused: `allow-query` (BIND), or the zone is not there at all (`dig @{} -p {} \
-             {zone} SOA` tells from here).",
-            address.ip(),
-            address.port()
-        ));
+        said.push(
+            "Even the question for the SOA was refused: `allow-query` (BIND), or the zone is not there at all. From here \
+             it tells:"
+                .into(),
+        );
+        said.extend(lines::questions(zone, primary, address));
     }
     said
 }
@@ -220,20 +187,16 @@ fn refused(case: &Case, primary: &PrimaryConfig, failed: &Try) -> Vec<String> {
 fn bad_key(who: &str, key: Option<&Key>) -> Vec<String> {
     let name = key_name(key);
     let algorithm = key.map_or_else(|| "-".into(), |key| key.algorithm().to_string());
-    vec![
-        format!(
-            "{who} does not know a key {name} with algorithm {algorithm}: both belong to the key and must be the same on \
-             both sides. Correct them in `keys:` here, or add the key on the primary:"
-        ),
-        format!("  BIND      key \"{name}\" {{ algorithm {algorithm}; secret \"…\"; }};"),
-        format!("  Knot DNS  key: [{{ id: {name}, algorithm: {algorithm}, secret: … }}]"),
-        format!("  NSD       key: name: {name}  algorithm: {algorithm}  secret: \"…\""),
-        format!("  PowerDNS  pdnsutil import-tsig-key {name} {algorithm} '…'"),
-    ]
+    let mut said = vec![format!(
+        "{who} does not know a key {name} with algorithm {algorithm}: both belong to the key and must be the same on both \
+         sides. Correct them in `keys:` here, or add the key on the primary:"
+    )];
+    said.extend(key.map(lines::definition).unwrap_or_default());
+    said
 }
 
 /// PowerDNS answers so to a key that it does not know, to a wrong secret and to a key that may not.
-fn unsigned(zone: &str, who: &str, key: Option<&Key>) -> Vec<String> {
+fn unsigned(zone: &str, who: &str, address: SocketAddr, key: Option<&Key>) -> Vec<String> {
     let name = key_name(key);
     let algorithm = key.map_or_else(|| "-".into(), |key| key.algorithm().to_string());
     vec![
@@ -241,9 +204,11 @@ fn unsigned(zone: &str, who: &str, key: Option<&Key>) -> Vec<String> {
             "{who} answers without a seal though we asked with key {name}. PowerDNS does so when it does not know the key or \
              has another secret for it; with others, see that nothing between answers in their place. On the primary:"
         ),
-        format!("  PowerDNS  pdnsutil import-tsig-key {name} {algorithm} '…'"),
-        format!("            pdnsutil activate-tsig-key {zone} {name} primary"),
-        format!("  others    dig @… {zone} SOA -k FILE-OF-THE-KEY   shows whether the answer is sealed"),
+        "  PowerDNS:".into(),
+        format!("    pdnsutil import-tsig-key {name} {algorithm} '…'"),
+        format!("    pdnsutil activate-tsig-key {zone} {name} primary"),
+        "Whether the answer is sealed is shown from here by:".into(),
+        format!("  dig @{} -p {} {zone} SOA +norecurse -k FILE-OF-THE-KEY", address.ip(), address.port()),
     ]
 }
 
@@ -270,31 +235,42 @@ fn key_roll(known: &Known) -> Option<String> {
     ))
 }
 
-fn unreachable_primary(case: &Case, who: &str, address: SocketAddr, reason: Reason) -> Vec<String> {
-    let zone = bare(&case.status.zone);
-    let (host, port) = (address.ip(), address.port());
-    let what = match reason {
-        Reason::ConnectionRefused => "the host is there, but nothing listens at that port over TCP",
-        Reason::Unreachable => {
+fn unreachable_primary(
+    case: &Case,
+    primary: &PrimaryConfig,
+    address: SocketAddr,
+    reason: Reason,
+) -> Vec<String> {
+    let (zone, who) = (bare(&case.status.zone), whom(primary, address));
+    let what = match (reason, &primary.tls) {
+        (Reason::ConnectionRefused, _) => "the host is there, but nothing listens at that port over TCP",
+        (Reason::Unreachable, _) => {
             "this host has no route to that address, or a router says that it is not there"
         }
-        Reason::Timeout => {
+        (Reason::Timeout, Some(_)) => {
+            "it is down, the address is wrong, a firewall drops packets, or what listens there does not speak TLS"
+        }
+        (Reason::Timeout, None) => {
             "it is down, the address is wrong, or a firewall drops packets (UDP and TCP must pass both ways)"
         }
-        Reason::ConnectionReset => {
+        (Reason::ConnectionReset, _) => {
             "it, or something between, closes the connection: a limit of TCP clients, a firewall, a crash"
         }
-        Reason::TruncatedStream => {
+        (Reason::TruncatedStream, _) => {
             "it, or something between, ends the transfer early: a limit of time, a crash"
         }
         _ => "the connection fails",
     };
-    let from = local_address_to(address).map(|ip| format!(" -b {ip}")).unwrap_or_default();
-    vec![
-        format!("See that {who} runs and can be reached from here: {what}. From this host:"),
-        format!("  dig @{host} -p {port}{from} {zone} SOA +norecurse; dig @{host} -p {port}{from} {zone} SOA +tcp"),
-        "Its zones are asked for as soon as it answers again, or sends NOTIFY; to ask at once: `secondo refresh`.".into(),
-    ]
+    let mut said = vec![format!("See that {who} runs and can be reached from here: {what}. From this host:")];
+    said.extend(lines::questions(zone, primary, address));
+    if primary.tls.is_some() {
+        said.push(lines::handshake(primary, address, ""));
+    }
+    said.push(
+        "Its zones are asked for as soon as it answers again, or sends NOTIFY; to ask at once: `secondo refresh`."
+            .into(),
+    );
+    said
 }
 
 fn serials(case: &Case, who: &str, failed: &Try) -> Vec<String> {
@@ -319,6 +295,39 @@ fn serials(case: &Case, who: &str, failed: &Try) -> Vec<String> {
     ]
 }
 
+/// Which limit, what it is, what was seen, and where it is raised.
+fn limit(case: &Case, who: &str, failed: &Try, reason: Reason) -> String {
+    let settings = &case.settings;
+    let (key, value, place) = match reason {
+        Reason::LimitRecords => (
+            "max-records",
+            settings.max_records.map_or_else(|| "no limit".into(), |records| records.to_string()),
+            "for this zone, its template or `zone-defaults`, and reload",
+        ),
+        Reason::LimitRrset => ("limits: rrset-records", case.limits.rrset_records.to_string(), "and restart"),
+        _ => (
+            "max-size",
+            octets(settings.max_size),
+            "for this zone, its template or `zone-defaults`, and reload",
+        ),
+    };
+    let seen = if failed.detail.is_empty() { String::new() } else { format!(" ({})", failed.detail) };
+    format!(
+        "What {who} has is beyond `{key}: {value}`{seen}. If it should be, raise `{key}` {place}; else find out \
+         there why it grew."
+    )
+}
+
+/// A size as the configuration writes it, where that is a whole number.
+fn octets(size: u64) -> String {
+    let units = [(40, "TiB"), (30, "GiB"), (20, "MiB"), (10, "KiB")];
+    let fits = |(shift, _): &&(u32, &str)| size > 0 && size.trailing_zeros() >= *shift;
+    units
+        .iter()
+        .find(fits)
+        .map_or_else(|| size.to_string(), |(shift, unit)| format!("{}{unit}", size >> shift))
+}
+
 fn no_ixfr(case: &Case, primary: &PrimaryConfig, reason: Reason) -> Vec<String> {
     let zone = bare(&case.status.zone);
     let name = &primary.name;
@@ -326,6 +335,13 @@ fn no_ixfr(case: &Case, primary: &PrimaryConfig, reason: Reason) -> Vec<String> 
         Reason::IxfrNotImplemented | Reason::IxfrFormatError => vec![format!(
             "Nothing must be done: AXFR works. `primaries: {name}: ixfr: false` saves the question; or turn IXFR on there (NSD: \
              `store-ixfr: yes` and `create-ixfr: yes`; BIND: `ixfr-from-differences yes`; Knot DNS: `journal-content: changes`)."
+        )],
+        Reason::IxfrTooLarge => vec![format!(
+            "Nothing must be done: {}. What {name} had to send was more than the zone itself (1 MiB at least) or than 10000 \
+             versions, the limits of the program; the whole zone is cheaper and was taken. If it happens at each change, \
+             more changes there than stays, or a NOTIFY is lost for long: `primaries: {name}: ixfr: false` saves the \
+             question.",
+            case.ixfr.as_ref().map_or("", |(_, ixfr)| ixfr.detail.as_str())
         )],
         reason => vec![format!(
             "{reason}: {}. If it goes on at each change, the history of {zone} at {name} is damaged: have it written anew there \
@@ -343,17 +359,4 @@ fn disk(case: &Case) -> String {
          read-only (`dmesg`).",
         case.state_dir.display()
     )
-}
-
-/// The local address that a primary sees, unless something between changes it.
-fn local_address(primary: &PrimaryConfig, address: SocketAddr) -> Option<IpAddr> {
-    primary.source_towards(address.ip()).or_else(|| local_address_to(address))
-}
-
-/// The address that this host would send from. Nothing is sent.
-fn local_address_to(address: SocketAddr) -> Option<IpAddr> {
-    let any: SocketAddr = if address.is_ipv4() { ([0, 0, 0, 0], 0).into() } else { ([0_u16; 8], 0).into() };
-    let socket = UdpSocket::bind(any).ok()?;
-    socket.connect(address).ok()?;
-    socket.local_addr().ok().map(|local| local.ip())
 }

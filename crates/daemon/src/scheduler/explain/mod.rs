@@ -6,11 +6,12 @@
 //! **Never**: holds up the loop: only the case is gathered there, words are made elsewhere; shows a secret.
 
 mod advice;
-mod calendar;
 mod gather;
+mod lines;
 mod sentences;
 #[cfg(test)]
 mod tests;
+mod tls;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;

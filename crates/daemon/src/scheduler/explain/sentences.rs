@@ -50,8 +50,9 @@ pub(super) fn state(case: &Case) -> Vec<String> {
     said.extend(bounds(case));
     if let Some((primary, ixfr)) = &case.ixfr {
         let times = if ixfr.times == 1 { "once".into() } else { format!("{} times in a row", ixfr.times) };
+        let detail = if ixfr.detail.is_empty() { String::new() } else { format!(", {}", ixfr.detail) };
         said.push(format!(
-            "IXFR from {} did not do, {times}, last {} ago ({}): whole zones are fetched there instead.",
+            "IXFR from {} did not do, {times}, last {} ago ({}{detail}): whole zones are fetched there instead.",
             whom(primary, ixfr.target.address),
             long(case.now.saturating_sub(ixfr.at)),
             ixfr.reason

@@ -9,18 +9,32 @@ use secondo_wire::{Class, Reason, Serial};
 
 use super::{Case, Doing, Known, KnownDown, explain};
 use crate::config;
-use crate::control::{Explanation, Health, ZoneStatus};
+use crate::control::{Explanation, Health, Sentences, ZoneStatus};
 use crate::scheduler::trouble::{NoIxfr, Try};
 
 const NOW: Duration = Duration::from_secs(10_000);
 
+/// Whose primary is asked over UDP and TCP.
 fn case() -> Case {
+    case_of("")
+}
+
+/// Whose primary is asked over TLS, and from another address than the system would choose.
+fn tls() -> Case {
+    case_of(", source: [127.0.0.9], transport: tls, tls: { name: ns.example, ca-file: ca.pem }")
+}
+
+fn case_of(more: &str) -> Case {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("secondo.yaml");
-    let text = "listen: [\"127.0.0.1:53\"]\n\
-        keys: { k: { algorithm: hmac-sha256, secret: \"c2VjcmV0IGtleSBtYXRlcmlhbCBvZiAzMiBieXRlcyE=\" } }\n\
-        primaries: { hidden: { addresses: [\"127.0.0.1:5300\"], key: k } }\n\
-        zones: [{ name: a.test, primaries: [hidden], max-records: 7 }]\n";
+    let authority = rcgen::generate_simple_self_signed(["ns.example".to_owned()]).unwrap();
+    fs::write(folder.path().join("ca.pem"), authority.cert.pem()).unwrap();
+    let text = format!(
+        "listen: [\"127.0.0.1:53\"]\n\
+        keys: {{ k: {{ algorithm: hmac-sha256, secret: \"c2VjcmV0IGtleSBtYXRlcmlhbCBvZiAzMiBieXRlcyE=\" }} }}\n\
+        primaries: {{ hidden: {{ addresses: [\"127.0.0.1:5300\"], key: k{more} }} }}\n\
+        zones: [{{ name: a.test, primaries: [hidden], max-records: 7 }}]\n"
+    );
     fs::write(&path, text).unwrap();
     let config = config::load(&path).unwrap();
     Case {
@@ -77,16 +91,43 @@ fn assert_has(explanation: &Explanation, sentences: &[&str]) {
 }
 
 #[test]
-fn every_reason_comes_with_something_to_do_that_names_the_primary_or_a_command() {
+fn every_reason_is_told_with_its_cause_what_is_served_what_comes_next_and_what_to_do() {
     for &reason in Reason::ALL {
         let step = if reason.class() == Class::IxfrUnavailable { Step::Ixfr } else { Step::Axfr };
-        let told = explain(&failed(case(), step, reason, "detail"));
-        let advice = told.sentences.advice.join("\n");
+        let told = explain(&failed(tls(), step, reason, "the detail"));
+        let Sentences { state, tried, next, advice } = &told.sentences;
+        assert!(
+            state[0].contains("serial 8") && state[0].contains("is answered from"),
+            "{reason}: {state:?}"
+        );
+        let down = reason == Reason::PrimaryDown;
+        assert!(tried[0].contains(if down { "since it is down" } else { reason.code() }), "{tried:?}");
+        assert!(down || tried[0].contains("the detail"), "{reason}: {tried:?}");
+        assert!(next[0].contains("In 1m ") && next[1].contains("in 50m"), "{reason}: {next:?}");
+        let advice = advice.join("\n");
         assert!(advice.contains("hidden") || advice.contains('`'), "{reason}: {advice}");
-        assert!(!advice.contains("key -") && advice.len() > 40, "{reason}: {advice}");
+        assert!(!advice.contains("key - ") && advice.len() > 40, "{reason}: {advice}");
         assert_eq!(told.attempts[0].reason, reason.code());
         assert_eq!(told.attempts[0].keys, ["k."]);
     }
+}
+
+#[test]
+fn commands_for_a_primary_over_tls_ask_over_tls_and_from_the_address_that_we_ask_from() {
+    let (plain, over_tls) =
+        ("127.0.0.1:5300", "@127.0.0.1 -p 5300 -b 127.0.0.9 a.test SOA +norecurse +tls +tls-ca=");
+    let told = explain(&failed(tls(), Step::Probe, Reason::Timeout, ""));
+    assert_has(
+        &told,
+        &[
+            over_tls,
+            "ca.pem +tls-hostname=ns.example",
+            "-connect 127.0.0.1:5300 -alpn dot -servername ns.example",
+        ],
+    );
+    let told = explain(&failed(case(), Step::Probe, Reason::Timeout, ""));
+    assert_has(&told, &[plain, " -b 127.0.0.1 a.test SOA +norecurse +tcp"]);
+    assert!(!told.text().contains("+tls"), "{}", told.text());
 }
 
 #[test]
@@ -106,12 +147,15 @@ fn a_rejected_version_is_told_with_its_serial_and_when_it_is_asked_for_again() {
 #[test]
 fn limits_are_told_by_the_name_that_the_configuration_has_for_them() {
     for (reason, limit) in [
-        (Reason::LimitBytes, "`max-size: 4294967296`"),
-        (Reason::LimitRecords, "`max-records: 7`"),
-        (Reason::LimitRrset, "`limits: rrset-records: 65535`"),
-        (Reason::TooSlow, "`minimum-rate: 10240`"),
+        (Reason::LimitBytes, "`max-size: 4GiB` (so much). If it should be, raise `max-size` for this zone"),
+        (
+            Reason::LimitRecords,
+            "`max-records: 7` (so much). If it should be, raise `max-records` for this zone",
+        ),
+        (Reason::LimitRrset, "`limits: rrset-records: 65535` (so much)."),
+        (Reason::TooSlow, "`minimum-rate: 10KiB`"),
     ] {
-        assert_has(&explain(&failed(case(), Step::Axfr, reason, "")), &[limit]);
+        assert_has(&explain(&failed(case(), Step::Axfr, reason, "so much")), &[limit]);
     }
 }
 
@@ -150,7 +194,10 @@ fn differences_that_fail_again_and_again_are_told_with_what_to_purge() {
     let primary = Arc::clone(&case.settings.primaries[0]);
     let target = Target { primary: PrimaryId(1), address: primary.addresses[0] };
     let at = NOW.saturating_sub(Duration::from_secs(30));
-    case.ixfr = Some((primary, NoIxfr { target, reason: Reason::IxfrAbsentRecord, at, times: 3 }));
+    case.ixfr = Some((
+        primary,
+        NoIxfr { target, reason: Reason::IxfrAbsentRecord, detail: String::new(), at, times: 3 },
+    ));
     assert_has(
         &explain(&case),
         &[
