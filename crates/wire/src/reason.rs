@@ -200,6 +200,12 @@ impl Reason {
         self.code().starts_with("tls-")
     }
 
+    /// Whether the primary gave no sign of life: as opposed to a refusal, or a stream that broke.
+    pub fn is_silence(self) -> bool {
+        use Reason::*;
+        matches!(self, Timeout | ConnectionRefused | ConnectionReset | Unreachable | NetworkError)
+    }
+
     /// Whether it stays until a person does something, here or at the primary. What is left goes away by itself as often as
     /// not: networks, primaries that start, our own limits.
     pub fn needs_person(self) -> bool {

@@ -7,8 +7,10 @@ use secondo_transfer::Fault;
 use tokio::sync::mpsc::Receiver;
 use tokio::time::{Instant, timeout_at};
 
+use super::Way;
 use super::frames::Frames;
 use super::line::{Account, End, Line, Place};
+use super::lines::Wanted;
 
 /// How long a connection may take to be made; what makes it has times of its own, which are shorter.
 const MADE: Duration = Duration::from_secs(30);
@@ -37,6 +39,24 @@ pub(super) enum Next {
     Silence,
     /// The moment is there until which was to be waited.
     Late,
+}
+
+/// Asks on a connection as `wanted`; and once more on one of its own, where it may mean little that no answer came. With
+/// what came of it, the place on the connection, to be finished.
+pub(super) async fn ask<T, F>(
+    way: &Way,
+    wanted: Wanted,
+    ask: impl Fn(Exchange) -> F,
+) -> (Exchange, Result<T, Fault>)
+where
+    F: Future<Output = (Exchange, Result<T, Fault>)>,
+{
+    let (exchange, asked) = ask(way.lines.begin(way, wanted)).await;
+    if asked.is_err() && exchange.may_try_again() {
+        drop(exchange);
+        return ask(way.lines.begin(way, Wanted::Own)).await;
+    }
+    (exchange, asked)
 }
 
 impl Exchange {

@@ -22,7 +22,7 @@ const WRITE: Duration = Duration::from_secs(10);
 /// Runs of messages that wait for a job to take them; then the connection is not read on.
 const RUNS: usize = 2;
 /// An answer of so many octets is long: what is asked behind it would wait.
-const LONG: u64 = 256 << 10;
+pub(super) const LONG: u64 = 256 << 10;
 /// Octets of answers that nobody waits for any more, at most; then the connection is given up, as soon as that cuts no
 /// answer in its midst.
 const UNWANTED: u64 = 1 << 20;

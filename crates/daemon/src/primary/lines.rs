@@ -205,35 +205,11 @@ mod tests {
     use tokio::net::{TcpListener, TcpStream};
 
     use super::*;
-    use crate::primary::KeyRoll;
     use crate::primary::exchange::Next;
     use crate::primary::line::End;
+    use crate::primary::testing::way;
 
     const LONG: Duration = Duration::from_secs(60);
-
-    fn way(address: SocketAddr) -> Way {
-        let primary = PrimaryConfig {
-            name: "p".into(),
-            addresses: vec![address],
-            keys: Vec::new(),
-            tls: None,
-            source_ipv4: None,
-            source_ipv6: None,
-            ixfr: true,
-            transfer_timeout: LONG,
-            idle_timeout: LONG,
-            minimum_rate: 0,
-        };
-        let zone = "example.".parse().unwrap();
-        Way {
-            zone,
-            address,
-            primary: Arc::new(primary),
-            lines: Lines::default(),
-            roll: KeyRoll::default(),
-            habits: Arc::default(),
-        }
-    }
 
     /// A primary whose every connection does what `serve` does; the number of them.
     async fn primary<F>(serve: impl Fn(TcpStream) -> F + Send + 'static) -> (Way, Arc<AtomicUsize>)

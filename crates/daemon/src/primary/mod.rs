@@ -22,6 +22,8 @@ mod line;
 mod lines;
 mod overflow;
 mod probe;
+#[cfg(test)]
+mod testing;
 mod transfer;
 
 use std::net::{IpAddr, SocketAddr};
@@ -98,29 +100,35 @@ impl Way {
         self.habits.worked(&self.primary.name, self.address, edns, another, clock::boot());
     }
 
-    /// What came of asking with the key at this place: the end, or else the fault with which the next key is tried. With
-    /// several keys the fault tells what became of each.
-    fn judge<T>(&self, place: usize, verdict: Result<T, Fault>, before: Option<Fault>) -> Judged<T> {
-        let fault = match verdict {
-            Err(fault) if is_seal(&fault) => fault,
-            verdict => {
-                self.roll.note(place);
-                return Judged::End(verdict);
+    /// Asks with one key after another until one does, in the order in which they are worth a try. `ask` is told whether
+    /// EDNS should go along, and tells whether it did. With several keys a fault tells what became of each.
+    async fn with_keys<T, F>(&self, ask: impl Fn(Option<Key>, bool) -> F) -> Result<T, Fault>
+    where
+        F: Future<Output = Result<(T, bool), Fault>>,
+    {
+        let Manner { edns, seals } = self.manner();
+        let several = seals.len() > 1;
+        let mut details: Vec<String> = Vec::new();
+        let mut last = None;
+        for (place, key) in seals {
+            match ask(key.clone(), edns).await {
+                Err(fault) if is_seal(&fault) => {
+                    if let Some(key) = key.filter(|_| several) {
+                        details.push(format!("key {}: {}", key.name(), fault.detail));
+                    }
+                    last = Some(fault);
+                }
+                verdict => {
+                    self.roll.note(place);
+                    let (brought, edns) = verdict?;
+                    self.worked(key.as_ref(), edns);
+                    return Ok(brought);
+                }
             }
-        };
-        let Some(key) = self.primary.keys.get(place).filter(|_| self.primary.keys.len() > 1) else {
-            return Judged::NextKey(fault);
-        };
-        let before = before.map_or_else(String::new, |before| format!("{}; ", before.detail));
-        let detail = format!("{before}key {}: {}", key.name(), fault.detail);
-        Judged::NextKey(Fault { detail, ..fault })
+        }
+        let fault = last.unwrap_or_else(|| Fault::new(Reason::Internal, "no key to ask with"));
+        Err(if several { Fault { detail: details.join("; "), ..fault } } else { fault })
     }
-}
-
-/// See [`Way::judge`].
-enum Judged<T> {
-    End(Result<T, Fault>),
-    NextKey(Fault),
 }
 
 /// Whether the next key of a roll is worth a try. A connection that could not be sealed is the same with every key.

@@ -8,10 +8,10 @@ use secondo_tsig::Key;
 use secondo_wire::Reason;
 use tokio::time::{Instant, timeout_at};
 
-use super::exchange::{Exchange, Next};
+use super::exchange::{self, Exchange, Next};
 use super::line::End;
 use super::lines::Wanted;
-use super::{Judged, Way, connect};
+use super::{Way, connect};
 use crate::clock;
 
 /// How long each sending over UDP waits for an answer.
@@ -23,16 +23,7 @@ const STRANGERS: usize = 3;
 
 /// What the primary has, or why it cannot be told.
 pub(crate) async fn probe(way: &Way) -> Result<Found, Fault> {
-    let mut last = None;
-    let manner = way.manner();
-    for (place, key) in manner.seals {
-        let verdict = with_key(way, key.as_ref(), manner.edns).await;
-        match way.judge(place, verdict, last) {
-            Judged::End(verdict) => return verdict,
-            Judged::NextKey(fault) => last = Some(fault),
-        }
-    }
-    Err(last.unwrap_or_else(|| Fault::new(Reason::Internal, "no key to ask with")))
+    way.with_keys(|key, edns| with_key(way, key, edns)).await
 }
 
 /// One exchange's end.
@@ -42,18 +33,15 @@ enum Heard {
     AskWithoutEdns,
 }
 
-async fn with_key(way: &Way, key: Option<&Key>, mut edns: bool) -> Result<Found, Fault> {
+/// With what was found, whether EDNS went along.
+async fn with_key(way: &Way, key: Option<Key>, mut edns: bool) -> Result<(Found, bool), Fault> {
+    let key = key.as_ref();
     let mut over_stream = way.primary.tls.is_some();
     // At most: UDP, TCP, and both without EDNS.
     for _ in 0..4 {
         let heard = if over_stream { stream(way, key, edns).await } else { datagram(way, key, edns).await };
         match heard {
-            Heard::Verdict(verdict) => {
-                if verdict.is_ok() {
-                    way.worked(key, edns);
-                }
-                return verdict;
-            }
+            Heard::Verdict(verdict) => return verdict.map(|found| (found, edns)),
             Heard::AskStream => over_stream = true,
             Heard::AskWithoutEdns => edns = false,
         }
@@ -91,12 +79,11 @@ async fn datagram(way: &Way, key: Option<&Key>, edns: bool) -> Heard {
 
 async fn stream(way: &Way, key: Option<&Key>, edns: bool) -> Heard {
     let end = Instant::now() + STREAM_WAIT;
-    let mut exchange = way.lines.begin(way, Wanted::Shared);
-    let mut asked = ask(way, key, edns, &mut exchange, end).await;
-    if asked.is_err() && exchange.may_try_again() {
-        exchange = way.lines.begin(way, Wanted::Own);
-        asked = ask(way, key, edns, &mut exchange, end).await;
-    }
+    let asking = async |mut exchange| {
+        let asked = ask(way, key, edns, &mut exchange, end).await;
+        (exchange, asked)
+    };
+    let (exchange, asked) = exchange::ask(way, Wanted::Shared, asking).await;
     let step = match asked {
         Ok(step) => step,
         Err(fault) => return Heard::Verdict(Err(fault)),

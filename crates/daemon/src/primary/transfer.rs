@@ -10,12 +10,12 @@ use secondo_wire::{Class, Name, Reason};
 use secondo_zone::{BorderSecret, Limits, Zone};
 use tokio::time::Instant;
 
-use super::exchange::{Exchange, Next};
+use super::Way;
+use super::exchange::{self, Exchange, Next};
 use super::frames::Frames;
-use super::line::End;
+use super::line::{End, LONG};
 use super::lines::Wanted;
 use super::overflow::Overflow;
-use super::{Judged, Way};
 use crate::clock;
 
 /// The minimum rate holds from this minute of a transfer on.
@@ -24,8 +24,6 @@ const RATE_FROM_MINUTE: u32 = 6;
 const KEPT: usize = 4 << 20;
 /// Work on up to so many octets is done at once: to move other tasks away would take longer.
 const AT_ONCE: usize = 16 << 10;
-/// A zone of so many octets that comes whole has a connection of its own: what is asked behind it would wait.
-const LONG: u64 = 256 << 10;
 const MINUTE: Duration = Duration::from_secs(60);
 
 /// A transfer to be made.
@@ -70,47 +68,35 @@ pub(crate) enum Fetched {
 
 /// Fetches the zone; the transfer arrives whole, or not at all.
 pub(crate) async fn transfer(job: &TransferJob) -> Result<Fetched, Fault> {
-    let mut last = None;
-    let manner = job.way.manner();
-    for (place, key) in manner.seals {
-        let mut edns = manner.edns;
-        let mut verdict = with_key(job, key.as_ref(), edns).await;
-        if verdict.as_ref().is_err_and(|fault| fault.without_edns) {
-            edns = false;
-            verdict = with_key(job, key.as_ref(), edns).await;
-        }
-        if verdict.is_ok() {
-            job.way.worked(key.as_ref(), edns);
-        }
-        match job.way.judge(place, verdict, last) {
-            Judged::End(verdict) => return verdict,
-            Judged::NextKey(fault) => last = Some(fault),
-        }
-    }
-    Err(last.unwrap_or_else(|| Fault::new(Reason::Internal, "no key to ask with")))
+    let asking = async |key: Option<Key>, edns| match with_key(job, key.as_ref(), edns).await {
+        Err(fault) if fault.without_edns => Ok((with_key(job, key.as_ref(), false).await?, false)),
+        verdict => Ok((verdict?, edns)),
+    };
+    job.way.with_keys(asking).await
 }
 
 async fn with_key(job: &TransferJob, key: Option<&Key>, edns: bool) -> Result<Fetched, Fault> {
+    // A zone that comes whole.
     let long = job.question == Question::Axfr
         && job.current.as_ref().is_some_and(|zone| zone.counts().memory_bytes > LONG);
-    let mut exchange = job.way.lines.begin(&job.way, if long { Wanted::Own } else { Wanted::Shared });
-    let mut began = Instant::now();
-    let mut arrived = ask(job, key, edns, &mut exchange, began).await;
-    if arrived.is_err() && exchange.may_try_again() {
-        exchange = job.way.lines.begin(&job.way, Wanted::Own);
-        began = Instant::now();
-        arrived = ask(job, key, edns, &mut exchange, began).await;
-    }
+    let wanted = if long { Wanted::Own } else { Wanted::Shared };
+    let asking = async |mut exchange| {
+        let began = Instant::now();
+        let asked = ask(job, key, edns, &mut exchange, began).await;
+        (exchange, asked.map(|arrived| (arrived, began)))
+    };
+    let (exchange, arrived) = exchange::ask(&job.way, wanted, asking).await;
     // Behind an answer that was taken whole, or is an error and so no more than one message, others may come.
     let whole = match &arrived {
-        Ok(Arrived::Candidate(_)) => true,
-        Ok(Arrived::UpToDate { whole, .. }) => *whole,
+        Ok((Arrived::Candidate(_), _)) => true,
+        Ok((Arrived::UpToDate { whole, .. }, _)) => *whole,
         Err(fault) => fault.reason.class() == Class::Refused,
     };
     if whole {
         exchange.finish();
     }
-    match arrived? {
+    let (arrived, began) = arrived?;
+    match arrived {
         Arrived::UpToDate { expire, authoritative, .. } => Ok(Fetched::UpToDate { expire, authoritative }),
         Arrived::Candidate(candidate) => {
             match job.accept.judge(candidate.zone().serial(), candidate.expire()) {
@@ -249,6 +235,7 @@ mod tests {
     use tokio::net::TcpListener;
 
     use super::*;
+    use crate::primary::testing;
 
     #[test]
     fn the_minimum_rate_holds_from_the_sixth_minute_on() {
@@ -266,26 +253,7 @@ mod tests {
     }
 
     fn job(address: std::net::SocketAddr) -> TransferJob {
-        let primary = crate::config::PrimaryConfig {
-            name: "p".into(),
-            addresses: vec![address],
-            keys: Vec::new(),
-            tls: None,
-            source_ipv4: None,
-            source_ipv6: None,
-            ixfr: true,
-            transfer_timeout: Duration::from_secs(7200),
-            idle_timeout: MINUTE,
-            minimum_rate: 10240,
-        };
-        let way = Way {
-            zone: "example.".parse().unwrap(),
-            address,
-            primary: std::sync::Arc::new(primary),
-            lines: super::super::Lines::default(),
-            roll: super::super::KeyRoll::default(),
-            habits: std::sync::Arc::default(),
-        };
+        let way = testing::way(address);
         let secret = BorderSecret::new([1; 16]);
         let (limits, overflow) = (Limits::default(), "/nowhere".into());
         TransferJob {

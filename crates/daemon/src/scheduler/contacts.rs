@@ -17,6 +17,12 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(600);
 /// So many of them are named.
 const NAMED: usize = 3;
 
+/// How far a primary's clock, `skew` seconds ahead of ours, is off.
+pub(super) fn off_by(skew: i64) -> String {
+    let side = if skew > 0 { "ahead of" } else { "behind" };
+    format!("{} s {side} ours", skew.unsigned_abs())
+}
+
 /// The addresses of which there is something to know.
 #[derive(Debug, Default)]
 pub(super) struct Contacts {

@@ -14,6 +14,7 @@ use secondo_wire::{Class, Reason, Soa};
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::actions::from_record;
+use super::contacts::off_by;
 use super::fetch::{Arrival, fetch};
 use super::trouble::Try;
 use super::zones::Source;
@@ -164,7 +165,7 @@ impl Scheduler {
         };
         let turn = match &fault {
             None => self.health.answered(address, now.boot),
-            Some(fault) if is_silence(fault.reason) => self.health.failed(address, now.boot, hold),
+            Some(fault) if fault.reason.is_silence() => self.health.failed(address, now.boot, hold),
             Some(fault) if fault.reason.class() == Class::Local => {
                 self.health.abandoned(address);
                 None
@@ -195,7 +196,7 @@ impl Scheduler {
                         Event { name: "refresh.failed", phrase: "the SOA cannot be had", ..event }.debug()
                     }
                 }
-                if is_silence(fault.reason) && self.health.down_until(address).is_some() {
+                if fault.reason.is_silence() && self.health.down_until(address).is_some() {
                     self.contacts.is_down(address, fault.reason, &fault.detail, now.boot);
                 }
                 let step = errand.step();
@@ -216,8 +217,7 @@ impl Scheduler {
     /// A seal told how far a primary's clock is from ours: said once, until they agree again.
     fn note_skew(&mut self, address: SocketAddr, skew: i64) {
         if self.contacts.clock_differs(address, skew) {
-            let side = if skew > 0 { "ahead of" } else { "behind" };
-            let detail = format!("its clock is {} s {side} ours", skew.unsigned_abs());
+            let detail = format!("its clock is {}", off_by(skew));
             let event = Event::new("primary.skewed", "clocks differ: seals fail beyond 300 s");
             Event { primary: Some(address), detail: Some(&detail), ..event }.warn();
         }
@@ -305,16 +305,4 @@ impl Scheduler {
             zone.heralds.push(self.heralds.send(zone.config.name.clone(), soa.clone(), ttl, target.clone()));
         }
     }
-}
-
-/// No sign of life: as opposed to a refusal, or a stream that broke.
-fn is_silence(reason: Reason) -> bool {
-    matches!(
-        reason,
-        Reason::Timeout
-            | Reason::ConnectionRefused
-            | Reason::ConnectionReset
-            | Reason::Unreachable
-            | Reason::NetworkError
-    )
 }

@@ -237,10 +237,7 @@ impl<'a> Secondary<'a> {
             Brought::Probed(result) => result.as_ref().err(),
             Brought::Fetched(result) => result.as_ref().err(),
         };
-        let silent = fault.is_some_and(|fault| {
-            use Reason::*;
-            matches!(fault.reason, Timeout | ConnectionRefused | ConnectionReset | Unreachable | NetworkError)
-        });
+        let silent = fault.is_some_and(|fault| fault.reason.is_silence());
         let turn = match silent {
             true => self.health.failed(address, self.now.boot, self.machine.hold_down()),
             false => self.health.answered(address, self.now.boot),

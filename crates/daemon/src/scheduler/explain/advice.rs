@@ -5,6 +5,7 @@ use secondo_tsig::Key;
 use secondo_wire::{Class, Reason, Serial};
 use std::net::SocketAddr;
 
+use super::super::contacts::off_by;
 use super::super::trouble::Try;
 use super::lines::{self, bare, key_name};
 use super::{Case, Known, long, tls, whom};
@@ -213,13 +214,12 @@ fn unsigned(zone: &str, who: &str, address: SocketAddr, key: Option<&Key>) -> Ve
 }
 
 fn clocks(case: &Case, who: &str, skew: i64) -> String {
-    let side = if skew > 0 { "ahead of" } else { "behind" };
     format!(
-        "Set the clocks: ours shows {}, that of {who} {}: it is {} s {side} ours, and 300 s are allowed. See that NTP runs on \
+        "Set the clocks: ours shows {}, that of {who} {}: it is {}, and 300 s are allowed. See that NTP runs on \
          both (`timedatectl`, `chronyc tracking`).",
         utc(case.wall),
         utc(case.wall.saturating_add_signed(skew)),
-        skew.unsigned_abs()
+        off_by(skew)
     )
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use secondo_lifecycle::{Cause, Question, Step, Validity};
 use secondo_wire::{Class, Reason, Serial};
 
+use super::super::contacts::off_by;
 use super::super::trouble::Try;
 use super::{Asks, Case, Doing, Known, KnownDown, long, whom};
 use crate::config::PrimaryConfig;
@@ -137,11 +138,10 @@ fn key_of_roll(known: &Known) -> Option<String> {
 
 fn clock(known: &Known) -> Option<String> {
     let skew = known.skew?;
-    let side = if skew > 0 { "ahead of" } else { "behind" };
     Some(format!(
-        "The clock of {} is {} s {side} ours; seals fail beyond 300 s.",
+        "The clock of {} is {}; seals fail beyond 300 s.",
         whom(&known.primary, known.address),
-        skew.unsigned_abs()
+        off_by(skew)
     ))
 }
 
