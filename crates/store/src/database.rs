@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
+use rusqlite::types::ValueRef;
 use rusqlite::{Connection, MAIN_DB, OpenFlags, OptionalExtension, ffi, params};
 use secondo_zone::BorderSecret;
 
@@ -32,6 +33,9 @@ pub(crate) const LOG_LIMIT: u64 = 8 << 20;
 
 /// How long a stranger who writes to the file is waited for.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// A confirmation, and the digest of the version that it is of.
+pub(crate) type Vouched = ([u8; 8], Confirmation);
 
 /// An open database.
 #[derive(Debug)]
@@ -212,6 +216,24 @@ impl Database {
         Ok(statement.query_row([id], |row| blob(row, 0)).optional()?.flatten())
     }
 
+    /// Calls `each` with the images from number `first` to `last`, in order; values of another type are passed over.
+    pub(crate) fn images(
+        &self,
+        first: i64,
+        last: i64,
+        mut each: impl FnMut(i64, &[u8]),
+    ) -> rusqlite::Result<()> {
+        let sql = "SELECT id, octets FROM image WHERE id>=? AND id<=? ORDER BY id";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let mut rows = statement.query([first, last])?;
+        while let Some(row) = rows.next()? {
+            if let ValueRef::Blob(octets) = row.get_ref(1)? {
+                each(row.get(0)?, octets);
+            }
+        }
+        Ok(())
+    }
+
     /// Removes an image.
     pub(crate) fn remove_image(&self, id: i64) -> rusqlite::Result<()> {
         self.connection.prepare_cached("DELETE FROM image WHERE id=?")?.execute([id]).map(drop)
@@ -225,13 +247,29 @@ impl Database {
     }
 
     /// When a primary last vouched for the zone, and for which version: its digest.
-    pub(crate) fn confirmation(&self, key: &[u8]) -> rusqlite::Result<Found<([u8; 8], Confirmation)>> {
+    pub(crate) fn confirmation(&self, key: &[u8]) -> rusqlite::Result<Found<Vouched>> {
         let mut statement = self.connection.prepare_cached("SELECT fact FROM confirmation WHERE apex=?")?;
         let sealed = statement.query_row([key], |row| blob(row, 0)).optional()?;
-        Ok(found(sealed, |sealed| {
-            let (digest, fact) = row::open(Kind::Confirmation, key, sealed)?.split_first_chunk()?;
-            Some((*digest, Confirmation::from_bytes(fact)?))
-        }))
+        Ok(found(sealed, |sealed| open_confirmation(key, sealed)))
+    }
+
+    /// Calls `each` with the confirmations of the zones from key `first` to `last`, in order; rows whose key or value is of
+    /// another type are passed over.
+    pub(crate) fn confirmations_between(
+        &self,
+        first: &[u8],
+        last: &[u8],
+        mut each: impl FnMut(&[u8], Found<Vouched>),
+    ) -> rusqlite::Result<()> {
+        let sql = "SELECT apex, fact FROM confirmation WHERE apex>=? AND apex<=? ORDER BY apex";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let mut rows = statement.query([first, last])?;
+        while let Some(row) = rows.next()? {
+            if let (ValueRef::Blob(key), ValueRef::Blob(sealed)) = (row.get_ref(0)?, row.get_ref(1)?) {
+                each(key, open_confirmation(key, sealed).map_or(Found::Damaged, Found::Whole));
+            }
+        }
+        Ok(())
     }
 
     /// Sets when a primary last vouched for the zone, of which that is the `version`.
@@ -294,7 +332,7 @@ impl Database {
             if seen.as_ref().is_some_and(|seen| *seen >= apex) {
                 return Err(foreign("rows are out of order"));
             }
-            seen = Some(apex.clone());
+            seen.get_or_insert_default().clone_from(&apex);
             each(apex, facts);
             Ok(())
         }) else {
@@ -324,9 +362,11 @@ impl Database {
             self.connection.prepare(&format!("SELECT apex, facts FROM zone ORDER BY apex {order}"))?;
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
-            let (apex, sealed) = (blob(row, 0)?, blob(row, 1)?);
-            let apex = apex.ok_or_else(|| foreign("a key is of another type"))?;
-            let facts = sealed.and_then(|sealed| Facts::from_bytes(row::open(Kind::Zone, &apex, &sealed)?));
+            let apex = blob(row, 0)?.ok_or_else(|| foreign("a key is of another type"))?;
+            let facts = match row.get_ref(1)? {
+                ValueRef::Blob(sealed) => row::open(Kind::Zone, &apex, sealed).and_then(Facts::from_bytes),
+                _ => None,
+            };
             each(apex, facts)?;
         }
         Ok(())
@@ -392,6 +432,11 @@ impl Database {
     pub(crate) fn connection(&self) -> &Connection {
         &self.connection
     }
+}
+
+fn open_confirmation(key: &[u8], sealed: &[u8]) -> Option<Vouched> {
+    let (digest, fact) = row::open(Kind::Confirmation, key, sealed)?.split_first_chunk()?;
+    Some((*digest, Confirmation::from_bytes(fact)?))
 }
 
 fn due(key: &[u8], sealed: &[u8]) -> Option<u64> {

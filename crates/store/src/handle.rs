@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::mpsc::{Sender, channel};
 use std::thread::{self, JoinHandle};
 
+use crate::inventory::Kept;
 use crate::ledger::Ledger;
 use crate::op::{Notice, Op};
 use crate::writer::Writer;
@@ -15,10 +16,21 @@ pub(crate) struct WriterHandle {
 }
 
 impl WriterHandle {
-    pub(crate) fn spawn(ledger: Ledger, notice: Box<dyn Fn(Notice) + Send>) -> WriterHandle {
+    /// Starts it. Its first work is to remove what is not in `kept`, when that is known: no start waits for that.
+    pub(crate) fn spawn(
+        ledger: Ledger,
+        kept: Option<Kept>,
+        notice: Box<dyn Fn(Notice) + Send>,
+    ) -> WriterHandle {
         let (ops, inbox) = channel();
-        let writer = Writer::new(ledger, notice, &ops);
-        let thread = thread::Builder::new().name("store".into()).spawn(move || writer.run(&inbox));
+        let mut writer = Writer::new(ledger, notice, &ops);
+        let work = move || {
+            if let Some(kept) = kept {
+                writer.tidy(&kept);
+            }
+            writer.run(&inbox);
+        };
+        let thread = thread::Builder::new().name("store".into()).spawn(work);
         WriterHandle { ops, thread: Some(thread.expect("a process that starts can start a thread")) }
     }
 

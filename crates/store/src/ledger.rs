@@ -1,6 +1,6 @@
 //! The ledger: database and page files together, with transactions that leave both in order whatever happens.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -11,6 +11,7 @@ use secondo_zone::{BorderSecret, Zone};
 use crate::database::{Database, LOG_LIMIT};
 use crate::disk::Disk;
 use crate::facts::{Facts, Held, Version, key, page_file_name, page_file_number};
+use crate::inventory::Kept;
 use crate::op::Op;
 use crate::restore::{Broken, DAMAGED_ROW, Damage, Restored, restore_zone};
 use crate::row::Found;
@@ -158,6 +159,22 @@ impl Ledger {
         Ok(db)
     }
 
+    /// Removes rows of no use, and images and steps that no row refers to: of versions replaced, of a commit that a crash cut
+    /// short, of zones whose row was damaged. What cannot be removed is found again at the next start.
+    pub(crate) fn tidy(&mut self, kept: &Kept) {
+        let Some(db) = &self.database else { return };
+        if sweep(db, kept).is_err() {
+            db.rollback();
+        }
+        let known: BTreeSet<String> =
+            kept.held.iter().filter_map(|held| held.place.file().map(page_file_name)).collect();
+        for name in self.disk.list().unwrap_or_default() {
+            if page_file_number(&name).is_some() && !known.contains(&name) {
+                let _ = self.disk.remove(&name);
+            }
+        }
+    }
+
     /// Puts a little of the database in order; returns how long the next of it has time, `None` when there is none.
     /// Errors are those of the next transaction too.
     pub(crate) fn chore(&mut self) -> Option<Duration> {
@@ -221,6 +238,16 @@ impl Ledger {
     pub(crate) fn path(&self) -> PathBuf {
         self.dir.database()
     }
+}
+
+/// What of it is in the database: looked through, and written to only if there is something to remove.
+fn sweep(db: &Database, kept: &Kept) -> rusqlite::Result<()> {
+    db.begin()?;
+    kept.unusable.iter().try_for_each(|key| db.remove(key))?;
+    let rows = kept.held.iter().filter_map(|held| held.place.row());
+    db.keep_images(&rows.collect())?;
+    db.keep_journals(&kept.held.iter().map(|held| held.zone).collect())?;
+    db.commit()
 }
 
 /// Removes a zone that cannot be restored; its page file goes at the next start, if it is still there.

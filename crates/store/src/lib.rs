@@ -61,6 +61,7 @@ mod facts;
 mod handle;
 mod history;
 mod image;
+mod inventory;
 mod journal;
 mod ledger;
 mod log_scan;

@@ -1,9 +1,6 @@
 //! Zones from an earlier run, verified piece by piece.
 
 use std::io;
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
 
 use secondo_wire::{Name, NameRef};
 use secondo_zone::{Difference, Zone};
@@ -11,12 +8,11 @@ use secondo_zone::{Difference, Zone};
 use crate::chain::Chain;
 use crate::committed::Committed;
 use crate::confirmation::Confirmation;
-use crate::database::Database;
+use crate::database::{Database, Vouched};
 use crate::disk::Disk;
-use crate::facts::{Facts, Held, Place, Version, page_file_name};
+use crate::facts::{Facts, Place, Version, page_file_name};
 use crate::image::{self, BadImage};
 use crate::row::Found;
-use crate::verdict::is_damage;
 
 /// Something found damaged; it was set aside and is fetched again.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,11 +25,6 @@ pub struct Damage {
 
 /// What is said of the row of a zone that cannot be read.
 pub(crate) const DAMAGED_ROW: &str = "its row fails the checksum";
-
-/// Zones that a thread takes at once.
-const PIECE: usize = 64;
-/// Threads that restore together, at most.
-const MOST_THREADS: usize = 8;
 
 /// A zone from an earlier run.
 #[derive(Debug)]
@@ -87,19 +78,32 @@ pub(crate) fn restore_zone(
     key: &[u8],
     facts: &Facts,
 ) -> Result<(Restored, Option<&'static str>), Broken> {
-    let mut zone = read_image(db, disk, facts)?;
-    if zone.apex().as_wire().to_ascii_lowercase() != key || Version::of(&zone) != facts.image {
-        return Err(Broken::Zone("its image is of another version".into()));
-    }
-    if facts.chain.steps_on() > 0 {
-        zone = lead_on(db, facts, &zone)?;
-    }
-    if Version::of(&zone) != facts.last {
-        return Err(Broken::Zone("its journal is of another version".into()));
-    }
+    let zone = restore_version(db, disk, key, facts)?;
+    Ok(vouched(zone, facts, db.confirmation(key)?))
+}
+
+/// The newest version of a zone out of its rows and its page file.
+pub(crate) fn restore_version(
+    db: &Database,
+    disk: &dyn Disk,
+    key: &[u8],
+    facts: &Facts,
+) -> Result<Zone, Broken> {
+    let image = match facts.place {
+        Place::Row(id) => {
+            let octets = db.image(id)?.ok_or_else(|| Broken::Zone("its image is missing".into()))?;
+            decode_row(&octets, facts)
+        }
+        Place::File(number) => read_file(disk, number, facts),
+    };
+    newest(db, key, facts, image?)
+}
+
+/// A version together with its confirmation, and what is wrong with that.
+pub(crate) fn vouched(zone: Zone, facts: &Facts, found: Found<Vouched>) -> (Restored, Option<&'static str>) {
     // A version and its first confirmation share a transaction: without one, or with that of another version, which says
     // nothing about this one, something was lost.
-    let (confirmation, lost) = match db.confirmation(key)? {
+    let (confirmation, lost) = match found {
         Found::Whole((digest, confirmation))
             if (Version { serial: confirmation.serial, digest }) == facts.last =>
         {
@@ -109,7 +113,19 @@ pub(crate) fn restore_zone(
         Found::Damaged => (None, Some("its confirmation fails the checksum")),
         Found::Missing => (None, Some("its confirmation is missing")),
     };
-    Ok((Restored { committed: Committed::from_disk(zone), confirmation }, lost))
+    (Restored { committed: Committed::from_disk(zone), confirmation }, lost)
+}
+
+/// The newest version of a zone of which the image was read.
+pub(crate) fn newest(db: &Database, key: &[u8], facts: &Facts, image: Zone) -> Result<Zone, Broken> {
+    if image.apex().as_wire().to_ascii_lowercase() != key || Version::of(&image) != facts.image {
+        return Err(Broken::Zone("its image is of another version".into()));
+    }
+    let zone = if facts.chain.steps_on() > 0 { lead_on(db, facts, &image)? } else { image };
+    if Version::of(&zone) != facts.last {
+        return Err(Broken::Zone("its journal is of another version".into()));
+    }
+    Ok(zone)
 }
 
 /// The newest version, made from the image by the steps behind it: one change, however many they are.
@@ -141,15 +157,12 @@ fn lead_on(db: &Database, facts: &Facts, image: &Zone) -> Result<Zone, Broken> {
     }
 }
 
-fn read_image(db: &Database, disk: &dyn Disk, facts: &Facts) -> Result<Zone, Broken> {
-    let number = match facts.place {
-        Place::Row(id) => {
-            let octets = db.image(id)?.ok_or_else(|| Broken::Zone("its image is missing".into()))?;
-            return image::decode(&octets[..], facts.stamp)
-                .map_err(|bad| Broken::Zone(format!("its image: {bad}")));
-        }
-        Place::File(number) => number,
-    };
+/// The image that is a row of these octets.
+pub(crate) fn decode_row(octets: &[u8], facts: &Facts) -> Result<Zone, Broken> {
+    image::decode(octets, facts.stamp).map_err(|bad| Broken::Zone(format!("its image: {bad}")))
+}
+
+fn read_file(disk: &dyn Disk, number: u64, facts: &Facts) -> Result<Zone, Broken> {
     let name = page_file_name(number);
     let opened = disk.open(&name).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => Broken::Zone(format!("zones/{name} is missing")),
@@ -169,139 +182,6 @@ fn read_image(db: &Database, disk: &dyn Disk, facts: &Facts) -> Result<Zone, Bro
             BadImage::Other => Broken::Zone(what),
             _ => Broken::File(what, name.clone()),
         }
-    })
-}
-
-/// What a walk over the whole database found.
-#[derive(Default)]
-pub(crate) struct Inventory {
-    pub(crate) restored: Vec<Restored>,
-    /// Names of zones that are there and not wanted.
-    pub(crate) others: Vec<Name>,
-    /// Images and journals that rows refer to.
-    pub(crate) held: Vec<Held>,
-    pub(crate) damages: Vec<Damage>,
-    /// Keys whose rows are of no use.
-    pub(crate) unusable: Vec<Vec<u8>>,
-}
-
-/// A zone that is wanted, and what became of it.
-struct Row {
-    apex: Name,
-    key: Vec<u8>,
-    facts: Facts,
-    outcome: OnceLock<Result<(Restored, Option<&'static str>), Broken>>,
-}
-
-impl Inventory {
-    /// Restores the zones that `wanted` wants. The error, beside what was found all the same, says that SQLite's file
-    /// itself is damaged. `beside` opens the database once more, for each thread that helps.
-    pub(crate) fn take(
-        db: &Database,
-        beside: &(dyn Fn() -> rusqlite::Result<Database> + Sync),
-        disk: &dyn Disk,
-        wanted: &dyn Fn(&Name) -> bool,
-    ) -> (Inventory, Option<rusqlite::Error>) {
-        let mut found = Inventory::default();
-        let (mut failed, mut seen, mut rows) = (None, 0, Vec::new());
-        let walked = db.walk(|key, facts| {
-            seen += 1;
-            let name = name_of(&key);
-            match (facts, name) {
-                (Some(facts), Some(apex)) if wanted(&apex) => {
-                    rows.push(Row { apex, key, facts, outcome: OnceLock::new() });
-                }
-                (Some(facts), Some(apex)) => {
-                    found.held.push(facts.held());
-                    found.others.push(apex);
-                }
-                (_, zone) => {
-                    found.damages.push(Damage { zone, what: DAMAGED_ROW.into() });
-                    found.unusable.push(key);
-                }
-            }
-        });
-        let checked = restore_all(db, beside, disk, &rows);
-        found.restored.reserve(rows.len());
-        for Row { apex, key, facts, outcome } in rows {
-            let damage = |what: &str| Damage { zone: Some(apex.clone()), what: what.into() };
-            match outcome.into_inner().expect("every row is restored before this") {
-                Ok((restored, lost)) => {
-                    if let Some(lost) = lost {
-                        found.damages.push(damage(&format!("{lost}: expired until a primary vouches")));
-                    }
-                    found.held.push(facts.held());
-                    found.restored.push(restored);
-                }
-                Err(broken) => {
-                    found.damages.push(damage(&broken.to_string()));
-                    if broken.is_lost(disk) {
-                        found.unusable.push(key);
-                        continue;
-                    }
-                    found.held.push(facts.held());
-                    if let Broken::Database(error) = broken
-                        && is_damage(&error)
-                    {
-                        failed.get_or_insert(error);
-                    }
-                }
-            }
-        }
-        let mut error = walked.err().or(failed).or(checked.err());
-        if error.is_none() {
-            match db.confirmations() {
-                Ok(confirmed) if confirmed > seen => {
-                    let what = format!(
-                        "{} zones have a confirmation and no version: their rows are gone",
-                        confirmed - seen
-                    );
-                    found.damages.push(Damage { zone: None, what });
-                }
-                Ok(_) => {}
-                Err(uncounted) => error = Some(uncounted),
-            }
-        }
-        if let Some(error) = &error {
-            found.damages.push(Damage { zone: None, what: format!("secondo.db: {error}") });
-        }
-        (found, error)
-    }
-}
-
-/// Restores all `rows` and checks the structure of SQLite's file, on as many threads as there are processors, eight at
-/// most, which are gone when it returns. One who cannot open the database helps nobody: the others do its work.
-fn restore_all(
-    db: &Database,
-    beside: &(dyn Fn() -> rusqlite::Result<Database> + Sync),
-    disk: &dyn Disk,
-    rows: &[Row],
-) -> rusqlite::Result<()> {
-    let next = AtomicUsize::new(0);
-    let work = |db: &Database| {
-        // One transaction for all of it: else each statement would lock the file anew.
-        let begun = db.begin_reading();
-        while let Some(piece) = rows.chunks(PIECE).nth(next.fetch_add(1, Ordering::Relaxed)) {
-            for row in piece {
-                // Each piece is taken once, so nobody was here before.
-                let _ = row.outcome.set(restore_zone(db, disk, &row.key, &row.facts));
-            }
-        }
-        if begun.is_ok() {
-            db.rollback();
-        }
-    };
-    let processors = thread::available_parallelism().map_or(1, usize::from);
-    let helpers = rows.len().div_ceil(PIECE).min(processors).min(MOST_THREADS).saturating_sub(1);
-    thread::scope(|scope| {
-        for _ in 0..helpers {
-            let help = || beside().map_or((), |own| work(&own));
-            // Without a thread the work is done here.
-            let _ = thread::Builder::new().name("store-reads".into()).spawn_scoped(scope, help);
-        }
-        let checked = db.check();
-        work(db);
-        checked
     })
 }
 

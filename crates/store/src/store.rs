@@ -1,6 +1,5 @@
 //! Opening the state directory, and what is asked of it afterwards.
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -12,12 +11,12 @@ use crate::committed::Committed;
 use crate::confirmation::Confirmation;
 use crate::database::Database;
 use crate::disk::{Disk, Folder};
-use crate::facts::{page_file_name, page_file_number};
 use crate::handle::WriterHandle;
 use crate::history::History;
+use crate::inventory::Inventory;
 use crate::ledger::{Ledger, Numbers};
 use crate::op::{Ask, Commit, Confirm, Incoming, Notice, Op, Past};
-use crate::restore::{Damage, Inventory, Restored, name_of};
+use crate::restore::{Damage, Restored, name_of};
 use crate::state_dir::{Refusal, StateDir};
 use crate::verdict::is_damage;
 
@@ -111,27 +110,24 @@ impl Store {
             }
         }
         damages.extend(whole.into_iter().map(|what| Damage { zone: None, what }));
-        let kept = database.as_ref().or(reading.as_ref()).and_then(|db| db.border_secret().ok().flatten());
+        let noted = database.as_ref().or(reading.as_ref()).and_then(|db| db.border_secret().ok().flatten());
         let retired = database.as_ref().and_then(|db| db.retired_before(u64::MAX).ok());
         let retired = retired.map(|keys| keys.iter().filter_map(|key| name_of(key)).collect());
-        let secret = kept.clone().unwrap_or_else(|| {
+        let secret = noted.clone().unwrap_or_else(|| {
             let some_zone = found.restored.first().map(|restored| restored.committed.zone().secret().clone());
             some_zone.unwrap_or_else(|| BorderSecret::new(fresh_secret))
         });
-        if let Some(db) = &database {
-            if kept.is_none() {
-                // Without it the next start takes another one; images keep their own.
-                let _ = db.set_border_secret(&secret);
-            }
-            if failed.is_none() {
-                tidy(db, &*disk, &found);
-            }
+        if let Some(db) = database.as_ref().filter(|_| noted.is_none()) {
+            // Without it the next start takes another one; images keep their own.
+            let _ = db.set_border_secret(&secret);
         }
-        let numbers = Numbers::behind(&found.held, database.as_ref(), &*disk);
+        let Inventory { restored, others, kept, .. } = found;
+        let numbers = Numbers::behind(&kept.held, database.as_ref(), &*disk);
+        let sound = database.is_some() && failed.is_none();
         let ledger = Ledger::new(dir, secret.clone(), database, disk, numbers);
-        let Inventory { restored, others, .. } = found;
         let opened = Opened { secret, restored, others, retired, damages, refused };
-        Ok((Store { writer: WriterHandle::spawn(ledger, Box::new(notice)) }, opened))
+        let writer = WriterHandle::spawn(ledger, sound.then_some(kept), Box::new(notice));
+        Ok((Store { writer }, opened))
     }
 
     /// Writes a version with its confirmation, and keeps from now on up to `keep` versions of the zone before it; `done`
@@ -195,29 +191,4 @@ impl Store {
         let ask = Ask::new(apex.clone(), Box::new(done));
         self.writer.send(Op::History(Past { ask, enough: Box::new(enough) }));
     }
-}
-
-/// Removes rows of no use, and images and steps that no row refers to: of versions replaced, of a commit that a crash cut
-/// short, of zones whose row was damaged. What cannot be removed is found again at the next start.
-fn tidy(db: &Database, disk: &dyn Disk, found: &Inventory) {
-    if sweep(db, found).is_err() {
-        db.rollback();
-    }
-    let known: BTreeSet<String> =
-        found.held.iter().filter_map(|held| held.place.file().map(page_file_name)).collect();
-    for name in disk.list().unwrap_or_default() {
-        if page_file_number(&name).is_some() && !known.contains(&name) {
-            let _ = disk.remove(&name);
-        }
-    }
-}
-
-/// What of it is in the database: looked through, and written to only if there is something to remove.
-fn sweep(db: &Database, found: &Inventory) -> rusqlite::Result<()> {
-    db.begin()?;
-    found.unusable.iter().try_for_each(|key| db.remove(key))?;
-    let rows = found.held.iter().filter_map(|held| held.place.row());
-    db.keep_images(&rows.collect())?;
-    db.keep_journals(&found.held.iter().map(|held| held.zone).collect())?;
-    db.commit()
 }

@@ -18,6 +18,7 @@ use crate::backlog::{Backlog, Pending};
 use crate::batch::collect;
 use crate::bounds::is_large;
 use crate::committed::{Committed, Durability};
+use crate::inventory::Kept;
 use crate::ledger::Ledger;
 use crate::op::{Ask, Commit, Confirm, Notice, Op, Recovered};
 use crate::reader::{Brought, Led, Reader};
@@ -69,6 +70,11 @@ impl Writer {
             refusing: false,
             chores: Some(Instant::now() + CHORES),
         }
+    }
+
+    /// Removes from disk what is not in use. To be called before anything is written.
+    pub(crate) fn tidy(&mut self, kept: &Kept) {
+        self.ledger.tidy(kept);
     }
 
     /// Works until the end is asked for.

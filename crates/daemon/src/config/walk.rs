@@ -36,6 +36,11 @@ impl<'n> Fields<'n> {
         self.found.iter().find(|(known, ..)| *known == word).map(|(_, _, node)| *node)
     }
 
+    /// Whether no other keys are written than these.
+    pub(super) fn are_all_of(&self, words: &[&str]) -> bool {
+        self.found.iter().all(|(known, ..)| words.contains(known))
+    }
+
     /// The first key that is not `word`, with its mark.
     pub(super) fn other_than(&self, word: &str) -> Option<(&'static str, Mark)> {
         self.found.iter().find(|(known, ..)| *known != word).map(|(known, mark, _)| (*known, *mark))

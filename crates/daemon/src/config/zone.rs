@@ -201,15 +201,40 @@ fn bounds(node: &Node, findings: &mut Findings) -> Option<Bounds> {
     Some(Bounds { min: low, max: high })
 }
 
+/// Settings so far: one allocation for all zones with equal ones.
+#[derive(Default)]
+struct Shared(HashSet<Arc<ZoneSettings>>);
+
+impl Shared {
+    fn share(&mut self, settings: ZoneSettings) -> Arc<ZoneSettings> {
+        if let Some(known) = self.0.get(&settings) {
+            return Arc::clone(known);
+        }
+        let settings = Arc::new(settings);
+        self.0.insert(Arc::clone(&settings));
+        settings
+    }
+}
+
+/// What zones build upon.
+struct Base {
+    layer: Layer,
+    /// The settings of those that add nothing to it; `None`: primaries are missing.
+    plain: Option<Arc<ZoneSettings>>,
+}
+
+/// What a zone may say and add nothing to what it builds upon.
+const PLAIN: [&str; 2] = ["name", "template"];
+
 /// The zones being collected, with what they build upon.
 pub(super) struct Zones<'k> {
     keys: &'k Keys,
     primaries: &'k Primaries,
-    defaults: Layer,
+    defaults: Base,
     /// Each template laid over the defaults.
-    templates: HashMap<String, Layer>,
+    templates: HashMap<String, Base>,
     marks: HashMap<Name, Mark>,
-    shared: HashSet<Arc<ZoneSettings>>,
+    shared: Shared,
     zones: Vec<ZoneConfig>,
 }
 
@@ -236,7 +261,12 @@ impl<'k> Zones<'k> {
             .filter(|node| !node.is_null())
             .and_then(|node| layer(node, &DEFAULTS, findings))
             .unwrap_or_default();
-        let mut read = HashMap::new();
+        let (mut read, mut shared) = (HashMap::new(), Shared::default());
+        let mut base = |layer: Layer| {
+            let primaries = layer.primaries.clone().flatten();
+            let plain = primaries.map(|primaries| shared.share(layer.clone().settings(primaries)));
+            Base { layer, plain }
+        };
         for (name, mark, node) in
             templates.map_or(Vec::new(), |node| walk::named(node, "templates", false, findings))
         {
@@ -245,10 +275,10 @@ impl<'k> Zones<'k> {
                 continue;
             }
             let own = if node.is_null() { None } else { layer(node, &TEMPLATE, findings) };
-            read.insert(name.to_owned(), own.unwrap_or_default().over(&defaults));
+            read.insert(name.to_owned(), base(own.unwrap_or_default().over(&defaults)));
         }
-        let (marks, shared, zones) = (HashMap::new(), HashSet::new(), Vec::new());
-        Zones { keys, primaries, defaults, templates: read, marks, shared, zones }
+        let defaults = base(defaults);
+        Zones { keys, primaries, defaults, templates: read, marks: HashMap::new(), shared, zones: Vec::new() }
     }
 
     /// Reads a list of zones; gives back the entries that include other files.
@@ -278,8 +308,9 @@ impl<'k> Zones<'k> {
     }
 
     fn zone(&mut self, fields: &Fields<'_>, node: &Node, findings: &mut Findings) {
-        let own = Layer::read(fields, self.keys, self.primaries, findings);
-        let below = match fields.of("template") {
+        let is_plain = fields.are_all_of(&PLAIN);
+        let own = (!is_plain).then(|| Layer::read(fields, self.keys, self.primaries, findings));
+        let base = match fields.of("template") {
             Some(node) => self.template(node, findings),
             None => Some(&self.defaults),
         };
@@ -292,8 +323,10 @@ impl<'k> Zones<'k> {
             return;
         };
         let Some(name) = walk::name(name_node, findings) else { return };
-        let Some(below) = below else { return };
-        let layer = own.over(below);
+        let Some(base) = base else { return };
+        let layer = own.map(|own| own.over(&base.layer));
+        let primaries = layer.as_ref().unwrap_or(&base.layer).primaries.clone();
+        let plain = base.plain.clone();
         if let Some(first) = self.marks.get(&name) {
             let first = findings.place(*first);
             let message = format!(
@@ -304,9 +337,10 @@ impl<'k> Zones<'k> {
             return;
         }
         self.marks.insert(name.clone(), name_node.mark);
-        match layer.primaries.clone() {
+        match primaries {
             Some(Some(primaries)) => {
-                let settings = self.share(layer.settings(primaries));
+                let own = layer.map(|layer| self.shared.share(layer.settings(primaries)));
+                let settings = own.or(plain).expect("whoever has primaries has settings");
                 self.zones.push(ZoneConfig { name, settings });
             }
             Some(None) => {}
@@ -317,8 +351,8 @@ impl<'k> Zones<'k> {
         }
     }
 
-    /// The layer of a template; `None` (and an error) when it is not defined.
-    fn template(&self, node: &Node, findings: &mut Findings) -> Option<&Layer> {
+    /// A template; `None` (and an error) when it is not defined.
+    fn template(&self, node: &Node, findings: &mut Findings) -> Option<&Base> {
         let expected = "a name defined under `templates`";
         let text = walk::text(node, expected, findings)?;
         let found = self.templates.get(text);
@@ -329,16 +363,6 @@ impl<'k> Zones<'k> {
             findings.error(node.mark, message);
         }
         found
-    }
-
-    /// One allocation for all zones with equal settings.
-    fn share(&mut self, settings: ZoneSettings) -> Arc<ZoneSettings> {
-        if let Some(shared) = self.shared.get(&settings) {
-            return Arc::clone(shared);
-        }
-        let shared = Arc::new(settings);
-        self.shared.insert(Arc::clone(&shared));
-        shared
     }
 
     /// The zones in the order of the files.
