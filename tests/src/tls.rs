@@ -3,7 +3,7 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, date_time_ymd};
 
 use crate::Folder;
 
@@ -55,7 +55,13 @@ impl Authority {
 
     /// A certificate for that name or address.
     pub fn issue(&self, name: &str) -> Identity {
+        self.issue_until(name, 4096)
+    }
+
+    /// The same; it ends with the beginning of that year.
+    pub fn issue_until(&self, name: &str, year: i32) -> Identity {
         let mut params = CertificateParams::new([name.to_owned()]).expect("a name or an address");
+        (params.not_before, params.not_after) = (date_time_ymd(1975, 1, 1), date_time_ymd(year, 1, 1));
         params.distinguished_name.push(DnType::CommonName, format!("{name} of {}", self.name));
         let key = KeyPair::generate().expect("keys can be made");
         let certificate = params.signed_by(&key, &self.issuer).expect("an authority signs");

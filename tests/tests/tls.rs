@@ -284,6 +284,30 @@ fn a_reload_shows_another_certificate_and_a_broken_one_changes_nothing() {
     }
     let mark = secondo.mark();
     secondo.hang_up();
-    secondo.event(mark, "daemon.reloaded", |e| e.line().contains("another certificate"));
+    secondo.event(mark, "daemon.reloaded", |e| {
+        e.line().contains("another certificate") && e.line().contains(" until 4096-01-01 ")
+    });
     assert!(trusts(&renewed) && !trusts(&identity));
+
+    // One that has ended: taken, for a broken one would be worse than an old one, but said wherever one looks.
+    let ended = new.issue_until("secondo.example", 2020);
+    for (from, to) in [(&ended.certificate, &identity.certificate), (&ended.key, &identity.key)] {
+        std::fs::copy(from, to).expect("both are ours");
+    }
+    let mark = secondo.mark();
+    let reload = secondo.order(&["reload"]);
+    let file = identity.certificate.display();
+    let words = format!(
+        "another certificate is shown from now on: {file}, good from 1975-01-01 00:00:00 UTC until 2020-01-01"
+    );
+    assert!(reload.output.starts_with(&words), "{reload:?}");
+    secondo.event(mark, "certificate.expired", |e| e.text("detail").contains("ended 2020-01-01"));
+    let status = secondo.order(&["status", "--problems"]);
+    let words = format!("certificate-expired: the certificate in {file} ended 2020-01-01 00:00:00 UTC");
+    assert!(status.code == Some(1) && status.output.contains(&words), "{status:?}");
+    assert_eq!(secondo.status()["server"][0]["code"], "certificate-expired");
+    let configuration = secondo.configuration();
+    let arguments = ["check", "--config", &configuration.to_string_lossy()];
+    let check = interop::process::outcome(interop::secondo::binary(), &arguments);
+    assert!(check.code == Some(0) && check.errors.contains("ended 2020-01-01"), "{check:?}");
 }

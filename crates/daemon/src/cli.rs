@@ -193,6 +193,10 @@ fn check(path: &Path) -> u8 {
             for warning in &config.warnings {
                 eprintln!("warning: {warning}");
             }
+            let now = crate::clock::unix();
+            for concern in config.certificates.iter().filter_map(|certificate| certificate.concern(now)) {
+                eprintln!("warning: {concern}");
+            }
             let count = config.zones.len();
             say(&format!(
                 "{}: in order, {count} {}",
@@ -262,7 +266,8 @@ fn answered(response: Response, tell: impl FnOnce(Response) -> u8) -> u8 {
 fn status(response: Response, json: bool, problems: bool) -> u8 {
     let zones = response.zones.unwrap_or_default();
     if json {
-        let all = serde_json::json!({ "zones": zones, "summary": response.summary });
+        let all =
+            serde_json::json!({ "zones": zones, "summary": response.summary, "server": response.server });
         match serde_json::to_string_pretty(&all) {
             Ok(text) => say(&text),
             Err(error) => eprintln!("secondo: {error}"),
@@ -274,8 +279,14 @@ fn status(response: Response, json: bool, problems: bool) -> u8 {
         if let Some(summary) = &response.summary {
             say(&table::sum(summary));
         }
+        for problem in &response.server {
+            say(&format!("{}: {}", problem.code, problem.detail));
+        }
+        if problems && !zones.is_empty() {
+            say(&format!("\n{}", table::legend(&zones).trim_end()));
+        }
     }
-    if problems && !zones.is_empty() { exit::NO } else { exit::DONE }
+    if problems && (!zones.is_empty() || !response.server.is_empty()) { exit::NO } else { exit::DONE }
 }
 
 /// A zone that needs a person is a "no".
@@ -328,6 +339,10 @@ fn reloaded(response: Response, dry_run: bool) -> u8 {
             say(&format!("{what} {name}"));
             nothing = false;
         }
+    }
+    for renewed in &response.certificates {
+        say(&format!("another certificate is shown from now on: {renewed}"));
+        nothing = false;
     }
     for what in &response.after_restart {
         say(&format!("`{what}` changed and holds after a restart"));

@@ -1,13 +1,15 @@
 //! The table that `secondo status` prints.
 
-use crate::control::{Health, Summary, ZoneStatus};
+use secondo_wire::Reason;
+
+use crate::control::{Health, Problem, Summary, ZoneStatus};
 
 /// Its columns.
-pub(crate) const HEAD: [&str; 9] =
-    ["ZONE", "STATE", "SERIAL", "CONFIRMED", "NEXT", "EXPIRES", "PRIMARY", "FROM", "LAST ERROR"];
+pub(crate) const HEAD: [&str; 10] =
+    ["ZONE", "STATE", "SERIAL", "CONFIRMED", "NEXT", "EXPIRES", "PRIMARY", "FROM", "PROBLEMS", "LAST ERROR"];
 
 /// A zone's row.
-pub(crate) fn row(zone: &ZoneStatus) -> [String; 9] {
+pub(crate) fn row(zone: &ZoneStatus) -> [String; 10] {
     let or_dash = |value: Option<String>| value.unwrap_or_else(|| "-".into());
     let mut state = zone.state.word().to_string();
     if zone.activity != "waiting" {
@@ -28,6 +30,7 @@ pub(crate) fn row(zone: &ZoneStatus) -> [String; 9] {
             _ => primary.clone(),
         })),
         or_dash(zone.source.clone()),
+        or_dash(Some(zone.problems.join(", ")).filter(|problems| !problems.is_empty())),
         or_dash(zone.last_error.as_ref().map(|error| format!("{} ({} ago)", error.reason, span(error.ago)))),
     ]
 }
@@ -45,6 +48,24 @@ pub(crate) fn sum(summary: &Summary) -> String {
         more => format!("; {more} need a person"),
     };
     format!("{zones} {}{states}{need}", if zones == 1 { "zone" } else { "zones" })
+}
+
+/// What each problem in the table means and what to do, once; empty when there is none.
+pub(crate) fn legend(zones: &[ZoneStatus]) -> String {
+    let mut codes: Vec<&str> = zones.iter().flat_map(|zone| &zone.problems).map(String::as_str).collect();
+    codes.sort_unstable();
+    codes.dedup();
+    let problem = |code: &str| Problem::ALL.iter().find(|problem| problem.code() == code).map(|p| p.help());
+    let reason = |code: &str| Reason::ALL.iter().find(|reason| reason.code() == code).map(|r| r.help());
+    let known = codes.into_iter().filter_map(|code| Some((code, problem(code).or_else(|| reason(code))?)));
+    let lines: Vec<String> = known.map(|(code, help)| format!("{code}: {help}\n")).collect();
+    match lines.is_empty() {
+        true => String::new(),
+        false => {
+            lines.concat()
+                + "`secondo explain ZONE` tells what was tried, what comes next, and lines to copy.\n"
+        }
+    }
 }
 
 /// Columns padded to their widest cell, the last one not.

@@ -16,6 +16,7 @@
 
 mod access;
 mod answers;
+mod certificates;
 mod files;
 mod keys;
 mod primary;
@@ -35,6 +36,7 @@ use secondo_wire::Name;
 
 pub use access::NotifyTarget;
 pub use answers::AnswersConfig;
+pub use certificates::OwnCertificate;
 pub use primary::PrimaryConfig;
 pub use problem::Problem;
 pub use server::{Limits, Listener, LogConfig, LogFormat, LogLevel, ServerConfig};
@@ -85,6 +87,8 @@ pub struct Config {
     pub keys: BTreeMap<Name, Key>,
     /// The zones in the order of the files, no two of one name.
     pub zones: Vec<ZoneConfig>,
+    /// Who we are, towards clients and towards primaries.
+    pub certificates: Vec<OwnCertificate>,
     /// What works but should not stay so.
     pub warnings: Vec<Problem>,
 }
@@ -129,9 +133,12 @@ pub fn load(path: &Path) -> Result<Config, Vec<Problem>> {
     let folder = path.parent().unwrap_or(Path::new(""));
     let root = parse_file(path, Access::Any, None, &mut findings);
     let config = root.and_then(|root| read(&root, folder, &mut findings));
+    let certificates = std::mem::take(&mut findings.certificates);
     let warnings = findings.verdict()?;
     match config {
-        Some((server, answers, keys, zones)) => Ok(Config { server, answers, keys, zones, warnings }),
+        Some((server, answers, keys, zones)) => {
+            Ok(Config { server, answers, keys, zones, certificates, warnings })
+        }
         // A part is missing only where an error was reported, and then the verdict was not good.
         None => Err(vec![Problem {
             file: path.to_owned(),

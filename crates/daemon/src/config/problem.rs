@@ -4,6 +4,8 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::certificates::OwnCertificate;
+
 /// Errors kept, and warnings kept; more are only counted, so that a file of junk cannot fill the memory.
 const MAX_PROBLEMS: usize = 1000;
 /// Errors that come with a search for the name that was probably meant.
@@ -59,6 +61,8 @@ pub(super) struct Findings {
     syntax: Vec<(Mark, String)>,
     /// Errors beyond [`MAX_PROBLEMS`].
     dropped: usize,
+    /// Those that say who we are.
+    pub(super) certificates: Vec<OwnCertificate>,
 }
 
 impl Findings {

@@ -185,7 +185,10 @@ fn identity(fields: &Fields<'_>, folder: &Path, findings: &mut Findings) -> Opti
     };
     let chain = certificates(certificate, folder, findings);
     let key = private_key(key, folder, findings);
-    Identity::new(chain?, key?).map_err(|why| findings.error(certificate.mark, why)).ok().map(Some)
+    let identity = Identity::new(chain?, key?).map_err(|why| findings.error(certificate.mark, why)).ok()?;
+    let file = folder.join(walk::text(certificate, "a path", findings)?);
+    findings.own_certificate(&file, &identity);
+    Some(Some(identity))
 }
 
 /// All certificates of a file, at least one.

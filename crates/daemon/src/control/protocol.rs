@@ -113,6 +113,12 @@ pub struct Response {
     /// `reload`: settings that hold only after a restart.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub after_restart: Vec<String>,
+    /// `reload`: certificates of ours that are others than before, each with its file and its dates.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub certificates: Vec<String>,
+    /// `status`: what needs a person and is no zone's own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub server: Vec<ServerProblem>,
     /// `dump`, `diff`: a piece of the text, in lines ahead of the last one, which has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
@@ -209,6 +215,43 @@ pub enum Problem {
 }
 
 impl Problem {
+    /// All of them.
+    pub const ALL: &'static [Problem] = &[
+        Problem::NeverLoaded,
+        Problem::Expired,
+        Problem::Expiring,
+        Problem::NotDurable,
+        Problem::IxfrBroken,
+        Problem::ClockSkewed,
+    ];
+
+    /// What it means, and what to do.
+    pub fn help(self) -> &'static str {
+        match self {
+            Problem::NeverLoaded => {
+                "nothing was ever received, so queries get SERVFAIL: mend what the last error says, it is tried again by itself"
+            }
+            Problem::Expired => {
+                "no primary confirmed the zone in time, so queries get SERVFAIL until one does: mend what the last error says"
+            }
+            Problem::Expiring => {
+                "the primaries are asked in vain and half of the zone's life is over; it is served until it expires: mend what \
+                 the last error says"
+            }
+            Problem::NotDurable => {
+                "the disk refused the version, it is served from memory and a restart would lose it: look at space (`df`), \
+                 permissions and the kernel's log"
+            }
+            Problem::IxfrBroken => {
+                "differences fail again and again, whole zones are fetched instead: purge the primary's journal, or set \
+                 `ixfr: false` there"
+            }
+            Problem::ClockSkewed => {
+                "a primary's clock is more than a minute from ours, and beyond 300 s seals fail: see that NTP runs on both"
+            }
+        }
+    }
+
     /// The stable code.
     pub fn code(self) -> &'static str {
         match self {
@@ -220,6 +263,15 @@ impl Problem {
             Problem::ClockSkewed => "clock-skewed",
         }
     }
+}
+
+/// What needs a person, of the daemon as a whole.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServerProblem {
+    /// `certificate-expiring` or `certificate-expired` (or its time has not begun).
+    pub code: String,
+    /// What, when, and what to do.
+    pub detail: String,
 }
 
 /// How many zones there are, by state.

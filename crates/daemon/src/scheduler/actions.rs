@@ -169,7 +169,7 @@ impl Scheduler {
         Event {
             zone: Some(&recovered.apex),
             serial: Some(recovered.serial),
-            ..Event::new("zone.volatile", "the zone is on disk now")
+            ..Event::new("zone.durable", "the zone is on disk now")
         }
         .info();
     }

@@ -10,6 +10,7 @@
 mod actions;
 mod asks;
 mod book;
+mod certificates;
 mod contacts;
 mod explain;
 mod fetch;
@@ -46,6 +47,7 @@ use crate::publish::Publisher;
 use crate::respond::Respond;
 
 use book::PrimaryBook;
+use certificates::Watch;
 use contacts::Contacts;
 use fetch::Arrival;
 use kept::Readers;
@@ -139,6 +141,8 @@ pub(crate) struct Scheduler {
     /// Connections to primaries.
     lines: Lines,
     next_purge: Duration,
+    /// What was last said of our certificates.
+    certificates: Watch,
     /// A configuration is being read.
     reloading: bool,
     /// It may have changed since that began: SIGHUP came meanwhile.
@@ -170,6 +174,7 @@ impl Scheduler {
             readers: Readers::new(),
             lines: Lines::default(),
             next_purge: Duration::ZERO,
+            certificates: Watch::default(),
             reloading: false,
             reload_again: false,
             stopping: false,
@@ -205,6 +210,7 @@ impl Scheduler {
             self.next_purge = now.boot.saturating_add(PURGE_EVERY);
             self.parts.store.purge(now.wall);
         }
+        self.certificates.look(&self.parts.config.certificates, now);
         self.say_who_waits(now);
         let next = self.wheel.next().map_or(LONGEST_WAIT, |at| at.saturating_sub(clock::boot()));
         next.min(LONGEST_WAIT)

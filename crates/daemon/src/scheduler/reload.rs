@@ -13,13 +13,13 @@ use tokio::sync::oneshot;
 use tracing::{Level, enabled};
 
 use super::actions::from_record;
+use super::certificates::Watch;
 use super::zones::{Facts, Source, Zone, table};
 use super::{Message, Scheduler};
 use crate::clock::whole_seconds;
-use crate::config::{self, Config, ServerConfig, ZoneConfig};
+use crate::config::{self, Config, OwnCertificate, ServerConfig, ZoneConfig};
 use crate::control::Response;
 use crate::event::{self, Event};
-use crate::tls::TlsServer;
 
 /// The time over which zones that start together spread their first look, for each of them.
 const EACH: Duration = Duration::from_millis(1);
@@ -89,13 +89,22 @@ impl Scheduler {
             removed: Some(names(&removed)),
             changed: Some(names(&changed)),
             after_restart: after_restart(&self.parts.config.server, &config.server),
+            certificates: OwnCertificate::renewed(&self.parts.config.certificates, &config.certificates),
             ..Response::default()
         };
         if !dry_run {
             // What holds only after a restart stays as it is, so that the next reload still tells of it.
             let server = self.parts.config.server.clone();
             let tls = config.server.tls.clone().or(server.tls.clone());
-            self.show_certificate(&server.tls, &tls);
+            if server.tls != tls {
+                self.parts.respond.tls.store(tls.clone());
+            }
+            for renewed in &response.certificates {
+                let event =
+                    Event::new("daemon.reloaded", "another certificate is shown over TLS from now on");
+                Event { detail: Some(renewed), ..event }.info();
+            }
+            self.certificates = Watch::default();
             self.parts.config = Config { server: ServerConfig { tls, ..server }, ..config };
             self.remove(&removed, now);
             self.change(&changed, now);
@@ -114,14 +123,6 @@ impl Scheduler {
             Event { detail: Some(&detail), ..event }.info();
         }
         response
-    }
-
-    /// Connections that begin from now on are told who we are by another certificate; those that are there stay.
-    fn show_certificate(&self, old: &Option<Arc<TlsServer>>, new: &Option<Arc<TlsServer>>) {
-        if old != new {
-            self.parts.respond.tls.store(new.clone());
-            Event::new("daemon.reloaded", "another certificate is shown over TLS").info();
-        }
     }
 
     /// Adds zones that are not there yet.
@@ -205,6 +206,7 @@ impl Scheduler {
             if let Some(zone) = self.zones.get_mut(&id) {
                 zone.config = config.clone();
                 if zone.machine.settings() != &settings {
+                    zone.forget_addresses_but(&settings);
                     self.tell(id, Happened::Reconfigure(settings), now);
                     // A lower bound of EXPIRE brings the end nearer.
                     self.show_validity(id, now);

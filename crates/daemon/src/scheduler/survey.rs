@@ -44,6 +44,7 @@ impl Scheduler {
             },
         };
         let survey = Survey { sender: self.parts.sender.clone() };
+        let server = self.server_problems(self.now());
         tokio::spawn(async move {
             // Without an answer the daemon is stopping, or the one who asked is gone.
             let chosen = match named {
@@ -63,7 +64,8 @@ impl Scheduler {
             }
             // It has nothing more to say ahead.
             drop(text);
-            answer.send(Response { zones: Some(last), summary: Some(summary), ..Response::default() }).ok()
+            let zones = Some(last);
+            answer.send(Response { zones, summary: Some(summary), server, ..Response::default() }).ok()
         });
     }
 

@@ -113,6 +113,17 @@ impl Zone {
         self.facts.trouble.take_if(|trouble| trouble.is_over());
     }
 
+    /// Primaries changed: what was heard from addresses that are none of theirs any more is no news.
+    pub(super) fn forget_addresses_but(&mut self, settings: &secondo_lifecycle::Settings) {
+        let addresses = settings.primaries().iter().flat_map(|primary| &primary.addresses);
+        let is_there = |wanted: SocketAddr| addresses.clone().any(|address| *address == wanted);
+        self.facts.primary = self.facts.primary.filter(|address| is_there(*address));
+        if let Some(trouble) = &mut self.facts.trouble {
+            trouble.settle(|address| !is_there(address));
+        }
+        self.facts.trouble.take_if(|trouble| trouble.is_over());
+    }
+
     /// Where it is noted what is wrong.
     pub(super) fn trouble(&mut self) -> &mut Trouble {
         self.facts.trouble.get_or_insert_default()

@@ -13,7 +13,7 @@ mod fault;
 mod server;
 mod stream;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 mod trust;
 mod validity;
 
@@ -67,6 +67,11 @@ impl Identity {
         Ok(Identity { key: Arc::new(key), fingerprint, validity })
     }
 
+    /// Of chain and key.
+    pub(crate) fn fingerprint(&self) -> Fingerprint {
+        self.fingerprint
+    }
+
     /// When all certificates of the chain are good; `None` when that cannot be read.
     pub fn validity(&self) -> Option<Validity> {
         self.validity
@@ -82,7 +87,7 @@ impl fmt::Debug for Identity {
 
 /// By which configurations are told apart: what one was made of, digested.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Fingerprint([u8; 32]);
+pub(crate) struct Fingerprint([u8; 32]);
 
 impl Fingerprint {
     /// Of all parts in order, each with its length before it.

@@ -10,21 +10,21 @@ use tokio::net::{TcpListener, TcpStream};
 use super::{Identity, Pin};
 
 /// Someone whose certificates are good.
-pub(super) struct Authority {
+pub(crate) struct Authority {
     issuer: Issuer<'static, KeyPair>,
-    pub(super) certificate: CertificateDer<'static>,
+    pub(crate) certificate: CertificateDer<'static>,
 }
 
 /// A certificate and its key.
-pub(super) struct Issued {
-    pub(super) chain: Vec<CertificateDer<'static>>,
+pub(crate) struct Issued {
+    pub(crate) chain: Vec<CertificateDer<'static>>,
     key: Vec<u8>,
-    pub(super) pin: Pin,
+    pub(crate) pin: Pin,
 }
 
 impl Issued {
     /// For that name, signed with its own key; `authority`: and marked as an authority's.
-    pub(super) fn by_itself(name: &str, authority: bool) -> Issued {
+    pub(crate) fn by_itself(name: &str, authority: bool) -> Issued {
         let mut params = CertificateParams::new([name.to_owned()]).unwrap();
         params.is_ca = if authority { IsCa::Ca(BasicConstraints::Unconstrained) } else { IsCa::NoCa };
         let key = KeyPair::generate().unwrap();
@@ -33,17 +33,17 @@ impl Issued {
         Issued { chain: vec![certificate.der().clone()], key: key.serialize_der(), pin }
     }
 
-    pub(super) fn key(&self) -> PrivateKeyDer<'static> {
+    pub(crate) fn key(&self) -> PrivateKeyDer<'static> {
         PrivateKeyDer::try_from(self.key.clone()).unwrap()
     }
 
-    pub(super) fn identity(&self) -> Identity {
+    pub(crate) fn identity(&self) -> Identity {
         Identity::new(self.chain.clone(), self.key()).unwrap()
     }
 }
 
 impl Authority {
-    pub(super) fn new() -> Authority {
+    pub(crate) fn new() -> Authority {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.distinguished_name.push(DnType::CommonName, format!("authority {}", rand::random::<u64>()));
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -53,12 +53,12 @@ impl Authority {
     }
 
     /// For that name, good from now to the next millennium.
-    pub(super) fn issue(&self, name: &str) -> Issued {
+    pub(crate) fn issue(&self, name: &str) -> Issued {
         self.issue_until(name, 3000)
     }
 
     /// Good up to the beginning of a year.
-    pub(super) fn issue_until(&self, name: &str, year: i32) -> Issued {
+    pub(crate) fn issue_until(&self, name: &str, year: i32) -> Issued {
         let mut params = CertificateParams::new([name.to_owned()]).unwrap();
         (params.not_before, params.not_after) = (date_time_ymd(2000, 1, 1), date_time_ymd(year, 1, 1));
         let key = KeyPair::generate().unwrap();
@@ -68,12 +68,12 @@ impl Authority {
     }
 }
 
-pub(super) fn name(text: &str) -> Option<ServerName<'static>> {
+pub(crate) fn name(text: &str) -> Option<ServerName<'static>> {
     Some(ServerName::try_from(text.to_owned()).unwrap())
 }
 
 /// Both ends of a connection, the client's first.
-pub(super) async fn connection() -> (TcpStream, TcpStream) {
+pub(crate) async fn connection() -> (TcpStream, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let (client, accepted) =
         tokio::join!(TcpStream::connect(listener.local_addr().unwrap()), listener.accept());

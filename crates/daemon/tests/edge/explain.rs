@@ -51,7 +51,7 @@ fn a_zone_that_was_never_loaded_tells_what_was_asked_of_whom_and_how_to_try_it()
             "Only this zone has it: again in ",
             "the primaries are asked again.",
             "nothing listens at that port over TCP",
-            &format!("dig @127.0.0.1 -p {} -b 127.0.0.1 a.test SOA +tcp", place.port()),
+            &format!("dig @127.0.0.1 -p {} -b 127.0.0.1 a.test SOA +norecurse +tcp", place.port()),
         ],
     );
 }
