@@ -4,15 +4,16 @@
 #![allow(clippy::unwrap_used)]
 
 use std::fmt::Write;
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use secondo_demo::{Daemon, Event, Folder};
 use secondo_sim::catalogue::{
-    Back, Entry, IDLE, MAX_RECORDS, MAX_SIZE, RRSET_RECORDS, Seals, Second, Served, TRANSFER, Timers,
+    Back, Begin, Entry, IDLE, MAX_RECORDS, MAX_SIZE, RRSET_RECORDS, Seals, Second, Served, TRANSFER, Timers,
     entries, words,
 };
-use secondo_sim::{Name, Primary, Setup, fetch};
+use secondo_sim::{Name, Primary, Setup, Tidings, fetch};
 
 /// For what should take seconds, on a machine under load.
 const LIMIT: Duration = Duration::from_secs(90);
@@ -50,7 +51,7 @@ struct Play {
 
 impl Play {
     fn new(entry: Entry, number: usize) -> Play {
-        let apex = Name::parse(&format!("c{number}.example.")).unwrap();
+        let apex = Name::parse(&format!("c{number:04}.example.")).unwrap();
         let scene = &entry.scene;
         let count = if scene.second == Second::Absent { 1 } else { 2 };
         let start = || {
@@ -105,12 +106,67 @@ impl Play {
         }
     }
 
+    /// Whether a NOTIFY begins it because of which nothing must happen.
+    fn is_quiet(&self) -> bool {
+        matches!(self.entry.scene.begins, Begin::Told { .. }) && self.entry.expect.asks.is_empty()
+    }
+
+    /// NOTIFYs as the entry has them; how they are answered is what is written down.
+    fn tell(&mut self, to: SocketAddr) {
+        let Begin::Told { tidings, times } = self.entry.scene.begins else { return };
+        let (heard, expected) = (self.send(tidings, times, to), self.entry.expect.rcode);
+        let right = match expected {
+            Some(rcode) => heard.iter().all(|heard| *heard == rcode),
+            None => heard.is_empty(),
+        };
+        if !right {
+            self.wrong.push(format!("NOTIFY answered: expected {expected:?}, seen {heard:?}"));
+        }
+    }
+
+    /// Sends so many, and behind them one that is always refused; the response codes up to that one's, and at least one where
+    /// one must be.
+    fn send(&self, tidings: Tidings, times: u16, to: SocketAddr) -> Vec<u16> {
+        const LAST: u16 = u16::MAX;
+        let host = if tidings == Tidings::Stranger { 2 } else { 1 };
+        let socket = UdpSocket::bind((Ipv4Addr::new(127, 0, 0, host), 0)).unwrap();
+        socket.set_read_timeout(Some(Duration::from_secs(1))).unwrap();
+        socket.connect(to).unwrap();
+        let zone = self.primaries[0].zone(&self.apex).unwrap();
+        let key = self.entry.scene.keys().pop();
+        let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+        let send = |tidings: Tidings, id| {
+            socket.send(&tidings.message(&zone, key.as_ref(), id, unix)).unwrap();
+        };
+        (1..=times).for_each(|id| send(tidings, id));
+        let (mut heard, mut last, start) = (Vec::new(), false, Instant::now());
+        let silent = self.entry.expect.rcode.is_none();
+        while start.elapsed() < LIMIT && !(last && (silent || !heard.is_empty())) {
+            let mut buffer = [0; 1500];
+            send(Tidings::OtherZone, LAST);
+            while let Ok(length) = socket.recv(&mut buffer) {
+                assert!(length >= 12);
+                match u16::from_be_bytes([buffer[0], buffer[1]]) {
+                    LAST => last = true,
+                    _ => heard.push(u16::from(buffer[3] & 15)),
+                }
+                if last && heard.len() == usize::from(times) {
+                    break;
+                }
+            }
+        }
+        heard
+    }
+
     fn has_published(&self, serial: u32) -> bool {
         self.seen.iter().any(|event| event.name() == "zone.published" && event.serial() == Some(serial))
     }
 
     /// Whether the round is over: what may be the end of a probe that was under way does not count before our questions.
     fn is_over(&self) -> bool {
+        if self.is_quiet() {
+            return true;
+        }
         let ends = |event: &Event| match event.name() {
             "refresh.failed" => event.seconds("next_in") != "?",
             "refresh.current" | "zone.published" => true,
@@ -132,6 +188,10 @@ impl Play {
                 }
                 self.compare_served(daemon);
                 self.relent();
+                // What was told may be forgotten by now.
+                if self.entry.scene.begins != Begin::Ordered && self.entry.expect.served == Served::Old {
+                    self.send(Tidings::Newest, 1, daemon.address());
+                }
                 self.act = Act::Honest;
             }
             Act::Honest if self.has_published(*self.entry.scene.to.last().unwrap()) => {
@@ -139,6 +199,10 @@ impl Play {
                 let newest = |primary: &Primary| primary.zone(&self.apex).unwrap().digest() == zone.digest();
                 if !self.primaries.iter().any(newest) {
                     self.wrong.push(format!("at last: serial {} is nobody's", zone.serial()));
+                }
+                let words = words(&self.primaries[0].asked(), &self.entry.scene, 1);
+                if self.is_quiet() && words != ["ixfr"] {
+                    self.wrong.push(format!("asked because of what tells nothing: {words:?}"));
                 }
                 self.act = Act::Done;
             }
@@ -208,7 +272,8 @@ impl Play {
 fn timers(entry: &Entry) -> Timers {
     let waits = entry.expect.reasons.iter().any(|r| Back::after(*r) == Back::Refresh);
     let stays = entry.expect.served == Served::Old && entry.expect.reasons.is_empty();
-    Timers { refresh: if waits || stays { 3 } else { 3600 }, retry: 1, expire: 86_400 }
+    let ordered = entry.scene.begins == Begin::Ordered;
+    Timers { refresh: if (waits || stays) && ordered { 3 } else { 3600 }, retry: 1, expire: 86_400 }
 }
 
 /// Gives the log's events to the plays that they are about, until all are as they should be, or it has been too long.
@@ -265,12 +330,8 @@ fn chapter(group: &str, way: Way) {
         assert!(idle, "connections on which nothing is asked are kept for ever");
     }
     plays.iter_mut().for_each(Play::mislead);
-    let (notified, ordered): (Vec<&Play>, Vec<&Play>) =
-        plays.iter().partition(|play| play.entry.scene.notified);
-    for play in notified {
-        play.primaries[0].tell(&[daemon.address()]);
-        play.primaries[0].notify(&play.apex).unwrap();
-    }
+    plays.iter_mut().for_each(|play| play.tell(daemon.address()));
+    let ordered: Vec<_> = plays.iter().filter(|play| play.entry.scene.begins == Begin::Ordered).collect();
     if !ordered.is_empty() {
         daemon.refresh(ordered.iter().map(|play| play.apex.to_string()).collect()).unwrap();
     }
@@ -318,10 +379,11 @@ macro_rules! chapters {
     };
 }
 
-chapters! { probe connection stream content ixfr serial seal several }
+chapters! { probe connection stream content ixfr serial seal notify octets several }
 
 #[test]
 fn no_chapter_is_left_out() {
-    let known = ["probe", "connection", "stream", "content", "ixfr", "serial", "seal", "several"];
+    let known =
+        ["probe", "connection", "stream", "content", "ixfr", "serial", "seal", "notify", "octets", "several"];
     assert!(entries().iter().all(|entry| known.contains(&entry.group)));
 }

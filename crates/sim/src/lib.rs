@@ -32,6 +32,7 @@ mod primary;
 mod record;
 mod request;
 mod script;
+mod tidings;
 mod trouble;
 mod wax;
 mod world;
@@ -49,6 +50,7 @@ pub use notify::{Notified, NotifyError};
 pub use primary::{Primary, Setup, free_port};
 pub use record::Rr;
 pub use script::{Kind, Script};
+pub use tidings::Tidings;
 pub use trouble::{Operation, Trouble};
 pub use world::World;
 

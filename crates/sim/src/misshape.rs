@@ -9,7 +9,7 @@ use crate::record::Rr;
 use crate::request::Request;
 
 /// A type that nobody knows (RFC 6895 §3.1: private use).
-const UNKNOWN_TYPE: RecordType = RecordType(65_280);
+pub(crate) const UNKNOWN_TYPE: RecordType = RecordType(65_280);
 /// A TTL like any other, seconds.
 const TTL: u32 = 300;
 
@@ -166,6 +166,11 @@ fn content(records: &mut Vec<Rr>, apex: &Name, fault: Fault) {
             for n in 0..count {
                 let [high, low] = n.to_be_bytes();
                 more("rrset", RecordType::A, &[10, 0, high, low]);
+            }
+        }
+        Fault::Names(count) if inside => {
+            for n in 0..count {
+                more(&format!("n{n}"), RecordType::A, &[192, 0, 2, 250]);
             }
         }
         Fault::Bulk(count) if inside => {

@@ -84,13 +84,47 @@ pub fn entries() -> Vec<Entry> {
     );
     let style = Expect::fails("soa ixfr", Reason::NoApexNs);
     add("IXFR: answers with SOA and SOA, an empty zone".into(), &differences, Kind::Ixfr, none, style);
-    let large = Scene { ixfr: false, hosts: 1500, per_message: 60_000, ..Scene::default() };
-    add(
-        "AXFR: sends messages of 65,535 octets".into(),
-        &large,
-        Kind::Axfr,
-        Fault::LargeMessages,
-        Expect::succeeds("soa axfr", &[]),
-    );
+    let fine = |asks| Expect::succeeds(asks, &[]);
+    let name = "AXFR: fills messages of 65,535 octets";
+    add(name.into(), &crowd(), Kind::Axfr, Fault::LargeMessages, fine("soa axfr"));
+    let crowded = Scene { ixfr: false, per_message: 100, ..Scene::default() };
+    let more = Fault::Names(MAX_RECORDS as u16);
+    let limit = Expect::fails("soa axfr", Reason::LimitRecords);
+    add("AXFR: has more records than `max-records`".into(), &crowded, Kind::Axfr, more, limit);
+    // All but SOA, NS, its address, and the hosts, of which as many go as come.
+    let just = Fault::Names(MAX_RECORDS as u16 - 14);
+    let limit = Expect::fails("soa axfr", Reason::LimitRecords);
+    add("AXFR: has one record more than `max-records`".into(), &crowded, Kind::Axfr, just, limit);
+    let mut honest = |name: &str, scene, asks| {
+        all.push(Entry { group: "content", name: name.into(), scene, script: vec![], expect: fine(asks) });
+    };
+    let full = Scene { hosts: MAX_RECORDS as u16 - 3, ..crowded };
+    honest("AXFR: has as many records as `max-records` allows", full, "soa axfr");
+    let whole = Scene { ixfr: false, ..giant() };
+    honest("AXFR: has a record that takes all of a message of 65,535 octets", whole, "soa axfr");
+    honest("IXFR: has a record that takes all of a message of 65,535 octets", giant(), "soa ixfr");
     all
+}
+
+/// So many records that they do not fit into the largest message.
+fn crowd() -> Scene {
+    Scene { ixfr: false, hosts: 3300, ..Scene::default() }
+}
+
+/// With a record that just fits into the largest message: header, owner, and what stands before its RDATA.
+fn giant() -> Scene {
+    Scene { large: u16::MAX - 12 - 21 - 10, ..Scene::default() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_largest_messages_are_as_large_as_messages_can_be() {
+        let longest = |scene: Scene, faults: &[Fault]| scene.answer(faults).iter().map(Vec::len).max();
+        assert_eq!(longest(giant(), &[]), Some(65_535));
+        assert_eq!(longest(Scene { ixfr: false, ..giant() }, &[]), Some(65_535));
+        assert!(longest(crowd(), &[Fault::LargeMessages]) > Some(65_500));
+    }
 }

@@ -7,7 +7,7 @@ use secondo_wire::{Class, Reason};
 use crate::fault::Fault;
 use crate::script::Kind;
 
-use super::scene::Scene;
+use super::scene::{Begin, Scene};
 
 /// One way to misbehave, and what must come of it.
 #[derive(Clone, Debug)]
@@ -37,6 +37,8 @@ pub struct Expect {
     pub reasons: Vec<Reason>,
     /// How long it takes from the end of the round until the new version is served, if the primary is honest from then on.
     pub back: Back,
+    /// With which code NOTIFYs are answered that the round begins with; `None`: not at all, or there are none.
+    pub rcode: Option<u16>,
 }
 
 /// One of the two versions that there may ever be: there is no third.
@@ -76,19 +78,31 @@ impl Back {
 impl Expect {
     /// The old version stays, for this reason.
     pub fn fails(asks: &str, reason: Reason) -> Expect {
-        Expect { served: Served::Old, asks: asks.into(), reasons: vec![reason], back: Back::after(reason) }
+        Expect {
+            served: Served::Old,
+            asks: asks.into(),
+            reasons: vec![reason],
+            back: Back::after(reason),
+            rcode: None,
+        }
     }
 
     /// The new version is there when the round is over, whatever failed on the way.
     pub fn succeeds(asks: &str, reasons: &[Reason]) -> Expect {
-        Expect { served: Served::New, asks: asks.into(), reasons: reasons.to_vec(), back: Back::Now }
+        Expect {
+            served: Served::New,
+            asks: asks.into(),
+            reasons: reasons.to_vec(),
+            back: Back::Now,
+            rcode: None,
+        }
     }
 }
 
 impl fmt::Display for Entry {
     /// A row of the table: name, what is told, what is served, what is asked, why, how long.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Expect { served, asks, reasons, back } = &self.expect;
+        let Expect { served, asks, reasons, back, .. } = &self.expect;
         let reasons: Vec<_> = reasons.iter().map(Reason::to_string).collect();
         let served = match served {
             Served::Old => "old",
@@ -100,7 +114,23 @@ impl fmt::Display for Entry {
             Back::Retry => "retry",
             Back::Refresh => "refresh",
         };
-        write!(f, "| {} | {served} | {asks} | {} | {back} |", self.name, reasons.join(", "))
+        let answered = match (self.scene.begins, self.expect.rcode) {
+            (Begin::Ordered, _) | (_, Some(0)) => String::new(),
+            (Begin::Told { .. }, Some(rcode)) => format!(", which is answered {}", mnemonic(rcode)),
+            (Begin::Told { .. }, None) => ", which is not answered".into(),
+        };
+        write!(f, "| {}{answered} | {served} | {asks} | {} | {back} |", self.name, reasons.join(", "))
+    }
+}
+
+/// The name of a response code (RFC 1035 §4.1.1, RFC 2136 §2.2).
+fn mnemonic(rcode: u16) -> &'static str {
+    match rcode {
+        1 => "FORMERR",
+        4 => "NOTIMP",
+        5 => "REFUSED",
+        9 => "NOTAUTH",
+        _ => "otherwise",
     }
 }
 

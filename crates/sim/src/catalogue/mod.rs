@@ -27,13 +27,15 @@
 //!   NOTAUTH end the matter there; all others to an IXFR may mean the differences alone, and the zone is asked for whole.
 //! - **It does not know EDNS** ([`probe`]): FORMERR, NOTIMP or BADVERS; asked again without.
 //! - **It says nothing, or ever so slowly, or without an end** ([`connection`], [`stream`]): limits of time, rate, size.
-//! - **It breaks off** ([`connection`]): the end of a connection is never the end of a zone (RFC 5936 §2.2).
+//! - **It breaks off** ([`connection`], [`octets`]): the end of a connection is never the end of a zone (RFC 5936 §2.2).
 //! - **It sends no zone** ([`stream`], [`content`]): SOAs at the wrong place, messages that cannot be parsed, records that
 //!   cannot be data. Whatever is not certain refuses the version as a whole; what merely does not belong (names outside of
 //!   the zone, doubles) is dropped, and said once.
 //! - **Its differences do not fit** ([`ixfr`]): they start elsewhere, stop short, loop, delete what is not there. They are
 //!   thrown away and the zone is asked for whole, at once.
 //! - **Its seals do not hold** ([`seal`]): nothing of it is believed, and it is never asked with less.
+//! - **It tells of changes** ([`notify`]) that are none, or as somebody else: a NOTIFY is a hint; who is believed is the
+//!   primary that is asked because of it.
 //! - **It went back, or around** ([`serial`]): serials are compared on their circle (RFC 1982 §3.2).
 //! - **There are two of them, and they differ** ([`several`]).
 //!
@@ -47,6 +49,8 @@ pub mod connection;
 pub mod content;
 mod entry;
 pub mod ixfr;
+pub mod notify;
+pub mod octets;
 pub mod probe;
 mod reading;
 mod scene;
@@ -59,7 +63,7 @@ use std::fmt::Write;
 
 pub use entry::{Back, Entry, Expect, Served};
 pub use reading::words;
-pub use scene::{IDLE, MAX_RECORDS, MAX_SIZE, RRSET_RECORDS, Scene, Seals, Second, TRANSFER, Timers};
+pub use scene::{Begin, IDLE, MAX_RECORDS, MAX_SIZE, RRSET_RECORDS, Scene, Seals, Second, TRANSFER, Timers};
 
 use crate::fault::Fault;
 use crate::script::Kind;
@@ -73,6 +77,8 @@ pub const CHAPTERS: &[(&str, &str)] = &[
     ("ixfr", "Differences (RFC 1995)."),
     ("serial", "Serials that go back, around or nowhere (RFC 1982)."),
     ("seal", "TSIG (RFC 8945)."),
+    ("notify", "NOTIFYs that begin the round (RFC 1996)."),
+    ("octets", "Connections that end behind each octet of a small answer."),
     ("several", "More than one address, more than one primary."),
 ];
 
@@ -86,6 +92,8 @@ pub fn entries() -> Vec<Entry> {
         ixfr::entries(),
         serial::entries(),
         seal::entries(),
+        notify::entries(),
+        octets::entries(),
         several::entries(),
     ];
     chapters.into_iter().flatten().collect()
@@ -105,11 +113,31 @@ pub fn table() -> String {
         let rows: Vec<_> = all.iter().filter(|entry| entry.group == *title).collect();
         let _ = write!(text, "\n## {title}\n\n{about} {} entries.\n\n", rows.len());
         text += "| the primary | served | asked | reasons | back |\n| --- | --- | --- | --- | --- |\n";
-        for entry in rows {
-            let _ = writeln!(text, "{entry}");
+        for run in rows.chunk_by(|one, next| of_one_row(one, next)) {
+            let row = run[0].to_string();
+            let _ = match run {
+                [only] => writeln!(text, "{only}"),
+                [.., last] => writeln!(
+                    text,
+                    "{}",
+                    row.replacen(&run[0].name, &format!("{} to {}", run[0].name, number(last)), 1)
+                ),
+                [] => Ok(()),
+            };
         }
     }
     text
+}
+
+/// The number at the end of the name of an entry of those that differ in it alone.
+fn number(entry: &Entry) -> &str {
+    entry.name.rsplit_once(" octet ").map_or("", |(_, number)| number)
+}
+
+/// Whether they differ in that number alone.
+fn of_one_row(one: &Entry, next: &Entry) -> bool {
+    let stem = |entry: &Entry| entry.name.strip_suffix(number(entry)).map(str::to_owned);
+    !number(one).is_empty() && stem(one) == stem(next) && one.expect == next.expect
 }
 
 /// An entry whose script is one rule.

@@ -1,6 +1,7 @@
 //! Who takes part in an entry: the zone in its versions, the primaries, their keys and their bounds.
 
 use secondo_tsig::{Algorithm, Key};
+use secondo_wire::control::{self, Request};
 use secondo_wire::{Name, RecordType, Serial, Soa};
 use secondo_zone::Zone;
 
@@ -8,9 +9,11 @@ use crate::change::Change;
 use crate::diary::Over;
 use crate::fault::Fault;
 use crate::master;
+use crate::misshape::UNKNOWN_TYPE;
 use crate::notation::{below, data};
 use crate::record::Rr;
 use crate::script::{Kind, Script};
+use crate::tidings::Tidings;
 use crate::world::World;
 
 use super::entry::Entry;
@@ -18,7 +21,7 @@ use super::entry::Entry;
 /// Octets that a zone of the catalogue may have (`max-size`).
 pub const MAX_SIZE: u64 = 256 << 10;
 /// Records that it may have (`max-records`).
-pub const MAX_RECORDS: u64 = 2000;
+pub const MAX_RECORDS: u64 = 4000;
 /// Records that an RRset may have (`limits: rrset-records`).
 pub const RRSET_RECORDS: u32 = 300;
 /// Seconds of silence in a transfer (`idle-timeout`).
@@ -75,8 +78,24 @@ pub struct Scene {
     pub shut: &'static [Over],
     /// Who else is asked.
     pub second: Second,
-    /// The round begins with a NOTIFY of the first primary that tells of the new version, not with an order.
-    pub notified: bool,
+    /// The new version has a record of so many octets of RDATA, of a type that nobody knows (RFC 3597 §3); 0: it has none.
+    pub large: u16,
+    /// What the round begins with.
+    pub begins: Begin,
+}
+
+/// What the secondary asks upon.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Begin {
+    /// An operator orders a refresh.
+    Ordered,
+    /// NOTIFYs come from the first primary, each a datagram of its own.
+    Told {
+        /// What they say.
+        tidings: Tidings,
+        /// How many come in a moment.
+        times: u16,
+    },
 }
 
 impl Default for Scene {
@@ -91,7 +110,8 @@ impl Default for Scene {
             per_message: 4,
             shut: &[],
             second: Second::Absent,
-            notified: false,
+            large: 0,
+            begins: Begin::Ordered,
         }
     }
 }
@@ -148,6 +168,20 @@ impl Scene {
         world
     }
 
+    /// What it answers, without seals, to the transfer that is asked for: message by message.
+    pub(crate) fn answer(&self, faults: &[Fault]) -> Vec<Vec<u8>> {
+        let apex = Name::parse("c0000.example.").expect("a valid name");
+        let mut world = self.world(&apex, Timers { refresh: 3600, retry: 600, expire: 86_400 });
+        self.advance(&mut world, &apex);
+        world.follow(Script::honest().together(Kind::Transfer, faults));
+        let request = Request { id: 1, edns: true };
+        let question = match self.ixfr {
+            true => control::ixfr_query(&apex, Serial(self.from), request),
+            false => control::axfr_query(&apex, request),
+        };
+        world.respond(&question, None, Over::Tcp, 0).messages
+    }
+
     /// The versions that follow: each takes one host away (`h1`, `h2` ...) and brings another (`g1`, `g2` ...).
     pub fn advance(&self, world: &mut World, apex: &Name) {
         self.advance_with(world, apex, &[]);
@@ -158,7 +192,11 @@ impl Scene {
         for (n, serial) in (1..).zip(self.to) {
             let removed = vec![data(&format!("h{n}"), apex)];
             let more = more.iter().map(|name| data(&format!("{name}{n}"), apex));
-            let added = more.chain([data(&format!("g{n}"), apex)]).collect();
+            let large = (n == 1 && self.large > 0).then(|| {
+                let rdata = vec![7; self.large.into()];
+                Rr::new(below(b"large", apex), UNKNOWN_TYPE, 300, &rdata)
+            });
+            let added = more.chain([data(&format!("g{n}"), apex)]).chain(large).collect();
             let change = Change { removed, added, serial: Some(Serial(*serial)) };
             world.change(apex, &change).expect("the host is there");
         }

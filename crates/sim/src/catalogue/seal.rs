@@ -25,6 +25,7 @@ const BENT: &[(&str, Wax, Reason)] = &[
     ("a seal of class IN", Wax::Class, Reason::TsigMalformed),
     ("a bare BADKEY", Wax::Bare(17), Reason::TsigBadKey),
     ("a bare BADSIG", Wax::Bare(16), Reason::TsigBadSig),
+    ("a bare BADTRUNC", Wax::Bare(22), Reason::TsigBadTrunc),
 ];
 
 const PLACES: &[(&str, At)] = &[("first", At::First), ("in the middle", At::Middle), ("last", At::Last)];
@@ -96,13 +97,18 @@ pub fn entries() -> Vec<Entry> {
     );
     add("AXFR: seals of a clock 200 seconds behind", &whole, Kind::Any, &[Fault::Clock(-200)], fine);
     // The error is under the MAC of the first message, and beside that of the others.
-    for (place, at, reason) in
-        [("first", At::First, Reason::TsigBadSig), ("last", At::Last, Reason::TsigBadTime)]
+    for (error, told, reason) in
+        [("BADTIME", 18, Reason::TsigBadTime), ("BADTRUNC", 22, Reason::TsigBadTrunc)]
     {
-        let fault = [Fault::Seal(at, Wax::Error(18))];
-        let name = format!("AXFR: BADTIME in the error field {place}");
-        add(&name, &whole, Kind::Axfr, &fault, Expect::fails("soa axfr", reason));
+        for (place, at, reason) in [("first", At::First, Reason::TsigBadSig), ("last", At::Last, reason)] {
+            let fault = [Fault::Seal(at, Wax::Error(told))];
+            let name = format!("AXFR: {error} in the error field {place}");
+            add(&name, &whole, Kind::Axfr, &fault, Expect::fails("soa axfr", reason));
+        }
     }
+    let heavy = Scene { large: 65_400, ..whole.clone() };
+    let name = "AXFR: has a record of 65,400 octets, sealed";
+    add(name, &heavy, Kind::Any, &[], Expect::succeeds("soa axfr", &[]));
     let plain = Scene { ixfr: false, ..Scene::default() };
     let unasked = Expect::fails("soa axfr", Reason::TsigUnexpected);
     add("AXFR: seals though the question had none", &plain, Kind::Axfr, &[Fault::Unasked], unasked);

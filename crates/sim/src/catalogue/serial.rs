@@ -3,9 +3,10 @@
 
 use secondo_wire::Reason;
 
-use super::{Back, Entry, Expect, Scene, Served, entry};
+use super::{Back, Begin, Entry, Expect, Scene, Served, entry};
 use crate::fault::Fault;
 use crate::script::Kind;
+use crate::tidings::Tidings;
 
 /// Ways around the circle that honest primaries take.
 const AROUND: &[(&str, u32, &[u32])] = &[
@@ -52,7 +53,8 @@ pub fn entries() -> Vec<Entry> {
         all.push(axfr);
         all.push(new(&format!("IXFR: {name}"), Kind::Ixfr, &fault, Expect::fails("soa ixfr", *reason)));
     }
-    let stays = Expect { served: Served::Old, asks: "soa".into(), reasons: vec![], back: Back::Refresh };
+    let stays =
+        Expect { served: Served::Old, asks: "soa".into(), reasons: vec![], back: Back::Refresh, rcode: None };
     all.push(new("SOA: stands still", Kind::Soa, &[Fault::Serial(7)], stays.clone()));
     let hint = Expect { asks: "ixfr".into(), back: Back::Retry, ..stays.clone() };
     let asked = Expect { asks: "soa ixfr".into(), ..stays };
@@ -78,7 +80,8 @@ pub fn entries() -> Vec<Entry> {
         ),
     ] {
         let mut notify = new(&format!("NOTIFY: {name}"), Kind::Ixfr, ixfr, expect);
-        notify.scene.notified = true;
+        notify.scene.begins = Begin::Told { tidings: Tidings::Newest, times: 1 };
+        notify.expect.rcode = Some(0);
         notify.script.push((Kind::Soa, soa.to_vec()));
         all.push(notify);
     }

@@ -5,14 +5,18 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use secondo_answer::{
+    self as answer, AccessList, Client, Clock, IpPrefix, Rule, Scratch, Slot, Table, Transport, respond,
+};
 use secondo_lifecycle::{
     Action, AttemptId, BootId, Bounds, Confirmation, Event, Failure, Health, Kind as Form, Machine, Now,
     Outcome, Permit, Primary, PrimaryId, ProbeAnswer, Settings, Transferred, Turn, Validity,
 };
-use secondo_sim::catalogue::{Entry, Second, Timers, words};
-use secondo_sim::{Key, Name, World, Zone};
+use secondo_sim::catalogue::{Begin, Entry, Second, Timers, words};
+use secondo_sim::{Key, Name, Tidings, World, Zone};
 use secondo_transfer::{Fault, Found};
-use secondo_wire::{Class, Reason, Serial};
+use secondo_tsig::KeyRing;
+use secondo_wire::{Class, Header, Reason, Serial, flags};
 
 use crate::line::{Fetched, Habit, Line};
 use crate::state::Running;
@@ -54,6 +58,24 @@ pub(crate) struct Secondary<'a> {
     pub(crate) reasons: Vec<Reason>,
     /// What the primaries were asked.
     pub(crate) asked: Vec<String>,
+    /// Who may send NOTIFY.
+    door: Table,
+    /// With which codes they were answered.
+    pub(crate) told: Vec<Option<u16>>,
+}
+
+/// The zone table of one zone, with the access list of NOTIFY that is the default: the primaries' addresses.
+fn door(apex: &Name, keys: &[Key]) -> Table {
+    let rule = Rule { prefix: Some(IpPrefix::single(address(0).ip())), key: None, tls: false };
+    let entry = answer::Entry {
+        apex: apex.clone(),
+        query: Arc::new(AccessList::nobody()),
+        notify: Arc::new(AccessList::new([rule])),
+        transfer: Arc::new(AccessList::nobody()),
+        slot: Arc::new(Slot::new()),
+    };
+    let settings = answer::Settings { udp_payload: 1232, hash_secret: [7; 16] };
+    Table::new([entry], KeyRing::new(keys.iter().cloned()), &settings).unwrap()
 }
 
 fn address(number: usize) -> SocketAddr {
@@ -90,6 +112,8 @@ impl<'a> Secondary<'a> {
             allowed: Vec::new(),
             reasons: Vec::new(),
             asked: Vec::new(),
+            door: door(apex, &scene.keys()),
+            told: Vec::new(),
         };
         secondary.allow();
         secondary.pass(Duration::from_secs(60));
@@ -114,10 +138,34 @@ impl<'a> Secondary<'a> {
         self.allow();
         self.reasons.clear();
         self.asked.clear();
-        self.tell(match self.entry.scene.notified {
-            true => Event::Notify { from: address(0).ip(), hint: Some(self.newest()) },
-            false => Event::Refresh,
-        });
+        match self.entry.scene.begins {
+            Begin::Ordered => self.tell(Event::Refresh),
+            Begin::Told { tidings, times } => {
+                for id in 1..=times {
+                    let rcode = self.notify(tidings, id);
+                    self.told.push(rcode);
+                }
+            }
+        }
+    }
+
+    /// A NOTIFY arrives, is answered and acted on as the daemon does that; with which code it is answered.
+    fn notify(&mut self, tidings: Tidings, id: u16) -> Option<u16> {
+        let zone = self.worlds[0].zone(&self.apex).unwrap();
+        let message = tidings.message(zone, self.keys.last(), id, self.now.wall);
+        let stranger = SocketAddr::from(([203, 0, 113, 9], 1024));
+        let addr = if tidings == Tidings::Stranger { stranger } else { address(0) };
+        let clock = Clock { boot_ms: 0, unix: self.now.wall };
+        let client = Client { addr, transport: Transport::Udp };
+        let (mut scratch, mut out) = (Scratch::new(), Vec::new());
+        let outcome = respond(&message, client, &self.door, clock, &mut scratch, &mut out);
+        if let answer::Outcome::Notify { hint, .. } = outcome {
+            self.health.notified(addr, self.now.boot);
+            self.tell(Event::Notify { from: addr.ip(), hint });
+        }
+        let header = Header::read(&out)?;
+        assert_eq!((header.id, header.has(flags::QR)), (id, true));
+        Some(header.rcode().0)
     }
 
     pub(crate) fn relent(&mut self) {
