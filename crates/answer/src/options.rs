@@ -142,7 +142,7 @@ impl Told<'_> {
             option(option::EDE, &ede.code.to_be_bytes(), ede.text.as_bytes())?;
         }
         if let Some((labels, serial)) = self.zone_version {
-            // RFC 9660 §2, §2.1: the type of the version is SOA-SERIAL.
+            // RFC 9660 §2.1, §4: the type of the version is SOA-SERIAL.
             option(option::ZONEVERSION, &[labels, 0], &serial.to_be_bytes())?;
         }
         if let Some(keepalive) = self.keepalive {

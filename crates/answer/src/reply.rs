@@ -1,8 +1,8 @@
 //! A reply, composed in place: whole RRsets only, within its limit, with space held back for OPT and TSIG.
 
 use secondo_wire::{
-    CLASS_CH, CLASS_IN, Compressor, Full, Header, MAX_MESSAGE, NameRef, Opcode, Owner, Rcode, RecordType,
-    Section, Writer, flags,
+    CLASS_CH, CLASS_IN, Compressor, Full, Header, MAX_MESSAGE, NameRef, Opcode, Owner, Prepared, Rcode,
+    RecordType, Section, Writer, flags,
 };
 use secondo_zone::{Node, Rrset, Zone};
 
@@ -156,8 +156,36 @@ impl<'b> Reply<'b> {
 
     /// An owner of records to come. Most are the name asked for or above it, and need not be looked for.
     fn owner<'n>(&self, name: NameRef<'n>) -> Owner<'n> {
-        let before = self.asked.and_then(|asked| asked.octets_before(name));
-        before.map_or(name.into(), |octets| Owner::at(name, Header::SIZE + octets))
+        self.place_of(name).map_or(name.into(), |place| Owner::at(name, place))
+    }
+
+    /// Where a name stands in the message that the name asked for ends with, octets from the beginning.
+    pub(crate) fn place_of(&self, name: NameRef<'_>) -> Option<usize> {
+        self.asked?.octets_before(name).map(|octets| Header::SIZE + octets)
+    }
+
+    /// An owner of records to come which no record told of before: what it has in common with the name asked for is all that
+    /// the message holds of it.
+    pub(crate) fn stranger<'n>(&self, name: NameRef<'n>) -> Owner<'n> {
+        let Some(asked) = self.asked else { return name.into() };
+        let (all, mine) = (asked.as_wire().len(), name.as_wire().len());
+        let (mut theirs, mut rest) = (Some(asked), Some(name));
+        while let (Some(other), Some(own)) = (theirs, rest) {
+            let (left, right) = (other.as_wire().len(), own.as_wire().len());
+            if left == right && other == own {
+                return Owner::below(name, mine - right, Header::SIZE + all - left);
+            }
+            theirs = if left >= right { other.parent() } else { theirs };
+            rest = if right >= left { own.parent() } else { rest };
+        }
+        name.into()
+    }
+
+    /// Adds records that were prepared, all or none of them; `base`: where their base stands.
+    pub(crate) fn prepared(&mut self, section: Section, records: &Prepared, base: usize) -> Result<(), Full> {
+        self.writer.prepared(records, base)?;
+        self.counts[section as usize + 1] += records.records();
+        Ok(())
     }
 
     /// Adds one record.
@@ -247,8 +275,19 @@ impl<'b> Reply<'b> {
         signatures: Option<Rrset<'_>>,
         ttl: Option<u32>,
     ) -> Result<(), Full> {
+        self.rrset_with_of(section, self.owner(owner), rrset, signatures, ttl)
+    }
+
+    /// The same of an owner that was looked for.
+    pub(crate) fn rrset_with_of(
+        &mut self,
+        section: Section,
+        mut owner: Owner<'_>,
+        rrset: Rrset<'_>,
+        signatures: Option<Rrset<'_>>,
+        ttl: Option<u32>,
+    ) -> Result<(), Full> {
         let mark = self.mark();
-        let mut owner = self.owner(owner);
         self.rrset_of(section, &mut owner, rrset, ttl)?;
         match signatures.filter(|_| self.dnssec()) {
             Some(signatures) => {
@@ -258,11 +297,11 @@ impl<'b> Reply<'b> {
         }
     }
 
-    fn mark(&self) -> (usize, [u16; 4]) {
+    pub(crate) fn mark(&self) -> (usize, [u16; 4]) {
         (self.writer.len(), self.counts)
     }
 
-    fn rewind(&mut self, (len, counts): (usize, [u16; 4])) {
+    pub(crate) fn rewind(&mut self, (len, counts): (usize, [u16; 4])) {
         self.writer.rewind(len);
         self.counts = counts;
     }
@@ -340,7 +379,7 @@ impl<'b> Reply<'b> {
 }
 
 /// RFC 2181 §8: a TTL with the top bit set is read as zero.
-fn ttl_of(ttl: u32) -> u32 {
+pub(crate) fn ttl_of(ttl: u32) -> u32 {
     if ttl > i32::MAX as u32 { 0 } else { ttl }
 }
 

@@ -253,7 +253,7 @@ fn decide(
 /// Options of a length that none of their kind has.
 fn examine_options(asker: &Asker<'_>, frame: &Frame<'_>) -> Result<(), Refusal> {
     let has_value = |option: Option<&[u8]>| option.is_some_and(|value| !value.is_empty());
-    // RFC 7873 §5.2.2; RFC 7828 §3.2.1, and §3.2.2: over UDP that option is ignored; RFC 9660 §3.1.
+    // RFC 7873 §5.2.2; RFC 7828 §3.2.1, and §3.3.1: over UDP that option is ignored; RFC 9660 §3.2.1.
     let over_tcp = asker.client.transport != Transport::Udp;
     if asker.cookie == Some(Err(Malformed))
         || (over_tcp && has_value(frame.asks.keepalive))

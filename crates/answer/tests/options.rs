@@ -257,7 +257,7 @@ fn the_idle_time_is_told_over_tcp_alone() {
     assert_eq!(world().ask_tcp(query(&[])).option(KEEPALIVE), Some(&[0, 100][..]));
     assert_eq!(world().ask_tcp(with("a.example.", A, &[])).option(KEEPALIVE), None);
     assert_eq!(world().ask_tcp(query(&[0, 1])).rcode, Rcode::FORMERR);
-    // RFC 7828 §3.2.2: over UDP it is ignored, whatever it holds.
+    // RFC 7828 §3.3.1: over UDP it is ignored, whatever it holds.
     for value in [&[][..], &[0, 1], &[1]] {
         let reply = world().ask(query(value));
         assert_eq!((reply.rcode, codes(&reply)), (Rcode::NOERROR, vec![]));

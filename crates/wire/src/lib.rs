@@ -14,6 +14,8 @@ mod fold;
 mod key;
 mod message;
 mod name;
+mod owner;
+mod prepared;
 pub mod rdata;
 mod reason;
 mod rtype;
@@ -25,11 +27,13 @@ mod writer;
 pub use key::{KeyBuf, key_common_labels, key_labels, key_parent, name_of_key};
 pub use message::{Header, Malformed, Message, Opcode, Question, Rcode, Record, Records, Section, flags};
 pub use name::{Labels, MAX_LABEL, MAX_NAME, Name, NameBuf, NameError, NameRef, read_name, skip_name};
+pub use owner::Owner;
+pub use prepared::Prepared;
 pub use reason::{Class, Reason};
 pub use rtype::RecordType;
 pub use serial::{Serial, SerialOrder};
 pub use soa::Soa;
-pub use writer::{Compressor, Full, Owner, Writer};
+pub use writer::{Compressor, Full, Writer};
 
 /// DNS class IN (RFC 1035 §3.2.4).
 pub const CLASS_IN: u16 = 1;

@@ -8,6 +8,7 @@
 use crate::fold;
 use crate::message::Header;
 use crate::name::{MAX_NAME, NameRef};
+use crate::owner::Owner;
 use crate::rdata::{self, Field};
 use crate::rtype::RecordType;
 
@@ -18,32 +19,11 @@ pub struct Full;
 /// Slots looked at before a label counts as unknown: bounds the work per label.
 const PROBES: usize = 4;
 /// RFC 1035 §4.1.4: a pointer has 14 bits.
-const FARTHEST: usize = 0x3FFF;
+pub(crate) const FARTHEST: usize = 0x3FFF;
+/// Octets of a record between its owner and its RDATA.
+const HEAD: usize = 10;
 /// Where the root stands that every name ends with: nowhere that a pointer could lead to.
 const ROOT: u16 = u16::MAX;
-
-/// The owner of records, and where it stands in the message once it does.
-#[derive(Clone, Copy, Debug)]
-pub struct Owner<'n> {
-    name: NameRef<'n>,
-    /// Not farther than a pointer reaches; `None`: not known, or the root.
-    place: Option<u16>,
-}
-
-impl<'n> From<NameRef<'n>> for Owner<'n> {
-    fn from(name: NameRef<'n>) -> Owner<'n> {
-        Owner { name, place: None }
-    }
-}
-
-impl<'n> Owner<'n> {
-    /// An owner that stands in the message already: `place` octets from its beginning.
-    pub fn at(name: NameRef<'n>, place: usize) -> Owner<'n> {
-        let place =
-            u16::try_from(place).ok().filter(|&place| usize::from(place) <= FARTHEST && !name.is_root());
-        Owner { name, place }
-    }
-}
 
 /// Remembers where labels of names stand in the message being written. Re-used for message after message.
 #[derive(Clone)]
@@ -134,6 +114,11 @@ impl<'b> Writer<'b> {
         self.out.truncate(self.base + len.max(Header::SIZE));
     }
 
+    /// What was written since the message had so many octets.
+    pub(crate) fn since(&mut self, len: usize) -> &mut [u8] {
+        &mut self.out[self.base + len..]
+    }
+
     /// Raw octets.
     pub fn octets(&mut self, octets: &[u8]) -> Result<(), Full> {
         if octets.len() > self.room() {
@@ -174,11 +159,11 @@ impl<'b> Writer<'b> {
         ttl: u32,
         rdata: &[u8],
     ) -> Result<(), Full> {
-        let (start, place) = (self.len(), owner.place);
+        let (start, before) = (self.len(), *owner);
         let written = self.try_record(owner, rtype, class, ttl, rdata);
         if written.is_err() {
             self.rewind(start);
-            owner.place = place;
+            *owner = before;
         }
         written
     }
@@ -191,39 +176,57 @@ impl<'b> Writer<'b> {
         ttl: u32,
         rdata: &[u8],
     ) -> Result<(), Full> {
-        let mut head = [0; 10];
-        head[..2].copy_from_slice(&rtype.0.to_be_bytes());
-        head[2..4].copy_from_slice(&class.to_be_bytes());
-        head[4..8].copy_from_slice(&ttl.to_be_bytes());
         let length = u16::try_from(rdata.len()).map_err(|_| Full)?;
-        head[8..].copy_from_slice(&length.to_be_bytes());
-        let room = self.room();
-        let plain = !rdata::compresses(rtype);
-        match owner.place {
-            Some(place) if plain && 2 + head.len() + rdata.len() <= room => {
-                let [high, low] = (0xC000 | place).to_be_bytes();
-                let [a, b, c, d, e, f, g, h, i, j] = head;
-                self.out.reserve(12 + rdata.len());
-                self.out.extend_from_slice(&[high, low, a, b, c, d, e, f, g, h, i, j]);
-                self.out.extend_from_slice(rdata);
-                return Ok(());
+        let place = match owner.place {
+            Some(place) => place,
+            None => {
+                owner.place = self.place_name(owner.name)?;
+                return self.try_body(rtype, class, ttl, rdata);
             }
-            Some(place) => self.octets(&(0xC000 | place).to_be_bytes())?,
-            None => owner.place = self.place_name(owner.name)?,
+        };
+        let labels = owner.name.as_wire().get(..usize::from(owner.own)).unwrap_or_default();
+        let plain = !rdata::compresses(rtype);
+        if labels.len() + 2 + HEAD + if plain { rdata.len() } else { 0 } > self.room() {
+            return Err(Full);
         }
+        if !labels.is_empty() {
+            let here = self.len();
+            self.out.extend_from_slice(labels);
+            // Where no pointer reaches, the next record of this owner is written in full again.
+            if here <= FARTHEST {
+                (owner.own, owner.place) = (0, Some(here as u16));
+            }
+        }
+        let mut front = [0; 2 + HEAD];
+        front[..2].copy_from_slice(&(0xC000 | place).to_be_bytes());
+        front[2..].copy_from_slice(&head(rtype, class, ttl, length));
+        self.out.extend_from_slice(&front);
         if plain {
-            self.octets(&head)?;
-            return self.octets(rdata);
+            self.out.extend_from_slice(rdata);
+            return Ok(());
         }
-        self.octets(&head)?;
+        self.compressed_rdata(rtype, rdata)
+    }
+
+    /// A record behind its owner.
+    fn try_body(&mut self, rtype: RecordType, class: u16, ttl: u32, rdata: &[u8]) -> Result<(), Full> {
+        self.octets(&head(rtype, class, ttl, rdata.len() as u16))?;
+        match rdata::compresses(rtype) {
+            false => self.octets(rdata),
+            true => self.compressed_rdata(rtype, rdata),
+        }
+    }
+
+    /// RDATA with its names compressed, and its length, which stands right before it, made that which it has then.
+    fn compressed_rdata(&mut self, rtype: RecordType, rdata: &[u8]) -> Result<(), Full> {
         let start = self.out.len();
-        self.compressed_rdata(rtype, rdata)?;
+        self.compressed_fields(rtype, rdata)?;
         let length = u16::try_from(self.out.len() - start).map_err(|_| Full)?;
         self.out[start - 2..start].copy_from_slice(&length.to_be_bytes());
         Ok(())
     }
 
-    fn compressed_rdata(&mut self, rtype: RecordType, rdata: &[u8]) -> Result<(), Full> {
+    fn compressed_fields(&mut self, rtype: RecordType, rdata: &[u8]) -> Result<(), Full> {
         let mut written = 0;
         for field in rdata::fields(rtype, rdata) {
             let Ok((field, octets)) = field else { break };
@@ -370,6 +373,17 @@ impl<'b> Writer<'b> {
     }
 }
 
+/// What stands between the owner of a record and its RDATA (RFC 1035 §3.2.1).
+#[inline]
+fn head(rtype: RecordType, class: u16, ttl: u32, length: u16) -> [u8; HEAD] {
+    let mut head = [0; HEAD];
+    head[..2].copy_from_slice(&rtype.0.to_be_bytes());
+    head[2..4].copy_from_slice(&class.to_be_bytes());
+    head[4..8].copy_from_slice(&ttl.to_be_bytes());
+    head[8..].copy_from_slice(&length.to_be_bytes());
+    head
+}
+
 /// Where the labels of a name start, and how many there are.
 #[inline]
 fn label_starts(wire: &[u8]) -> ([u8; 128], usize) {
@@ -444,5 +458,33 @@ mod tests {
         let before = w.len();
         w.record(apex.as_ref(), RecordType::DNAME, 1, 5, n("ns.example.").as_wire()).unwrap();
         assert_eq!(w.len() - before, 2 + 10 + 12);
+    }
+
+    #[test]
+    fn an_owner_whose_end_is_known_to_stand_there_is_not_looked_for() {
+        let (apex, name) = (n("example."), n("a.b.Example."));
+        for (own, place, length, again) in
+            [(4, 12, 6, 6), (0, 12, 2, 2), (12, 20, 6, 2), (4, FARTHEST + 1, 6, 2)]
+        {
+            let mut compressor = Compressor::folding();
+            let mut out = vec![];
+            let mut w = Writer::new(&mut out, &mut compressor, 512);
+            w.name(apex.as_ref()).unwrap();
+            let start = w.len();
+            let name = if own == 0 { apex.as_ref() } else { name.as_ref() };
+            let mut owner = Owner::below(name, own, place);
+            assert_eq!(w.record_of(&mut owner, RecordType::A, 1, 5, &[0; 500]), Err(Full));
+            w.record_of(&mut owner, RecordType::A, 1, 5, &[0; 4]).unwrap();
+            assert_eq!(w.len() - start, length + 14, "{own} {place}");
+            let second = w.len();
+            w.record_of(&mut owner, RecordType::NS, 1, 5, name.as_wire()).unwrap();
+            assert_eq!(w.len() - second, 2 + 10 + again, "{own} {place}");
+            w.finish(Header { id: 0, flags: 0, counts: [0; 4] });
+            for at in [start, second] {
+                let mut read = NameBuf::new();
+                read_name(&out, at, &mut read).unwrap();
+                assert!(read.as_ref() == name);
+            }
+        }
     }
 }

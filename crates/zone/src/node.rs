@@ -27,6 +27,12 @@ impl<'z> Node<'z> {
         Node { prefix, suffix, spelling, sets, apex }
     }
 
+    /// Has its RRsets fetched from memory, all of them at once, while there is something else to do.
+    #[inline]
+    pub fn touch(&self) {
+        self.entry().touch();
+    }
+
     /// Writes its key.
     pub fn key_into(&self, out: &mut KeyBuf) {
         let mut key = [0; 512];

@@ -8,7 +8,8 @@ use crate::page::{Entry, Page};
 use crate::pieces::have_an_owner_in_common;
 use crate::tree::{self, Tree as PageTree};
 use secondo_wire::{Name, RecordType, Serial, Soa};
-use std::sync::Arc;
+use std::any::Any;
+use std::sync::{Arc, OnceLock};
 
 /// One immutable version of a zone; cheap to clone, shared between threads.
 #[derive(Clone)]
@@ -30,6 +31,8 @@ struct Matter {
     diverting: u128,
     /// Bit n: the apex holds records of type n.
     apex_types: u64,
+    /// See [`Zone::made`].
+    made: OnceLock<Box<dyn Any + Send + Sync>>,
 }
 
 /// Size of a version.
@@ -117,6 +120,7 @@ impl Zone {
             first,
             diverting,
             apex_types,
+            made: OnceLock::new(),
         };
         Some(Zone(Arc::new(matter)))
     }
@@ -170,6 +174,13 @@ impl Zone {
         &self.0.secret
     }
 
+    /// What somebody made of this version when it was first needed, kept as long as the version is. There is place for a thing of
+    /// one type; `None` for others.
+    #[inline]
+    pub fn made<T: Any + Send + Sync>(&self, make: impl FnOnce(&Zone) -> T) -> Option<&T> {
+        self.0.made.get_or_init(|| Box::new(make(self))).downcast_ref()
+    }
+
     /// The node of exactly this key ([`secondo_wire::KeyBuf`]); never a hashed owner.
     #[inline]
     pub fn find(&self, key: &[u8]) -> Option<Node<'_>> {
@@ -194,7 +205,7 @@ impl Zone {
             None => spot.page_before().and_then(|page| page.view().last()),
         };
         let after = view.entry(rank).or_else(|| spot.page_behind().and_then(|page| page.view().first()));
-        let before = before.map_or_else(|| self.apex_node(), |entry| self.node(entry.touch()));
+        let before = before.map_or_else(|| self.apex_node(), |entry| self.node(entry));
         let after = after.map(|entry| self.node(entry));
         // The longest existing ancestor is one of a neighbour's: nothing stands between them and the key.
         let encloser = before.common_labels(key).max(after.map_or(0, |after| after.common_labels(key)));

@@ -7,10 +7,12 @@
 mod hash;
 mod nsec;
 mod nsec3;
+mod ready;
 
 use secondo_wire::{Full, KeyBuf, NameBuf, NameRef, Rcode, RecordType, Section};
 use secondo_zone::{Node, Seek, Zone};
 
+use self::ready::{Ready, Shown, place};
 use crate::bounds::PROOF_RECORDS;
 use crate::reply::Reply;
 
@@ -71,14 +73,26 @@ impl Denial<'_> {
 pub(crate) struct Proofs {
     /// Most iterations of NSEC3 that are reckoned.
     iterations: u16,
-    /// Where the RDATA of those written stand in memory: the zones are held as long as the reply is written.
-    written: [*const u8; PROOF_RECORDS],
+    /// Where those written stand in memory: the zones are held as long as the reply is written.
+    written: [usize; PROOF_RECORDS],
     count: usize,
 }
 
+/// One record of a proof.
+#[derive(Clone, Copy)]
+enum Witness<'z> {
+    /// That of a node.
+    Node(Node<'z>),
+    /// One that was prepared.
+    Ready(&'z Shown),
+}
+
+/// The records of a proof: at most the closest encloser's, and two that cover.
+type Proof<'z> = [Option<Witness<'z>>; 3];
+
 impl Proofs {
     pub(crate) fn new(iterations: u16) -> Proofs {
-        Proofs { iterations, written: [std::ptr::null(); PROOF_RECORDS], count: 0 }
+        Proofs { iterations, written: [0; PROOF_RECORDS], count: 0 }
     }
 
     /// Writes what a denial of `name` adds to the authority section. `key` is scratch space.
@@ -90,26 +104,64 @@ impl Proofs {
         name: NameRef<'_>,
         key: &mut KeyBuf,
     ) -> Result<(), Full> {
-        if denial.is_negative() {
-            negative_soa(reply, zone, apex_of(name, zone))?;
-        }
-        if !reply.dnssec() {
+        let base = reply.place_of(apex_of(name, zone));
+        let ready = base.and_then(|base| Some((zone.made(Ready::of)?, base)));
+        let (mark, count) = (reply.mark(), self.count);
+        if ready.is_some() && self.write_with(ready, denial, reply, zone, name, key).is_ok() {
             return Ok(());
         }
-        let (rtype, proof) = prove(zone, denial, name, self.iterations, key);
-        proof.into_iter().flatten().try_for_each(|node| self.show(reply, node, rtype))
+        // What is prepared may be longer than what is written here and now.
+        reply.rewind(mark);
+        self.count = count;
+        self.write_with(None, denial, reply, zone, name, key)
+    }
+
+    /// The same with what is ready, and where the apex stands in the message.
+    fn write_with(
+        &mut self,
+        ready: Option<(&Ready, usize)>,
+        denial: &Denial<'_>,
+        reply: &mut Reply<'_>,
+        zone: &Zone,
+        name: NameRef<'_>,
+        key: &mut KeyBuf,
+    ) -> Result<(), Full> {
+        // First of all, so that what it needs comes from memory while the SOA is written.
+        let proof =
+            reply.dnssec().then(|| prove(zone, denial, name, self.iterations, key, ready.map(|(r, _)| r)));
+        if denial.is_negative() {
+            match ready.and_then(|(ready, base)| Some((ready.soa(reply.dnssec())?, base))) {
+                Some((soa, base)) => reply.prepared(Section::Authority, soa, base)?,
+                None => negative_soa(reply, zone, apex_of(name, zone))?,
+            }
+        }
+        let Some((rtype, proof)) = proof else { return Ok(()) };
+        proof.into_iter().flatten().try_for_each(|witness| match (witness, ready) {
+            (Witness::Node(node), _) => self.show(reply, node, rtype),
+            (Witness::Ready(shown), Some((_, base))) => {
+                self.once(shown.place, || reply.prepared(Section::Authority, &shown.records, base))
+            }
+            (Witness::Ready(_), None) => Ok(()),
+        })
     }
 
     /// Writes the record that proves, if it is there and not yet written.
     fn show(&mut self, reply: &mut Reply<'_>, node: Node<'_>, rtype: RecordType) -> Result<(), Full> {
         let (Some(rrset), signatures) = node.signed_rrset(rtype) else { return Ok(()) };
-        let place = rrset.rdatas().next().map_or(std::ptr::null(), <[u8]>::as_ptr);
+        self.once(place(rrset), || {
+            let mut name = NameBuf::new();
+            node.name_into(&mut name);
+            let owner = reply.stranger(name.as_ref());
+            reply.rrset_with_of(Section::Authority, owner, rrset, signatures, None)
+        })
+    }
+
+    /// Writes what stands at a place in memory if it was not written before.
+    fn once(&mut self, place: usize, write: impl FnOnce() -> Result<(), Full>) -> Result<(), Full> {
         if self.written[..self.count].contains(&place) {
             return Ok(());
         }
-        let mut owner = NameBuf::new();
-        node.name_into(&mut owner);
-        reply.rrset_with(Section::Authority, owner.as_ref(), rrset, signatures, None)?;
+        write()?;
         if let Some(free) = self.written.get_mut(self.count) {
             *free = place;
             self.count += 1;
@@ -118,7 +170,7 @@ impl Proofs {
     }
 }
 
-/// The nodes that prove a denial, and the type of record by which they do.
+/// What proves a denial, and the type of record by which it does. What is `ready` is used wherever it can be.
 ///
 /// RFC 5155 §10.4, §10.5: while a zone goes from one kind of chain to the other, NSEC3PARAM says which to use.
 fn prove<'z>(
@@ -127,12 +179,13 @@ fn prove<'z>(
     name: NameRef<'_>,
     iterations: u16,
     key: &mut KeyBuf,
-) -> (RecordType, [Option<Node<'z>>; 3]) {
-    if let Some(proof) = nsec3::prove(zone, denial, name, iterations) {
+    ready: Option<&'z Ready>,
+) -> (RecordType, Proof<'z>) {
+    if let Some(proof) = nsec3::prove(zone, denial, name, iterations, ready) {
         return (RecordType::NSEC3, proof);
     }
     let signed = zone.apex_has(RecordType::NSEC);
-    let [first, second] = if signed { nsec::prove(zone, denial, name, key) } else { [None, None] };
+    let [first, second] = if signed { nsec::prove(zone, denial, name, key, ready) } else { [None, None] };
     (RecordType::NSEC, [first, second, None])
 }
 
@@ -148,12 +201,15 @@ pub(crate) fn shows_nsec(
     if !zone.apex_has(RecordType::NSEC) {
         return false;
     }
-    let (rtype, proof) = prove(zone, denial, name, iterations, key);
+    let (rtype, proof) = prove(zone, denial, name, iterations, key, None);
     let mut shown = NameBuf::new();
     rtype == RecordType::NSEC
-        && proof.into_iter().flatten().any(|node| {
-            node.name_into(&mut shown);
-            shown.as_ref() == owner
+        && proof.into_iter().flatten().any(|witness| match witness {
+            Witness::Node(node) => {
+                node.name_into(&mut shown);
+                shown.as_ref() == owner
+            }
+            Witness::Ready(_) => false,
         })
 }
 

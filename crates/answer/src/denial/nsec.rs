@@ -3,10 +3,10 @@
 use secondo_wire::{KeyBuf, NameRef, key_labels, key_parent};
 use secondo_zone::{Node, Zone};
 
-use super::{Denial, Place};
+use super::{Denial, Place, Ready, Witness, depth};
 use crate::lookup::hiding;
 
-/// The nodes whose NSEC records prove the denial of `name`. `key` is scratch space.
+/// What proves the denial of `name` by NSEC records. `key` is scratch space.
 ///
 /// Work: for each node one `find` for each of its ancestors that are not the name's.
 pub(super) fn prove<'z>(
@@ -14,19 +14,26 @@ pub(super) fn prove<'z>(
     denial: &Denial<'z>,
     name: NameRef<'_>,
     key: &mut KeyBuf,
-) -> [Option<Node<'z>>; 2] {
+    ready: Option<&'z Ready>,
+) -> [Option<Witness<'z>>; 2] {
     match *denial {
         // RFC 4035 §3.1.4: the cut's own NSEC shows that there is no DS.
-        Denial::InsecureReferral { cut } => [Some(cut), None],
+        Denial::InsecureReferral { cut } => [Some(Witness::Node(cut)), None],
         // RFC 4035 §3.1.3.1; §3.1.3.3: no name that would have been closer than the wildcard.
         Denial::NoData { name: place } | Denial::Expansion { name: place, .. } => {
             key.set(name, zone.apex().as_ref());
-            [Some(witness(zone, key.as_slice(), place)), None]
+            [Some(Witness::Node(witness(zone, key.as_slice(), place))), None]
         }
         // RFC 4035 §3.1.3.2: the name and the wildcard; §3.1.3.4: the name, and the type at the wildcard.
         Denial::NameError { name: place, below, .. } | Denial::WildcardNoData { name: place, below, .. } => {
             key.set(name, zone.apex().as_ref());
-            let first = witness(zone, key.as_slice(), place);
+            let first = Some(Witness::Node(witness(zone, key.as_slice(), place)));
+            // Mostly it is right below the apex that there is neither.
+            if let (Denial::NameError { .. }, Some(ready)) = (denial, ready.and_then(|r| r.nsec.as_ref()))
+                && below == depth(name, zone)
+            {
+                return [first, Some(Witness::Ready(ready))];
+            }
             key.set(name.ancestor(below), zone.apex().as_ref());
             key.push_label(b"*");
             let wildcard = match *denial {
@@ -35,18 +42,19 @@ pub(super) fn prove<'z>(
                 // In a zone without wildcards none was looked for.
                 _ => zone.seek(key.as_slice()).into(),
             };
-            [Some(first), Some(witness(zone, key.as_slice(), wildcard))]
+            [first, Some(Witness::Node(witness(zone, key.as_slice(), wildcard)))]
         }
     }
 }
 
 /// The node whose NSEC speaks of the name with this key: its own, or the one before it in the chain. Names hidden below
 /// a cut or DNAME are not in the chain; the topmost cut or DNAME above them is (RFC 4035 §2.3).
-fn witness<'z>(zone: &'z Zone, key: &[u8], place: Place<'z>) -> Node<'z> {
+pub(super) fn witness<'z>(zone: &'z Zone, key: &[u8], place: Place<'z>) -> Node<'z> {
     let before = match place {
         Place::At(node) => return node,
         Place::Behind(node) => node,
     };
+    before.touch();
     // Mostly nothing hides anything.
     if zone.diverting_depths() <= 1 {
         return before;

@@ -4,13 +4,10 @@ use secondo_wire::{KeyBuf, NameRef, RecordType};
 use secondo_zone::{Node, Zone};
 
 use super::hash::{self, Hash};
-use super::{Denial, depth};
-use crate::bounds::CHAIN_STEPS;
+use super::{Denial, Proof, Ready, Shown, Witness, depth};
+use crate::bounds::{CHAIN_STEPS, NSEC3_ITERATIONS};
 
-/// The records of a proof: at most the closest encloser's, and two that cover.
-type Proof<'z> = [Option<Node<'z>>; 3];
-
-/// The nodes whose NSEC3 records prove the denial of `name`; `None` when no chain of the zone does, or none is there.
+/// What proves the denial of `name` by NSEC3 records; `None` when no chain of the zone does, or none is there.
 ///
 /// RFC 5155 §7.3: of several chains any may be taken: the one with the fewest iterations that has the whole proof, which
 /// is the first in canonical order. A chain of more than `limit` iterations is not reckoned with (RFC 9276 §3.3 lets a
@@ -22,16 +19,29 @@ pub(super) fn prove<'z>(
     denial: &Denial<'z>,
     name: NameRef<'_>,
     limit: u16,
+    ready: Option<&'z Ready>,
 ) -> Option<Proof<'z>> {
-    if !zone.apex_has(RecordType::NSEC3PARAM) {
-        return None;
-    }
-    let parameters = zone.apex_node().rrset(RecordType::NSEC3PARAM)?;
-    let mut chains = parameters.rdatas().filter_map(|rdata| Chain::of(zone, rdata));
-    chains.find_map(|chain| match chain.iterations <= limit {
-        true => chain.prove(denial, name),
-        false => Some([Some(chain.at_or_before(&[])?.0), None, None]),
+    // What is ready is the first chain's.
+    let mut ready = ready.and_then(|ready| ready.nsec3.as_ref());
+    chains(zone).find_map(|chain| match chain.iterations <= limit {
+        true => chain.prove(denial, name, ready.take()),
+        false => Some([Some(Witness::Node(chain.at_or_before(&[])?.0)), None, None]),
     })
+}
+
+/// The node of the first chain that matches the apex, and the one that covers the wildcard right below it.
+pub(super) fn at_apex(zone: &Zone) -> Option<(Node<'_>, Option<Node<'_>>)> {
+    let chain = chains(zone).next().filter(|chain| chain.iterations <= NSEC3_ITERATIONS)?;
+    let apex = zone.apex().as_ref();
+    let matched = chain.seek(&chain.hash(apex))?.matched()?;
+    Some((matched, chain.seek(&chain.wildcard(apex)).and_then(Seen::covered)))
+}
+
+/// The chains of a zone, in canonical order of their parameters.
+fn chains(zone: &Zone) -> impl Iterator<Item = Chain<'_>> {
+    let has = zone.apex_has(RecordType::NSEC3PARAM);
+    let parameters = has.then(|| zone.apex_node().rrset(RecordType::NSEC3PARAM)).flatten();
+    parameters.into_iter().flat_map(|set| set.rdatas()).filter_map(|rdata| Chain::of(zone, rdata))
 }
 
 /// One chain of a zone.
@@ -75,16 +85,21 @@ impl<'z> Chain<'z> {
         (salt.len() == usize::from(length)).then_some(Chain { zone, parameters, iterations, salt })
     }
 
-    fn prove(&self, denial: &Denial<'z>, name: NameRef<'_>) -> Option<Proof<'z>> {
+    fn prove(
+        &self,
+        denial: &Denial<'z>,
+        name: NameRef<'_>,
+        ready: Option<&'z (Shown, Option<Shown>)>,
+    ) -> Option<Proof<'z>> {
         match *denial {
             // RFC 5155 §7.2.3, §7.2.4, §7.2.7.
             Denial::NoData { .. } | Denial::InsecureReferral { .. } => {
                 let hash = self.hash(name);
                 match self.seek(&hash)? {
-                    Seen::Matched(node) => Some([Some(node), None, None]),
+                    Seen::Matched(node) => Some([Some(Witness::Node(node)), None, None]),
                     // Opt-out: a cut without DS, and what exists only by such cuts, need not be in the chain.
                     Seen::Covered(_) => {
-                        let Enclosed { matched, covered, .. } = self.closest(name, 1, Some(hash))?;
+                        let Enclosed { matched, covered, .. } = self.closest(name, 1, Some(hash), ready)?;
                         Some([Some(matched), Some(covered), None])
                     }
                 }
@@ -92,22 +107,25 @@ impl<'z> Chain<'z> {
             // RFC 5155 §7.2.6: the next closer name is enough, the signature tells the closest encloser.
             Denial::Expansion { below, .. } => {
                 let hash = self.hash(name.ancestor(below.saturating_sub(1)));
-                Some([Some(self.seek(&hash)?.covered()?), None, None])
+                Some([Some(self.cover(&hash)?), None, None])
             }
             // RFC 5155 §7.2.2.
             Denial::NameError { below, .. } => {
-                let Enclosed { matched, covered, encloser } = self.closest(name, below, None)?;
+                let Enclosed { matched, covered, encloser } = self.closest(name, below, None, ready)?;
                 // Where opt-out hides the true encloser there may be a wildcard at the provable one: nothing to deny.
-                let wildcard = self.seek(&self.wildcard(encloser))?.covered();
+                let wildcard = match (matched, ready) {
+                    (Witness::Ready(_), Some((_, wildcard))) => wildcard.as_ref().map(Witness::Ready),
+                    _ => self.seek(&self.wildcard(encloser))?.covered().map(Witness::Node),
+                };
                 Some([Some(matched), Some(covered), wildcard])
             }
             // RFC 5155 §7.2.5.
             Denial::WildcardNoData { below, .. } => {
-                let Enclosed { matched, covered, encloser } = self.closest(name, below, None)?;
+                let Enclosed { matched, covered, encloser } = self.closest(name, below, None, ready)?;
                 // One that exists only by cuts left out is no more in the chain than what it stands for; then the wildcard
                 // at the provable encloser is another.
                 let wildcard = match encloser == name.ancestor(below) {
-                    true => self.seek(&self.wildcard(encloser))?.matched(),
+                    true => self.seek(&self.wildcard(encloser))?.matched().map(Witness::Node),
                     false => None,
                 };
                 Some([Some(matched), Some(covered), wildcard])
@@ -116,21 +134,37 @@ impl<'z> Chain<'z> {
     }
 
     /// RFC 5155 §7.2.1: the closest provable encloser of `name`, from `below` labels above it on, and the cover of the
-    /// next closer name. `known`: the hash of the name before, if it was reckoned.
-    fn closest<'n>(&self, name: NameRef<'n>, below: usize, known: Option<Hash>) -> Option<Enclosed<'z, 'n>> {
+    /// next closer name. `known`: the hash of the name before, if it was reckoned; `ready`: what matches the apex.
+    fn closest<'n>(
+        &self,
+        name: NameRef<'n>,
+        below: usize,
+        known: Option<Hash>,
+        ready: Option<&'z (Shown, Option<Shown>)>,
+    ) -> Option<Enclosed<'z, 'n>> {
         let mut next_closer = known;
-        for below in below..=depth(name, self.zone) {
+        let depth = depth(name, self.zone);
+        for below in below..=depth {
             let encloser = name.ancestor(below);
-            let hash = self.hash(encloser);
-            if let Seen::Matched(matched) = self.seek(&hash)? {
+            let (matched, hash) = match ready.filter(|_| below == depth) {
+                Some((apex, _)) => (Some(Witness::Ready(apex)), None),
+                None => {
+                    let hash = self.hash(encloser);
+                    (self.seek(&hash)?.matched().map(Witness::Node), Some(hash))
+                }
+            };
+            if let Some(matched) = matched {
                 let next_closer =
                     next_closer.unwrap_or_else(|| self.hash(name.ancestor(below.saturating_sub(1))));
-                let covered = self.seek(&next_closer)?.covered()?;
-                return Some(Enclosed { matched, covered, encloser });
+                return Some(Enclosed { matched, covered: self.cover(&next_closer)?, encloser });
             }
-            next_closer = Some(hash);
+            next_closer = hash;
         }
         None
+    }
+
+    fn cover(&self, hash: &Hash) -> Option<Witness<'z>> {
+        self.seek(hash)?.covered().map(Witness::Node)
     }
 
     fn hash(&self, name: NameRef<'_>) -> Hash {
@@ -192,7 +226,7 @@ impl<'z> Chain<'z> {
 
 /// What a closest encloser proof is made of (RFC 5155 §7.2.1).
 struct Enclosed<'z, 'n> {
-    matched: Node<'z>,
-    covered: Node<'z>,
+    matched: Witness<'z>,
+    covered: Witness<'z>,
     encloser: NameRef<'n>,
 }

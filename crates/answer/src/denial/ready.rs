@@ -1,0 +1,97 @@
+//! What most denials of a version have in common, ready for messages: its SOA, and what speaks of the names right below its
+//! apex. Made when the version is first asked for something that is not there.
+
+use secondo_wire::{CLASS_IN, Full, KeyBuf, NameBuf, Prepared, RecordType, Writer};
+use secondo_zone::{Node, Rrset, Seek, Zone};
+
+use super::{nsec, nsec3};
+use crate::reply::ttl_of;
+
+/// Of one version of a zone; the base of its records is the apex.
+pub(super) struct Ready {
+    /// RFC 2308 §3, §5: the SOA with the TTL of negative answers.
+    soa: Option<Prepared>,
+    /// The same with its signatures.
+    signed_soa: Option<Prepared>,
+    /// NSEC: that there is no wildcard right below the apex.
+    pub(super) nsec: Option<Shown>,
+    /// NSEC3, of the first chain: the apex, and that there is no wildcard right below it.
+    pub(super) nsec3: Option<(Shown, Option<Shown>)>,
+}
+
+/// A record that proves something, with its signatures.
+pub(super) struct Shown {
+    pub(super) records: Prepared,
+    /// See [`place`].
+    pub(super) place: usize,
+}
+
+impl Ready {
+    pub(super) fn of(zone: &Zone) -> Ready {
+        let ttl = zone.soa_ttl().min(zone.soa().minimum);
+        let (soa, signatures) = zone.apex_node().signed_rrset(RecordType::SOA);
+        let soa = |signatures: Option<Rrset<'_>>| {
+            let sets = soa.into_iter().chain(signatures);
+            prepared(zone, zone.apex_node(), sets.map(|set| (set, ttl)))
+        };
+        let nsec3 = nsec3::at_apex(zone);
+        let shown = |node: Node<'_>| Shown::of(zone, node, RecordType::NSEC3);
+        Ready {
+            soa: soa(None),
+            signed_soa: soa(signatures),
+            nsec: no_wildcard(zone).and_then(|node| Shown::of(zone, node, RecordType::NSEC)),
+            nsec3: nsec3.and_then(|(apex, wildcard)| Some((shown(apex)?, wildcard.and_then(shown)))),
+        }
+    }
+
+    /// The SOA of a negative answer, with its signatures or without.
+    pub(super) fn soa(&self, signed: bool) -> Option<&Prepared> {
+        if signed { self.signed_soa.as_ref() } else { self.soa.as_ref() }
+    }
+}
+
+impl Shown {
+    fn of(zone: &Zone, node: Node<'_>, rtype: RecordType) -> Option<Shown> {
+        let (rrset, signatures) = node.signed_rrset(rtype);
+        let sets = rrset.into_iter().chain(signatures).map(|set| (set, set.ttl()));
+        Some(Shown { place: place(rrset?), records: prepared(zone, node, sets)? })
+    }
+}
+
+/// Where a set stands in memory, by which it is known again as long as its version is held.
+pub(super) fn place(rrset: Rrset<'_>) -> usize {
+    rrset.rdatas().next().map_or(0, |rdata| rdata.as_ptr().addr())
+}
+
+/// The node whose NSEC shows that there is no wildcard right below the apex.
+fn no_wildcard(zone: &Zone) -> Option<Node<'_>> {
+    let mut key = KeyBuf::new();
+    key.push_label(b"*");
+    match zone.seek(key.as_slice()) {
+        Seek::Missing(gap) if zone.apex_has(RecordType::NSEC) => {
+            Some(nsec::witness(zone, key.as_slice(), Seek::Missing(gap).into()))
+        }
+        _ => None,
+    }
+}
+
+/// Sets of a node, with the TTLs given.
+fn prepared<'z>(
+    zone: &Zone,
+    node: Node<'_>,
+    sets: impl Iterator<Item = (Rrset<'z>, u32)> + Clone,
+) -> Option<Prepared> {
+    let mut owner = NameBuf::new();
+    node.name_into(&mut owner);
+    let write = |writer: &mut Writer<'_>| {
+        let mut records = 0;
+        for (set, ttl) in sets {
+            for rdata in set.rdatas() {
+                writer.record(owner.as_ref(), set.rtype(), CLASS_IN, ttl_of(ttl), rdata)?;
+                records += 1;
+            }
+        }
+        Ok::<u16, Full>(records)
+    };
+    Prepared::new(zone.apex().as_ref(), write).filter(|prepared| prepared.records() > 0)
+}
