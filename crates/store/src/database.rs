@@ -1,7 +1,6 @@
 //! The SQLite file: statements over sealed rows, nothing else. Each table is one tree, without an index that could
 //! disagree with it.
 
-use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
@@ -9,8 +8,7 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Connection, MAIN_DB, OpenFlags, OptionalExtension, ffi, params};
 use secondo_zone::BorderSecret;
 
-use crate::confirmation::Confirmation;
-use crate::facts::{Facts, Place, Version};
+use crate::facts::Facts;
 use crate::row::{self, Found, Kind, blob, found};
 use crate::verdict::{foreign, is_writable_format};
 
@@ -33,9 +31,6 @@ pub(crate) const LOG_LIMIT: u64 = 8 << 20;
 
 /// How long a stranger who writes to the file is waited for.
 const PATIENCE: Duration = Duration::from_secs(5);
-
-/// A confirmation, and the digest of the version that it is of.
-pub(crate) type Vouched = ([u8; 8], Confirmation);
 
 /// An open database.
 #[derive(Debug)]
@@ -195,98 +190,6 @@ impl Database {
             .map(drop)
     }
 
-    /// Stores an image, in the place of `replaced` if that is one here; returns where.
-    pub(crate) fn set_image(&self, octets: &[u8], replaced: Option<Place>) -> rusqlite::Result<Place> {
-        if let Some(id) = replaced.and_then(Place::row) {
-            let changed = self
-                .connection
-                .prepare_cached("UPDATE image SET octets=? WHERE id=?")?
-                .execute(params![octets, id])?;
-            if changed == 1 {
-                return Ok(Place::Row(id));
-            }
-        }
-        self.connection.prepare_cached("INSERT INTO image(octets) VALUES(?)")?.execute([octets])?;
-        Ok(Place::Row(self.connection.last_insert_rowid()))
-    }
-
-    /// An image; `None`: it is not there.
-    pub(crate) fn image(&self, id: i64) -> rusqlite::Result<Option<Vec<u8>>> {
-        let mut statement = self.connection.prepare_cached("SELECT octets FROM image WHERE id=?")?;
-        Ok(statement.query_row([id], |row| blob(row, 0)).optional()?.flatten())
-    }
-
-    /// Calls `each` with the images from number `first` to `last`, in order; values of another type are passed over.
-    pub(crate) fn images(
-        &self,
-        first: i64,
-        last: i64,
-        mut each: impl FnMut(i64, &[u8]),
-    ) -> rusqlite::Result<()> {
-        let sql = "SELECT id, octets FROM image WHERE id>=? AND id<=? ORDER BY id";
-        let mut statement = self.connection.prepare_cached(sql)?;
-        let mut rows = statement.query([first, last])?;
-        while let Some(row) = rows.next()? {
-            if let ValueRef::Blob(octets) = row.get_ref(1)? {
-                each(row.get(0)?, octets);
-            }
-        }
-        Ok(())
-    }
-
-    /// Removes an image.
-    pub(crate) fn remove_image(&self, id: i64) -> rusqlite::Result<()> {
-        self.connection.prepare_cached("DELETE FROM image WHERE id=?")?.execute([id]).map(drop)
-    }
-
-    /// Removes all images but these.
-    pub(crate) fn keep_images(&self, known: &BTreeSet<i64>) -> rusqlite::Result<()> {
-        let mut statement = self.connection.prepare("SELECT id FROM image")?;
-        let ids: Vec<i64> = statement.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
-        ids.into_iter().filter(|id| !known.contains(id)).try_for_each(|id| self.remove_image(id))
-    }
-
-    /// When a primary last vouched for the zone, and for which version: its digest.
-    pub(crate) fn confirmation(&self, key: &[u8]) -> rusqlite::Result<Found<Vouched>> {
-        let mut statement = self.connection.prepare_cached("SELECT fact FROM confirmation WHERE apex=?")?;
-        let sealed = statement.query_row([key], |row| blob(row, 0)).optional()?;
-        Ok(found(sealed, |sealed| open_confirmation(key, sealed)))
-    }
-
-    /// Calls `each` with the confirmations of the zones from key `first` to `last`, in order; rows whose key or value is of
-    /// another type are passed over.
-    pub(crate) fn confirmations_between(
-        &self,
-        first: &[u8],
-        last: &[u8],
-        mut each: impl FnMut(&[u8], Found<Vouched>),
-    ) -> rusqlite::Result<()> {
-        let sql = "SELECT apex, fact FROM confirmation WHERE apex>=? AND apex<=? ORDER BY apex";
-        let mut statement = self.connection.prepare_cached(sql)?;
-        let mut rows = statement.query([first, last])?;
-        while let Some(row) = rows.next()? {
-            if let (ValueRef::Blob(key), ValueRef::Blob(sealed)) = (row.get_ref(0)?, row.get_ref(1)?) {
-                each(key, open_confirmation(key, sealed).map_or(Found::Damaged, Found::Whole));
-            }
-        }
-        Ok(())
-    }
-
-    /// Sets when a primary last vouched for the zone, of which that is the `version`.
-    pub(crate) fn set_confirmation(
-        &self,
-        key: &[u8],
-        version: Version,
-        confirmation: Confirmation,
-    ) -> rusqlite::Result<()> {
-        let fact = [&version.digest[..], &confirmation.to_bytes()].concat();
-        let sealed = row::seal(Kind::Confirmation, key, fact);
-        self.connection
-            .prepare_cached("INSERT OR REPLACE INTO confirmation(apex, fact) VALUES(?, ?)")?
-            .execute(params![key, sealed])
-            .map(drop)
-    }
-
     /// Pages that the file could do without, and all pages of it.
     pub(crate) fn free_pages(&self) -> rusqlite::Result<(u32, u32)> {
         let count = |name| self.connection.pragma_query_value(None, name, |row| row.get(0));
@@ -315,13 +218,6 @@ impl Database {
     pub(crate) fn check(&self) -> rusqlite::Result<()> {
         let verdict: String = self.connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
         if verdict == "ok" { Ok(()) } else { Err(foreign(&verdict.replace('\n', " "))) }
-    }
-
-    /// How many zones have a confirmation.
-    pub(crate) fn confirmations(&self) -> rusqlite::Result<u64> {
-        let count: i64 =
-            self.connection.query_row("SELECT count(*) FROM confirmation", [], |row| row.get(0))?;
-        Ok(count.unsigned_abs())
     }
 
     /// Calls `each` with key and facts of all zones in order; facts that are damaged are `None`. After an error of
@@ -434,11 +330,6 @@ impl Database {
     }
 }
 
-fn open_confirmation(key: &[u8], sealed: &[u8]) -> Option<Vouched> {
-    let (digest, fact) = row::open(Kind::Confirmation, key, sealed)?.split_first_chunk()?;
-    Some((*digest, Confirmation::from_bytes(fact)?))
-}
-
 fn due(key: &[u8], sealed: &[u8]) -> Option<u64> {
     Some(u64::from_be_bytes(row::open(Kind::Retired, key, sealed)?.try_into().ok()?))
 }
@@ -446,7 +337,7 @@ fn due(key: &[u8], sealed: &[u8]) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::facts::Stamp;
+    use crate::facts::{Place, Stamp, Version};
     use crate::verdict::is_damage;
     use secondo_wire::Serial;
     use std::fs;

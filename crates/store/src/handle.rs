@@ -16,17 +16,18 @@ pub(crate) struct WriterHandle {
 }
 
 impl WriterHandle {
-    /// Starts it. Its first work is to remove what is not in `kept`, when that is known: no start waits for that.
+    /// Starts it. Its first work is to remove from the database what is not in `kept`, when that is known: it takes a look at every
+    /// row, for which no start waits.
     pub(crate) fn spawn(
         ledger: Ledger,
         kept: Option<Kept>,
         notice: Box<dyn Fn(Notice) + Send>,
     ) -> WriterHandle {
         let (ops, inbox) = channel();
-        let mut writer = Writer::new(ledger, notice, &ops);
+        let writer = Writer::new(ledger, notice, &ops);
         let work = move || {
             if let Some(kept) = kept {
-                writer.tidy(&kept);
+                writer.sweep(&kept);
             }
             writer.run(&inbox);
         };

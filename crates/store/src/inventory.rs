@@ -11,7 +11,8 @@ use std::thread;
 use secondo_wire::Name;
 use secondo_zone::Zone;
 
-use crate::database::{Database, Vouched};
+use crate::confirmations::Vouched;
+use crate::database::Database;
 use crate::disk::Disk;
 use crate::facts::{Facts, Held};
 use crate::restore::{

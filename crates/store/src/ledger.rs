@@ -1,6 +1,6 @@
 //! The ledger: database and page files together, with transactions that leave both in order whatever happens.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -161,17 +161,9 @@ impl Ledger {
 
     /// Removes rows of no use, and images and steps that no row refers to: of versions replaced, of a commit that a crash cut
     /// short, of zones whose row was damaged. What cannot be removed is found again at the next start.
-    pub(crate) fn tidy(&mut self, kept: &Kept) {
-        let Some(db) = &self.database else { return };
-        if sweep(db, kept).is_err() {
+    pub(crate) fn sweep(&self, kept: &Kept) {
+        if let Some(db) = self.database.as_ref().filter(|db| sweep(db, kept).is_err()) {
             db.rollback();
-        }
-        let known: BTreeSet<String> =
-            kept.held.iter().filter_map(|held| held.place.file().map(page_file_name)).collect();
-        for name in self.disk.list().unwrap_or_default() {
-            if page_file_number(&name).is_some() && !known.contains(&name) {
-                let _ = self.disk.remove(&name);
-            }
         }
     }
 
@@ -240,7 +232,7 @@ impl Ledger {
     }
 }
 
-/// What of it is in the database: looked through, and written to only if there is something to remove.
+/// Looks through the database, and writes to it only if there is something to remove.
 fn sweep(db: &Database, kept: &Kept) -> rusqlite::Result<()> {
     db.begin()?;
     kept.unusable.iter().try_for_each(|key| db.remove(key))?;

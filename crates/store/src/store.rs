@@ -1,5 +1,6 @@
 //! Opening the state directory, and what is asked of it afterwards.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -11,9 +12,10 @@ use crate::committed::Committed;
 use crate::confirmation::Confirmation;
 use crate::database::Database;
 use crate::disk::{Disk, Folder};
+use crate::facts::{page_file_name, page_file_number};
 use crate::handle::WriterHandle;
 use crate::history::History;
-use crate::inventory::Inventory;
+use crate::inventory::{Inventory, Kept};
 use crate::ledger::{Ledger, Numbers};
 use crate::op::{Ask, Commit, Confirm, Incoming, Notice, Op, Past};
 use crate::restore::{Damage, Restored, name_of};
@@ -122,8 +124,11 @@ impl Store {
             let _ = db.set_border_secret(&secret);
         }
         let Inventory { restored, others, kept, .. } = found;
-        let numbers = Numbers::behind(&kept.held, database.as_ref(), &*disk);
         let sound = database.is_some() && failed.is_none();
+        if sound {
+            remove_files(&*disk, &kept);
+        }
+        let numbers = Numbers::behind(&kept.held, database.as_ref(), &*disk);
         let ledger = Ledger::new(dir, secret.clone(), database, disk, numbers);
         let opened = Opened { secret, restored, others, retired, damages, refused };
         let writer = WriterHandle::spawn(ledger, sound.then_some(kept), Box::new(notice));
@@ -190,5 +195,16 @@ impl Store {
     ) {
         let ask = Ask::new(apex.clone(), Box::new(done));
         self.writer.send(Op::History(Past { ask, enough: Box::new(enough) }));
+    }
+}
+
+/// Removes page files that no row refers to. What cannot be removed is found again at the next start.
+fn remove_files(disk: &dyn Disk, kept: &Kept) {
+    let known: BTreeSet<String> =
+        kept.held.iter().filter_map(|held| held.place.file().map(page_file_name)).collect();
+    for name in disk.list().unwrap_or_default() {
+        if page_file_number(&name).is_some() && !known.contains(&name) {
+            let _ = disk.remove(&name);
+        }
     }
 }

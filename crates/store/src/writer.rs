@@ -72,9 +72,9 @@ impl Writer {
         }
     }
 
-    /// Removes from disk what is not in use. To be called before anything is written.
-    pub(crate) fn tidy(&mut self, kept: &Kept) {
-        self.ledger.tidy(kept);
+    /// Removes from the database what is not in use. To be called before anything is written.
+    pub(crate) fn sweep(&self, kept: &Kept) {
+        self.ledger.sweep(kept);
     }
 
     /// Works until the end is asked for.
