@@ -1,7 +1,7 @@
 //! The lookup in one zone: RFC 1034 §4.3.2 step 3, with RFC 2181 §6, RFC 4592 §3, RFC 6672 §3.2 and RFC 4035 §3.1.4.
 
 use secondo_wire::{KeyBuf, NameRef, RecordType, key_labels, key_parent};
-use secondo_zone::{Node, Rrset, Seek, Zone};
+use secondo_zone::{Approach, Node, Rrset, Seek, Zone};
 
 use crate::denial::{Denial, Place};
 
@@ -22,22 +22,20 @@ pub(crate) enum Finding<'z> {
     Negative(Denial<'z>),
 }
 
-/// Looks `name`, which must lie in `zone`, up. `key` is scratch space.
+/// Goes up to where `name` is in `zone`, and leaves its key in `key`. `None`, which is not reached where zones are chosen by
+/// the name: it lies outside.
+#[inline]
+pub(crate) fn approach<'z>(zone: &'z Zone, name: NameRef<'_>, key: &mut KeyBuf) -> Option<Approach<'z>> {
+    key.set(name, zone.apex().as_ref()).then(|| zone.approach(key.as_slice()))
+}
+
+/// Looks the name up that was approached. `key` holds its key, and is scratch space from then on.
 ///
 /// Work: one search for the name, one `find` for each of its existing ancestors, one search for the wildcard.
-pub(crate) fn look_up<'z>(
-    zone: &'z Zone,
-    name: NameRef<'_>,
-    qtype: RecordType,
-    key: &mut KeyBuf,
-) -> Finding<'z> {
-    if !key.set(name, zone.apex().as_ref()) {
-        // Not reached: zones are chosen by the name. A name outside does not exist.
-        let name = Place::Behind(zone.apex_node());
-        return Finding::Negative(Denial::NameError { name, below: 1, wildcard: None });
-    }
+pub(crate) fn look_up<'z>(approach: Approach<'z>, qtype: RecordType, key: &mut KeyBuf) -> Finding<'z> {
+    let zone = approach.zone();
     let whole = key.as_slice();
-    let sought = zone.seek(whole);
+    let sought = approach.seek(whole);
     let reach = match &sought {
         Seek::Missing(gap) if gap.encloser < whole.len() => Some(gap.encloser),
         _ => key_parent(whole).map(<[u8]>::len),
@@ -201,7 +199,9 @@ mod tests {
     /// The case that the lookup finds, and how many labels above the name.
     fn found(zone: &Zone, name: &str, qtype: RecordType) -> String {
         let name: Name = name.parse().unwrap();
-        match look_up(zone, name.as_ref(), qtype, &mut KeyBuf::new()) {
+        let mut key = KeyBuf::new();
+        let approach = approach(zone, name.as_ref(), &mut key).expect("a name of the zone");
+        match look_up(approach, qtype, &mut key) {
             Finding::Answer { denial, .. } => format!("answer {:?}", denial.map(kind)),
             Finding::Several { denial, .. } => format!("several {:?}", denial.map(kind)),
             Finding::Alias { denial, .. } => format!("alias {:?}", denial.map(kind)),

@@ -5,18 +5,18 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use secondo_wire::{Full, KeyBuf, Name, NameBuf, NameRef, Rcode, RecordType, Section};
-use secondo_zone::{Node, Rrset, Zone};
+use secondo_zone::{Approach, Node, Rrset, Zone};
 
 use crate::additional::{add_targets, refer};
 use crate::bounds::CHAIN_LENGTH;
 use crate::cookies::{Cookie, Malformed};
 use crate::denial::{Denial, Proofs, depth, shows_nsec};
 use crate::limiter::{Kind, Subject};
-use crate::lookup::{Finding, look_up};
+use crate::lookup::{Finding, approach, look_up};
 use crate::refusal::Refusal;
 use crate::reply::Reply;
 use crate::request::{Frame, Question};
-use crate::slot::Held;
+use crate::slot::{Held, Serving};
 use crate::table::{Entry, Table};
 use crate::{Client, Clock, Origin, Transport};
 
@@ -77,27 +77,57 @@ fn close(
     Ok(proofs)
 }
 
-/// Answers a query of class IN for an ordinary type.
+/// Where a question belongs, found before anything of its request is judged: what the lookup will read comes from memory
+/// meanwhile.
+pub(crate) struct Scene<'t> {
+    entry: &'t Arc<Entry>,
+    held: Result<Held, Serving>,
+}
+
+impl<'t> Scene<'t> {
+    /// The deepest zone for the question, if there is one.
+    pub(crate) fn of(question: Question<'_>, table: &'t Table, clock: Clock) -> Option<Scene<'t>> {
+        let entry = zone_for(table, question.name, question.rtype)?;
+        Some(Scene { entry, held: entry.slot.hold(clock.boot_ms) })
+    }
+
+    /// Goes up to where the question's name is, and leaves its key in `key`.
+    pub(crate) fn approach(&self, question: Question<'_>, key: &mut KeyBuf) -> Approached<'_> {
+        let approach = self.held.as_ref().ok().and_then(|held| approach(held.zone(), question.name, key));
+        Approached { scene: self, approach }
+    }
+}
+
+/// A scene, and the way to the name in it; none where the zone is not served.
+#[derive(Clone, Copy)]
+pub(crate) struct Approached<'s> {
+    scene: &'s Scene<'s>,
+    approach: Option<Approach<'s>>,
+}
+
+/// Answers a query of class IN for an ordinary type. `key` holds the key of its name.
 pub(crate) fn answer(
     asker: &Asker<'_>,
     frame: &Frame<'_>,
     question: Question<'_>,
+    approached: Approached<'_>,
     reply: &mut Reply<'_>,
     key: &mut KeyBuf,
 ) -> Result<(), Refusal> {
-    let Some(entry) = zone_for(asker.table, question.name, question.rtype) else {
-        return Err(Refusal::NOT_OURS);
-    };
+    let Approached { scene, approach } = approached;
+    let entry = scene.entry;
     if !may_ask(asker, entry, question) {
         return Err(Refusal::PROHIBITED);
     }
-    let held = entry.slot.hold(asker.clock.boot_ms).map_err(Refusal::unserved)?;
+    let held = scene.held.as_ref().map_err(|serving| Refusal::unserved(*serving))?;
     let at_apex = question.name == entry.apex.as_ref();
     if question.rtype == RecordType::SOA && at_apex {
         reply.tell_expire(frame, held.expires_in);
     }
     reply.tell_version(frame, held.zone());
-    let here = Here { name: question.name, entry, zone: held.zone() };
+    // A zone for a name is at or above it.
+    let approach = approach.ok_or(Refusal::NOT_OURS)?;
+    let here = Here { name: question.name, entry, approach };
     if follow(asker, question.rtype, here, None, reply, key).is_err() {
         reply.give_up();
     }
@@ -120,11 +150,18 @@ fn may_ask(asker: &Asker<'_>, entry: &Entry, question: Question<'_>) -> bool {
     entry.query.admits(asker.origin()) || (probe && entry.transfer.admits(asker.origin()))
 }
 
-/// The name looked up next, and where.
+/// The name looked up next, and where; its key is in the scratch space.
 struct Here<'l> {
     name: NameRef<'l>,
     entry: &'l Arc<Entry>,
-    zone: &'l Zone,
+    approach: Approach<'l>,
+}
+
+impl<'l> Here<'l> {
+    /// `None` for a zone that the name does not lie in.
+    fn new(name: NameRef<'l>, entry: &'l Arc<Entry>, zone: &'l Zone, key: &mut KeyBuf) -> Option<Here<'l>> {
+        approach(zone, name, key).map(|approach| Here { name, entry, approach })
+    }
 }
 
 /// Looks one name up, writes what is found, and goes on to the next name of the chain. Each step keeps its zone and
@@ -137,15 +174,17 @@ fn follow(
     reply: &mut Reply<'_>,
     key: &mut KeyBuf,
 ) -> Result<(), Full> {
-    let Here { name, entry, zone } = here;
-    let finding = look_up(zone, name, qtype, key);
+    let Here { name, entry, approach } = here;
+    let zone = approach.zone();
+    let finding = look_up(approach, qtype, key);
     if qtype == RecordType::DS
         && let Finding::Referral { below: 1.., .. } = finding
         && let Some(child) = asker.table.exact(name)
         && let Some(held) = held_for(asker, child)
+        && let Some(here) = Here::new(name, child, held.zone(), key)
     {
         // RFC 4035 §3.1.4.1: the zone above that we hold is not the parent, so the child tells that it has no DS.
-        return follow(asker, qtype, Here { name, entry: child, zone: held.zone() }, before, reply, key);
+        return follow(asker, qtype, here, before, reply, key);
     }
     if before.is_none() && asker.table.limiter().is_some() {
         reply.set_subject(subject(&finding, name, zone));
@@ -254,11 +293,17 @@ fn next(
         return end(reply, key);
     }
     // One answer shows one version of each zone.
-    if let Some(seen) = link.all().find(|link| Arc::ptr_eq(link.entry, entry)) {
-        return follow(asker, qtype, Here { name, entry, zone: seen.zone }, Some(link), reply, key);
-    }
-    match held_for(asker, entry) {
-        Some(held) => follow(asker, qtype, Here { name, entry, zone: held.zone() }, Some(link), reply, key),
+    let held;
+    let zone = match link.all().find(|link| Arc::ptr_eq(link.entry, entry)) {
+        Some(seen) => seen.zone,
+        None => {
+            held = held_for(asker, entry);
+            let Some(held) = &held else { return end(reply, key) };
+            held.zone()
+        }
+    };
+    match Here::new(name, entry, zone, key) {
+        Some(here) => follow(asker, qtype, here, Some(link), reply, key),
         None => end(reply, key),
     }
 }

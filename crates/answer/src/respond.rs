@@ -9,7 +9,7 @@ use crate::acl::IpPrefix;
 use crate::cookies::{Cookie, Malformed, Standing};
 use crate::limiter::{Kind, Subject, Verdict};
 use crate::notify::Accepted;
-use crate::query::Asker;
+use crate::query::{Approached, Asker, Scene};
 use crate::refusal::{Refusal, Refused};
 use crate::reply::{Reply, Terms};
 use crate::request::{Frame, Question};
@@ -92,6 +92,9 @@ pub fn respond(
 ) -> Outcome {
     scratch.refused = None;
     let Some(mut frame) = Frame::parse(request) else { return Outcome::Silence };
+    let scene = frame.question.and_then(|question| Scene::of(question, table, clock));
+    let approached = scene.as_ref().zip(frame.question);
+    let approached = approached.map(|(scene, question)| scene.approach(question, &mut scratch.key));
     let from = out.len();
     let presented = frame.asks.cookie.zip(table.cookies());
     let cookie = presented.map(|(option, cookies)| cookies.examine(option, client.addr.ip(), clock.unix));
@@ -124,7 +127,7 @@ pub fn respond(
     let mut reply = Reply::new(&frame, terms, &mut scratch.compressor, out);
     let key = seal.as_ref().map(|seal| seal.key().name());
     let asker = Asker { table, client, clock, key, cookie };
-    let outcome = match decide(&asker, &frame, &mut reply, &mut scratch.key) {
+    let outcome = match decide(&asker, &frame, approached, &mut reply, &mut scratch.key) {
         Ok(outcome) => outcome,
         Err(refusal) => {
             scratch.refused = Refused::by(&frame, &refusal);
@@ -212,6 +215,7 @@ fn terms<'t>(
 fn decide(
     asker: &Asker<'_>,
     frame: &Frame<'_>,
+    approached: Option<Approached<'_>>,
     reply: &mut Reply<'_>,
     key: &mut KeyBuf,
 ) -> Result<Outcome, Refusal> {
@@ -246,7 +250,8 @@ fn decide(
         CLASS_CH => return asker.table.identity().answer(question, reply).map(|()| Outcome::Reply),
         _ => return Err(Refusal::CLASS),
     }
-    query::answer(asker, frame, question, reply, key)?;
+    let approached = approached.ok_or(Refusal::NOT_OURS)?;
+    query::answer(asker, frame, question, approached, reply, key)?;
     Ok(Outcome::Reply)
 }
 

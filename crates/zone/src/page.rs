@@ -25,7 +25,6 @@
 use crate::branch;
 use crate::varint;
 use std::cmp::Ordering;
-use std::hint::black_box;
 use std::sync::Arc;
 
 /// Version of the layout.
@@ -69,10 +68,11 @@ impl Page {
         (self.0.len() + 16 + 8).next_multiple_of(16)
     }
 
-    /// Has its head fetched from memory, all of it at once, while there is something else to do.
+    /// Has it fetched from memory, all lines side by side, while there is something else to do. Of a page larger than most, what
+    /// a search reads first.
     #[inline]
     pub(crate) fn touch(&self) {
-        touch(self.0.get(..256).unwrap_or(&self.0));
+        touch(self.0.get(..4096).unwrap_or(&self.0));
     }
 
     pub(crate) fn view(&self) -> View<'_> {
@@ -290,16 +290,13 @@ impl Entry<'_> {
     }
 }
 
-/// Reads an octet of each cache line: they come from memory side by side, and what is read later need not wait for each.
+/// Has octets fetched from memory, all lines side by side, while there is something else to do.
 #[inline]
 fn touch(octets: &[u8]) {
     const LINE: usize = 64;
-    let (mut sum, mut at) = (0, LINE);
-    while let Some(octet) = octets.get(at) {
-        sum ^= octet;
-        at += LINE;
+    for line in octets.chunks(LINE) {
+        branches::prefetch_read_data::<_, 0>(line.as_ptr());
     }
-    black_box(sum);
 }
 
 /// How many octets two keys have in common, from the front.

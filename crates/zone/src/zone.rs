@@ -59,27 +59,6 @@ pub enum Tree {
     Nsec3,
 }
 
-/// Where a key stands in a zone.
-#[derive(Clone, Copy, Debug)]
-pub enum Seek<'z> {
-    /// At this node.
-    Found(Node<'z>),
-    /// Between nodes.
-    Missing(Gap<'z>),
-}
-
-/// What lies around a key that has no node.
-#[derive(Clone, Copy, Debug)]
-pub struct Gap<'z> {
-    /// The last node before it in canonical order; there is always one, the apex at least.
-    pub before: Node<'z>,
-    /// The first node behind it.
-    pub after: Option<Node<'z>>,
-    /// Octets of the key that make the longest existing ancestor-or-self (RFC 4592 §2.2: a name exists when it or a
-    /// name below it holds records). All octets: the key is an empty non-terminal.
-    pub encloser: usize,
-}
-
 impl Zone {
     /// Puts a version together; `None` without a SOA at the apex.
     pub(crate) fn assemble(
@@ -90,14 +69,11 @@ impl Zone {
         summary: Summary,
     ) -> Option<Zone> {
         let first = main.first()?.clone();
-        let set = first
-            .view()
-            .first()
-            .filter(|entry| entry.key_len() == 0)
-            .and_then(|entry| Node::new(entry, apex.as_ref()).rrset(RecordType::SOA))?;
+        let node = first.view().first().filter(|entry| entry.key_len() == 0)?;
+        let node = Node::new(node, apex.as_ref());
+        let set = node.rrset(RecordType::SOA)?;
         let rdata = set.rdatas().next()?;
-        let sets = first.view().first().map(|entry| Node::new(entry, apex.as_ref()));
-        let types = sets.into_iter().flat_map(|node| node.rrsets()).map(|set| set.rtype().0);
+        let types = node.rrsets().map(|set| set.rtype().0);
         let apex_types = types.filter(|&rtype| rtype < 64).fold(0, |types, rtype| types | 1 << rtype);
         let owners = |tree: &PageTree| tree.pages().map(|page| page.view().len() as u64).sum::<u64>();
         debug_assert_eq!(owners(&main) + owners(&hashed), summary.names, "what is counted is what is there");
@@ -190,28 +166,6 @@ impl Zone {
         Some(self.node(entry.touch()))
     }
 
-    /// The node of this key, or what lies around its place; hashed owners do not exist here.
-    pub fn seek(&self, key: &[u8]) -> Seek<'_> {
-        let Some(spot) = self.0.main.locate(key) else { return Seek::Found(self.apex_node()) };
-        spot.page.touch();
-        let fingerprint = self.0.secret.hash(key).fingerprint();
-        let view = spot.page.view();
-        if let Some(entry) = view.find(key, fingerprint) {
-            return Seek::Found(self.node(entry.touch()));
-        }
-        let rank = view.rank(key);
-        let before = match rank.checked_sub(1) {
-            Some(at) => view.entry(at),
-            None => spot.page_before().and_then(|page| page.view().last()),
-        };
-        let after = view.entry(rank).or_else(|| spot.page_behind().and_then(|page| page.view().first()));
-        let before = before.map_or_else(|| self.apex_node(), |entry| self.node(entry));
-        let after = after.map(|entry| self.node(entry));
-        // The longest existing ancestor is one of a neighbour's: nothing stands between them and the key.
-        let encloser = before.common_labels(key).max(after.map_or(0, |after| after.common_labels(key)));
-        Seek::Missing(Gap { before, after, encloser })
-    }
-
     /// Bit n: a node n labels below the apex may hold a cut (NS below the apex) or a DNAME; where it is clear, none does.
     pub fn diverting_depths(&self) -> u128 {
         self.0.diverting
@@ -284,7 +238,7 @@ impl Zone {
         Some((Tree::Nsec3, self.node(entry)))
     }
 
-    fn node<'z>(&'z self, entry: Entry<'z>) -> Node<'z> {
+    pub(crate) fn node<'z>(&'z self, entry: Entry<'z>) -> Node<'z> {
         Node::new(entry, self.0.apex.as_ref())
     }
 }
