@@ -1,4 +1,4 @@
-//! Whether the addresses of primaries give signs of life: learnt by one zone, known to all.
+//! Whether primaries give signs of life: learnt by one zone, known to all that reach them the same way.
 //!
 //! ```text
 //!            failed (twice in a row, when it lived before)
@@ -7,9 +7,12 @@
 //!      │ answered                                             ▼  one zone asks for all
 //!      └───────────────────────────────────────────────── Down, being asked ──► failed: held twice as long
 //! ```
+//!
+//! How long a hold is, each zone has its own mind about; the shortest of all that want to ask holds, so that no zone waits
+//! for another's patience.
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
+use std::hash::Hash;
 use std::time::Duration;
 
 use crate::HoldDown;
@@ -17,10 +20,11 @@ use crate::HoldDown;
 /// How long the zone that asks for all may take before another does.
 const LEASE: Duration = Duration::from_secs(60);
 
-/// The addresses of all primaries that were asked.
-#[derive(Clone, Debug, Default)]
-pub struct Health {
-    addresses: HashMap<SocketAddr, Record>,
+/// All ways to primaries that were gone. `W` is what tells one from another: an address, and what else decides whether
+/// a primary can be reached there.
+#[derive(Clone, Debug)]
+pub struct Health<W> {
+    ways: HashMap<W, Record>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -35,6 +39,10 @@ struct Record {
 #[derive(Clone, Copy, Debug)]
 struct Down {
     since: Duration,
+    /// It last failed.
+    failed: Duration,
+    /// Failures in a row that count.
+    in_vain: u8,
     /// Nobody asks before this moment.
     until: Duration,
     /// Until this moment another zone asks for all.
@@ -46,7 +54,7 @@ struct Down {
 pub enum Permit {
     /// Go; report the end by [`Health::answered`], [`Health::failed`] or [`Health::abandoned`].
     Go,
-    /// The address is down: the attempt failed with [`Reason::PrimaryDown`](secondo_wire::Reason::PrimaryDown), and
+    /// The primary is down: the attempt failed with [`Reason::PrimaryDown`](secondo_wire::Reason::PrimaryDown), and
     /// it is not worth asking before this moment.
     Down {
         /// On the boot clock.
@@ -54,7 +62,7 @@ pub enum Permit {
     },
 }
 
-/// An address changed sides.
+/// A primary changed sides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Turn {
     /// `primary.down`.
@@ -62,29 +70,35 @@ pub enum Turn {
         /// Nobody asks before this moment.
         until: Duration,
     },
-    /// `primary.up`: tell every zone that has a primary there ([`Event::PrimaryUp`](crate::Event::PrimaryUp)).
+    /// `primary.up`: tell every zone that has it ([`Event::PrimaryUp`](crate::Event::PrimaryUp)).
     Up {
         /// How long it was down.
         after: Duration,
     },
 }
 
-impl Health {
+impl<W: Copy + Eq + Hash> Health<W> {
     /// Nothing is known, so all may be asked.
-    pub fn new() -> Health {
-        Health::default()
+    pub fn new() -> Health<W> {
+        Health { ways: HashMap::new() }
     }
 
-    /// Before an attempt.
-    pub fn ask(&mut self, address: SocketAddr, now: Duration) -> Permit {
-        let Some(down) = self.addresses.get_mut(&address).and_then(|r| r.down.as_mut()) else {
-            return Permit::Go;
-        };
+    fn down(&mut self, way: W) -> Option<&mut Down> {
+        self.ways.get_mut(&way)?.down.as_mut()
+    }
+
+    /// Before an attempt of a zone that would hold the primary down for `hold`.
+    pub fn ask(&mut self, way: W, now: Duration, hold: HoldDown) -> Permit {
+        let Some(down) = self.down(way) else { return Permit::Go };
+        down.until = down.until.min(down.failed.saturating_add(hold.after(down.in_vain)));
         if now < down.until {
             return Permit::Down { again: down.until };
         }
         match down.leased {
-            Some(leased) if now < leased => Permit::Down { again: leased },
+            // By then the one who asks may have failed, and its hold, as this zone sees it, be over.
+            Some(leased) if now < leased => {
+                Permit::Down { again: leased.min(now.saturating_add(hold.first)) }
+            }
             _ => {
                 down.leased = Some(now.saturating_add(LEASE));
                 Permit::Go
@@ -92,17 +106,17 @@ impl Health {
         }
     }
 
-    /// Something came from the address, were it a refusal: it lives. Call it as soon as that is seen.
-    pub fn answered(&mut self, address: SocketAddr, now: Duration) -> Option<Turn> {
-        let record = self.addresses.entry(address).or_default();
+    /// Something came from there, were it a refusal: it lives. Call it as soon as that is seen.
+    pub fn answered(&mut self, way: W, now: Duration) -> Option<Turn> {
+        let record = self.ways.entry(way).or_default();
         record.answered = true;
         record.failures = 0;
         record.down.take().map(|down| Turn::Up { after: now.saturating_sub(down.since) })
     }
 
-    /// An attempt ended without a sign of life. `hold` is that of the zone that asked.
-    pub fn failed(&mut self, address: SocketAddr, now: Duration, hold: HoldDown) -> Option<Turn> {
-        let record = self.addresses.entry(address).or_default();
+    /// An attempt ended without a sign of life. `hold` is that of the zone that asked; others may shorten it.
+    pub fn failed(&mut self, way: W, now: Duration, hold: HoldDown) -> Option<Turn> {
+        let record = self.ways.entry(way).or_default();
         if record.down.is_some_and(|down| now < down.until) {
             // It was asked before it was known to be down; one hold for all of those.
             return None;
@@ -114,37 +128,45 @@ impl Health {
         let in_vain = record.failures - u8::from(record.answered);
         let until = now.saturating_add(hold.after(in_vain));
         let since = record.down.map(|down| down.since);
-        record.down = Some(Down { since: since.unwrap_or(now), until, leased: None });
+        record.down = Some(Down { since: since.unwrap_or(now), failed: now, in_vain, until, leased: None });
         since.is_none().then_some(Turn::Down { until })
     }
 
     /// An attempt ended without having asked: the next zone may.
-    pub fn abandoned(&mut self, address: SocketAddr) {
-        if let Some(down) = self.addresses.get_mut(&address).and_then(|r| r.down.as_mut()) {
+    pub fn abandoned(&mut self, way: W) {
+        if let Some(down) = self.down(way) {
             down.leased = None;
         }
     }
 
-    /// A NOTIFY came from the address: it may be asked at once.
-    pub fn notified(&mut self, address: SocketAddr, now: Duration) {
-        if let Some(down) = self.addresses.get_mut(&address).and_then(|r| r.down.as_mut()) {
+    /// A NOTIFY came from there, or an operator knows better: it may be asked at once.
+    pub fn notified(&mut self, way: W, now: Duration) {
+        if let Some(down) = self.down(way) {
             down.until = down.until.min(now);
         }
     }
 
-    /// The moment before which the address is not worth asking, when it is down.
-    pub fn down_until(&self, address: SocketAddr) -> Option<Duration> {
-        self.addresses.get(&address)?.down.map(|down| down.until)
+    /// The moment before which it is not worth asking, when it is down.
+    pub fn down_until(&self, way: W) -> Option<Duration> {
+        self.ways.get(&way)?.down.map(|down| down.until)
     }
 
-    /// The address belongs to no primary any more.
-    pub fn forget(&mut self, address: SocketAddr) {
-        self.addresses.remove(&address);
+    /// No zone reaches a primary so any more.
+    pub fn forget(&mut self, way: W) {
+        self.ways.remove(&way);
+    }
+}
+
+impl<W: Copy + Eq + Hash> Default for Health<W> {
+    fn default() -> Health<W> {
+        Health::new()
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::net::SocketAddr;
+
     use super::*;
 
     const HOLD: HoldDown = HoldDown { first: Duration::from_secs(10), longest: Duration::from_secs(100) };
@@ -160,10 +182,10 @@ mod tests {
     #[test]
     fn an_address_that_never_answered_is_down_at_the_first_failure() {
         let mut health = Health::new();
-        assert_eq!(health.ask(address(), seconds(0)), Permit::Go);
+        assert_eq!(health.ask(address(), seconds(0), HOLD), Permit::Go);
         assert_eq!(health.failed(address(), seconds(5), HOLD), Some(Turn::Down { until: seconds(15) }));
-        assert_eq!(health.ask(address(), seconds(14)), Permit::Down { again: seconds(15) });
-        assert_eq!(health.ask(SocketAddr::from(([192, 0, 2, 2], 53)), seconds(14)), Permit::Go);
+        assert_eq!(health.ask(address(), seconds(14), HOLD), Permit::Down { again: seconds(15) });
+        assert_eq!(health.ask(SocketAddr::from(([192, 0, 2, 2], 53)), seconds(14), HOLD), Permit::Go);
     }
 
     #[test]
@@ -171,7 +193,7 @@ mod tests {
         let mut health = Health::new();
         assert_eq!(health.answered(address(), seconds(0)), None);
         assert_eq!(health.failed(address(), seconds(1), HOLD), None);
-        assert_eq!(health.ask(address(), seconds(1)), Permit::Go);
+        assert_eq!(health.ask(address(), seconds(1), HOLD), Permit::Go);
         assert_eq!(health.failed(address(), seconds(2), HOLD), Some(Turn::Down { until: seconds(12) }));
     }
 
@@ -180,9 +202,9 @@ mod tests {
         let mut health = Health::new();
         health.failed(address(), seconds(0), HOLD);
         for (asked, until) in [(10, 30), (30, 70), (70, 150), (150, 250), (250, 350)] {
-            assert_eq!(health.ask(address(), seconds(asked)), Permit::Go);
-            let waiting = Permit::Down { again: seconds(asked) + LEASE };
-            assert_eq!(health.ask(address(), seconds(asked)), waiting);
+            assert_eq!(health.ask(address(), seconds(asked), HOLD), Permit::Go);
+            let waiting = Permit::Down { again: seconds(asked) + HOLD.first };
+            assert_eq!(health.ask(address(), seconds(asked), HOLD), waiting);
             assert_eq!(health.failed(address(), seconds(asked), HOLD), None);
             assert_eq!(health.down_until(address()), Some(seconds(until)));
         }
@@ -203,19 +225,46 @@ mod tests {
         let mut health = Health::new();
         health.failed(address(), seconds(0), HOLD);
         health.notified(address(), seconds(3));
-        assert_eq!(health.ask(address(), seconds(3)), Permit::Go);
-        assert!(matches!(health.ask(address(), seconds(3)), Permit::Down { .. }));
+        assert_eq!(health.ask(address(), seconds(3), HOLD), Permit::Go);
+        assert!(matches!(health.ask(address(), seconds(3), HOLD), Permit::Down { .. }));
         assert_eq!(health.answered(address(), seconds(4)), Some(Turn::Up { after: seconds(4) }));
-        assert_eq!(health.ask(address(), seconds(4)), Permit::Go);
+        assert_eq!(health.ask(address(), seconds(4), HOLD), Permit::Go);
     }
 
     #[test]
     fn a_zone_that_gave_up_or_takes_too_long_leaves_the_asking_to_another() {
         let mut health = Health::new();
         health.failed(address(), seconds(0), HOLD);
-        assert_eq!(health.ask(address(), seconds(10)), Permit::Go);
+        assert_eq!(health.ask(address(), seconds(10), HOLD), Permit::Go);
         health.abandoned(address());
-        assert_eq!(health.ask(address(), seconds(10)), Permit::Go);
-        assert_eq!(health.ask(address(), seconds(10) + LEASE), Permit::Go);
+        assert_eq!(health.ask(address(), seconds(10), HOLD), Permit::Go);
+        assert_eq!(health.ask(address(), seconds(10) + LEASE, HOLD), Permit::Go);
+    }
+
+    #[test]
+    fn the_shortest_hold_of_all_who_want_to_ask_holds() {
+        let long = HoldDown { first: seconds(10), longest: seconds(3600) };
+        let mut health = Health::new();
+        let mut now = seconds(0);
+        for _ in 0..12 {
+            health.failed(address(), now, long);
+            now = health.down_until(address()).unwrap();
+            assert_eq!(health.ask(address(), now, long), Permit::Go);
+        }
+        let failed = now;
+        health.failed(address(), failed, long);
+        assert_eq!(health.down_until(address()), Some(failed + seconds(3600)));
+        // A zone comes that asks at least every 100 s: all wait no longer than it would, counted from the failure.
+        let again = failed + HOLD.longest;
+        assert_eq!(health.ask(address(), failed + seconds(30), HOLD), Permit::Down { again });
+        assert_eq!(health.ask(address(), failed + seconds(31), long), Permit::Down { again });
+        assert_eq!(health.ask(address(), again, long), Permit::Go);
+        // And where it has waited longer than that, it asks at once.
+        health.failed(address(), again, long);
+        assert_eq!(health.ask(address(), again + HOLD.longest, HOLD), Permit::Go);
+        assert_eq!(
+            health.ask(address(), again + HOLD.longest, long),
+            Permit::Down { again: again + HOLD.longest + long.first }
+        );
     }
 }

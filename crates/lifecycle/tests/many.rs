@@ -11,22 +11,24 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use secondo_lifecycle::{
-    Action, Admission, AdmissionLimits, Errand, Event, Failure, Health, Kind, Machine, Now, Permit,
-    ProbeAnswer, Settings, Ticket, Transferred, Turn, Validity, Wheel, ZoneId,
+    Action, Admission, AdmissionLimits, Confirmation, Errand, Event, Failure, Health, Kind, Machine, Now,
+    Permit, ProbeAnswer, Restored, Settings, Ticket, Transferred, Turn, Validity, Wheel, ZoneId,
 };
 use secondo_wire::Reason;
-use stage::{BOOT, address, primary, seconds, settings, soa};
+use stage::{BOOT, EXPIRE, address, primary, seconds, settings, soa, soa_with};
 
 /// How long a dead address keeps an attempt busy, and a living one.
 const TIMEOUT: Duration = Duration::from_secs(15);
 const ANSWER: Duration = Duration::from_millis(5);
+
+const NOW: Now = Now { boot: Duration::from_secs(1000), boot_id: BOOT, wall: 1_700_000_000 };
 
 struct House {
     now: Now,
     zones: Vec<Machine>,
     wheel: Wheel,
     admission: Admission,
-    health: Health,
+    health: Health<SocketAddr>,
     /// Ends of running attempts.
     jobs: BTreeMap<(Duration, Ticket), (Errand, SocketAddr)>,
     dead: Vec<SocketAddr>,
@@ -36,9 +38,20 @@ struct House {
 
 impl House {
     fn new(zones: &[Arc<Settings>], dead: Vec<SocketAddr>) -> House {
-        let now = Now { boot: seconds(1000), boot_id: BOOT, wall: 1_700_000_000 };
-        let machine = |(i, settings): (u64, &Arc<Settings>)| Machine::new(settings.clone(), None, now, i);
-        let zones: Vec<_> = (0..).zip(zones).map(machine).collect();
+        House::with(zones, |_| None, dead)
+    }
+
+    /// The zones have what `restored` says of them.
+    fn with(
+        zones: &[Arc<Settings>],
+        restored: impl Fn(usize) -> Option<Restored>,
+        dead: Vec<SocketAddr>,
+    ) -> House {
+        let now = NOW;
+        let machine = |(i, settings): (usize, &Arc<Settings>)| {
+            Machine::new(settings.clone(), restored(i), now, i as u64)
+        };
+        let zones: Vec<_> = zones.iter().enumerate().map(machine).collect();
         let mut wheel = Wheel::new();
         for (i, zone) in (0..).zip(&zones) {
             wheel.schedule(ZoneId(i), zone.next_deadline());
@@ -97,7 +110,8 @@ impl House {
         let end = self.now.boot + time;
         loop {
             while let Some((ticket, errand, address)) = self.admission.admit() {
-                match self.health.ask(address, self.now.boot) {
+                let hold = self.zones[ticket.zone.0 as usize].hold_down();
+                match self.health.ask(address, self.now.boot, hold) {
                     Permit::Go => {
                         *self.sent.entry(address).or_default() += 1;
                         let takes = if self.dead.contains(&address) { TIMEOUT } else { ANSWER };
@@ -182,4 +196,39 @@ fn all_zones_come_back_within_seconds_once_one_has_found_the_primary_alive() {
     house.tell(ZoneId(7), Event::Notify { from: address(1, 1).ip(), hint: None });
     house.run(seconds(1));
     assert_eq!(house.current(), 500);
+}
+
+#[test]
+fn zones_in_good_health_wait_no_longer_for_a_dead_primary_than_they_would_by_themselves() {
+    const RETRY: u64 = 60;
+    let dead = address(1, 1);
+    let shared = Arc::new(settings(vec![primary(1, 1)]));
+    // Most were never loaded, and so become more and more patient, before those that are served come to ask.
+    let soa = soa_with(1, [4 * 3600, RETRY as u32, EXPIRE as u32]);
+    let confirmation = Confirmation {
+        serial: soa.serial,
+        boot: NOW.boot,
+        boot_id: NOW.boot_id,
+        wall: NOW.wall,
+        expire_in: EXPIRE,
+    };
+    let restored = Restored { soa, confirmation: Some(confirmation) };
+    let loaded = |zone: usize| (zone >= 200).then(|| restored.clone());
+    let mut house = House::with(&vec![shared; 205], loaded, vec![dead]);
+    while house.zones[200..].iter().all(|zone| zone.last_failure().is_none()) {
+        house.run(seconds(1));
+    }
+    let sent = u64::from(house.sent[&dead]);
+    assert!(sent < 30, "{sent} attempts: one zone asks for all");
+    let until = house.health.down_until(dead).unwrap();
+    assert!(until <= house.now.boot + seconds(RETRY), "held for {:?}", until - house.now.boot);
+    house.run(seconds(8 * 3600));
+    let asked = u64::from(house.sent[&dead]) - sent;
+    assert!((300..8 * 3600 / RETRY + 8).contains(&asked), "{asked} attempts: one zone asks for all");
+    let sent = sent + asked;
+    house.dead.clear();
+    house.run(seconds(RETRY) + TIMEOUT);
+    assert_eq!(house.current(), 205);
+    let asked = u64::from(house.sent[&dead]) - sent;
+    assert!((205..215).contains(&asked), "{asked}");
 }

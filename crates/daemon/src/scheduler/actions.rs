@@ -3,7 +3,10 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use secondo_lifecycle::{Action, Event as Happened, Failure, Now, Permit, Ticket, Validity, ZoneId};
+use secondo_lifecycle::{
+    Accept, Action, AttemptId, Event as Happened, Failure, Now, Permit, Question, Target, Ticket, Urgency,
+    Validity, ZoneId,
+};
 use secondo_store::Confirmation;
 use secondo_wire::Reason;
 
@@ -49,14 +52,10 @@ impl Scheduler {
         let Some(zone) = self.zones.get_mut(&id) else { return };
         match action {
             Action::Probe { attempt, target, urgency } => {
-                zone.errand = Some(Errand::new(attempt, target, None).into());
-                let ticket = Ticket { zone: id, attempt };
-                self.admission.request(ticket, secondo_lifecycle::Errand::Probe, target.address, urgency);
+                self.want(id, attempt, target, None, urgency);
             }
             Action::Transfer { attempt, target, question, accept, urgency } => {
-                zone.errand = Some(Errand::new(attempt, target, Some((question, accept))).into());
-                let ticket = Ticket { zone: id, attempt };
-                self.admission.request(ticket, secondo_lifecycle::Errand::Transfer, target.address, urgency);
+                self.want(id, attempt, target, Some((question, accept)), urgency);
             }
             Action::Cancel { attempt } => {
                 self.admission.release(Ticket { zone: id, attempt });
@@ -67,7 +66,7 @@ impl Scheduler {
                 if let Some(errand) = errand
                     && errand.abort()
                 {
-                    self.health.abandoned(errand.target.address);
+                    self.health.abandoned(errand.reach);
                 }
             }
             Action::Confirm(confirmation) => self.confirm(id, confirmation),
@@ -80,6 +79,24 @@ impl Scheduler {
             .info(),
             Action::Report(outcome) => self.report(id, outcome, now),
         }
+    }
+
+    /// Puts an attempt into the queue.
+    fn want(
+        &mut self,
+        id: ZoneId,
+        attempt: AttemptId,
+        target: Target,
+        transfer: Option<(Question, Accept)>,
+        urgency: Urgency,
+    ) {
+        let (Some(zone), Some(reach)) = (self.zones.get_mut(&id), self.book.reach(target)) else { return };
+        let errand = match transfer {
+            None => secondo_lifecycle::Errand::Probe,
+            Some(_) => secondo_lifecycle::Errand::Transfer,
+        };
+        zone.errand = Some(Errand::new(attempt, target, reach, transfer).into());
+        self.admission.request(Ticket { zone: id, attempt }, errand, target.address, urgency);
     }
 
     /// A primary vouched for the version served: extends what the query path compares with, and writes it down.
@@ -118,15 +135,24 @@ impl Scheduler {
 
     /// Starts the attempts whose turn has come; those that are not worth making are answered at once.
     fn admit(&mut self, todo: &mut VecDeque<(ZoneId, Happened)>, now: Now) {
-        while let Some((ticket, errand, address)) = self.admission.admit() {
-            match self.health.ask(address, now.boot) {
+        while let Some((ticket, errand, _)) = self.admission.admit() {
+            let wanted = self.zones.get(&ticket.zone).and_then(|zone| {
+                let errand = zone.errand.as_ref().filter(|errand| errand.attempt == ticket.attempt)?;
+                Some((errand.reach, zone.machine.hold_down()))
+            });
+            // Nobody wants it any more.
+            let Some((reach, hold)) = wanted else {
+                self.admission.release(ticket);
+                continue;
+            };
+            match self.health.ask(reach, now.boot, hold) {
                 Permit::Go if self.start(ticket) => {
                     // From here, not from its place in the queue, time counts (RFC 7314 §4).
                     todo.push_back((ticket.zone, Happened::Sent { attempt: ticket.attempt }));
                 }
                 Permit::Go => {
                     self.admission.release(ticket);
-                    self.health.abandoned(address);
+                    self.health.abandoned(reach);
                 }
                 Permit::Down { again } => {
                     self.admission.release(ticket);

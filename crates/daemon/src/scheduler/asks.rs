@@ -69,8 +69,8 @@ impl Scheduler {
         for id in chosen {
             let Some(zone) = self.zones.get_mut(id) else { continue };
             // The operator may know that a dead primary is back: as after a NOTIFY, one zone asks it at once.
-            for address in zone.machine.settings().primaries().iter().flat_map(|primary| &primary.addresses) {
-                self.health.notified(*address, now.boot);
+            for reach in self.book.reaches(zone.machine.settings()) {
+                self.health.notified(reach, now.boot);
             }
             if request.no_wait {
                 let serial = zone.machine.serial().map(|serial| serial.0);

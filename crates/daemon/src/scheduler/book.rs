@@ -1,28 +1,78 @@
 //! Primaries of the configuration by number, and what their zones' machines are given.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use secondo_lifecycle::{Bounds, Primary, PrimaryId, Settings, SettingsError};
+use secondo_lifecycle::{Bounds, Primary, PrimaryId, Settings, SettingsError, Target};
 
 use crate::config::{self, PrimaryConfig, ZoneSettings};
+use crate::tls::TlsClient;
+
+/// Where a primary is and how it is reached: what shows that it is down shows it for all that reach it so, and for no
+/// others. A certificate that it rejects, or a source address that is not ours, is no fault of those who ask without.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct Reach {
+    pub(super) address: SocketAddr,
+    pub(super) carrier: Carrier,
+}
+
+/// The number of what carries questions: TLS settings or none, and source addresses.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct Carrier(pub(super) u32);
 
 /// All primaries; a definition keeps its number as long as it stays the same.
 #[derive(Debug, Default)]
 pub(super) struct PrimaryBook {
-    primaries: BTreeMap<PrimaryId, Arc<PrimaryConfig>>,
+    primaries: BTreeMap<PrimaryId, (Arc<PrimaryConfig>, Carrier)>,
     /// The same the other way round: there may be as many as zones.
     numbers: HashMap<Arc<PrimaryConfig>, PrimaryId>,
     next: u32,
+    carriers: HashMap<Carriage, Carrier>,
+    next_carrier: u32,
     /// Settings made for the configuration being applied, by the identity of what they were made from.
     made: HashMap<usize, Arc<Settings>>,
+}
+
+/// What a carrier is: TLS settings, and the source addresses by family.
+type Carriage = (Option<TlsClient>, Option<IpAddr>, Option<IpAddr>);
+
+fn carriage(primary: &PrimaryConfig) -> Carriage {
+    (primary.tls.clone(), primary.source_ipv4, primary.source_ipv6)
+}
+
+/// How all addresses of a primary are reached.
+fn ways(primary: &PrimaryConfig, carrier: Carrier) -> impl Iterator<Item = Reach> {
+    primary.addresses.iter().map(move |address| Reach { address: *address, carrier })
 }
 
 impl PrimaryBook {
     /// The primary with that number.
     pub(super) fn find(&self, id: PrimaryId) -> Option<&Arc<PrimaryConfig>> {
-        self.primaries.get(&id)
+        self.primaries.get(&id).map(|(primary, _)| primary)
+    }
+
+    /// How an address of a primary is reached.
+    pub(super) fn reach(&self, target: Target) -> Option<Reach> {
+        let (_, carrier) = self.primaries.get(&target.primary)?;
+        Some(Reach { address: target.address, carrier: *carrier })
+    }
+
+    /// The same for a definition.
+    pub(super) fn reach_of(&self, primary: &Arc<PrimaryConfig>, address: SocketAddr) -> Option<Reach> {
+        self.reach(Target { primary: *self.numbers.get(primary)?, address })
+    }
+
+    /// How the addresses of a zone's primaries are reached, in order.
+    pub(super) fn reaches<'b>(&'b self, settings: &'b Settings) -> impl Iterator<Item = Reach> + 'b {
+        let known = settings.primaries().iter().filter_map(|p| self.primaries.get(&p.id));
+        known.flat_map(|(primary, carrier)| ways(primary, *carrier))
+    }
+
+    /// What carries transfers there: `tcp` or `tls`.
+    pub(super) fn transport(&self, reach: Reach) -> Option<&'static str> {
+        let ((tls, ..), _) = self.carriers.iter().find(|(_, carrier)| **carrier == reach.carrier)?;
+        Some(if tls.is_some() { "tls" } else { "tcp" })
     }
 
     /// What a machine is given for these settings of a zone; shared by all zones that share them.
@@ -57,15 +107,18 @@ impl PrimaryBook {
         self.made = HashMap::new();
     }
 
-    /// Forgets all primaries but those `in_use`. Returns the addresses that belong to none any more.
-    pub(super) fn keep(&mut self, in_use: &BTreeSet<PrimaryId>) -> BTreeSet<SocketAddr> {
-        let addresses = |book: &PrimaryBook| -> BTreeSet<SocketAddr> {
-            book.primaries.values().flat_map(|primary| primary.addresses.iter().copied()).collect()
+    /// Forgets all primaries but those `in_use`. Returns how none is reached any more.
+    pub(super) fn keep(&mut self, in_use: &BTreeSet<PrimaryId>) -> BTreeSet<Reach> {
+        let reaches = |book: &PrimaryBook| -> BTreeSet<Reach> {
+            book.primaries.values().flat_map(|(primary, carrier)| ways(primary, *carrier)).collect()
         };
-        let before = addresses(self);
+        let before = reaches(self);
         self.primaries.retain(|id, _| in_use.contains(id));
         self.numbers.retain(|_, id| in_use.contains(id));
-        &before - &addresses(self)
+        let after = reaches(self);
+        let carriers: BTreeSet<Carrier> = after.iter().map(|reach| reach.carrier).collect();
+        self.carriers.retain(|_, carrier| carriers.contains(carrier));
+        &before - &after
     }
 
     fn number(&mut self, config: &Arc<PrimaryConfig>) -> PrimaryId {
@@ -74,7 +127,10 @@ impl PrimaryBook {
         }
         let id = PrimaryId(self.next);
         self.next += 1;
-        self.primaries.insert(id, Arc::clone(config));
+        let next = Carrier(self.next_carrier);
+        let carrier = *self.carriers.entry(carriage(config)).or_insert(next);
+        self.next_carrier += u32::from(carrier == next);
+        self.primaries.insert(id, (Arc::clone(config), carrier));
         self.numbers.insert(Arc::clone(config), id);
         id
     }

@@ -1,12 +1,13 @@
-//! What is known of primaries' addresses beyond their health, by all zones together: how far their clocks are off, why
+//! What is known of primaries beyond their health, by all zones together: how far their clocks are off, why
 //! they are down and who waits for them.
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use secondo_lifecycle::Validity;
 use secondo_wire::{Name, Reason};
+
+use super::book::Reach;
 
 /// Difference of clocks that an operator should see to before seals fail (RFC 8945 §5.2.3 fails them at 300 s).
 pub(super) const SKEWED_SECONDS: u64 = 60;
@@ -23,15 +24,15 @@ pub(super) fn off_by(skew: i64) -> String {
     format!("{} s {side} ours", skew.unsigned_abs())
 }
 
-/// The addresses of which there is something to know.
+/// The primaries, by how they are reached, of which there is something to know.
 #[derive(Debug, Default)]
 pub(super) struct Contacts {
-    known: HashMap<SocketAddr, Contact>,
-    /// Addresses for which zones wait that were not told of.
-    gathering: Vec<SocketAddr>,
+    known: HashMap<Reach, Contact>,
+    /// Those for which zones wait that were not told of.
+    gathering: Vec<Reach>,
 }
 
-/// One address.
+/// One of them.
 #[derive(Debug, Default)]
 pub(super) struct Contact {
     /// Its clock minus ours, seconds, when that is worth a word.
@@ -47,7 +48,7 @@ impl Contact {
     }
 }
 
-/// Why an address is taken to be down.
+/// Why a primary is taken to be down.
 #[derive(Debug)]
 pub(super) struct Down {
     /// Since when, on the boot clock.
@@ -92,9 +93,9 @@ impl Waiting {
 }
 
 impl Contacts {
-    /// What is known of an address.
-    pub(super) fn of(&self, address: SocketAddr) -> Option<&Contact> {
-        self.known.get(&address)
+    /// What is known of a primary.
+    pub(super) fn of(&self, reach: Reach) -> Option<&Contact> {
+        self.known.get(&reach)
     }
 
     /// Whether some clock is off.
@@ -103,30 +104,30 @@ impl Contacts {
     }
 
     /// A seal told how far a clock is from ours: whether that is worth a line, once until they agree again.
-    pub(super) fn clock_differs(&mut self, address: SocketAddr, skew: i64) -> bool {
+    pub(super) fn clock_differs(&mut self, reach: Reach, skew: i64) -> bool {
         if skew.unsigned_abs() < SKEWED_SECONDS {
-            if let Some(contact) = self.known.get_mut(&address) {
+            if let Some(contact) = self.known.get_mut(&reach) {
                 contact.skew = None;
             }
-            self.tidy(address);
+            self.tidy(reach);
             return false;
         }
-        self.known.entry(address).or_default().skew.replace(skew).is_none()
+        self.known.entry(reach).or_default().skew.replace(skew).is_none()
     }
 
     /// Which of the primary's keys did, by its place.
-    pub(super) fn key_did(&mut self, address: SocketAddr, place: usize) {
+    pub(super) fn key_did(&mut self, reach: Reach, place: usize) {
         if place > 0 {
-            self.known.entry(address).or_default().key = Some(place);
-        } else if let Some(contact) = self.known.get_mut(&address) {
+            self.known.entry(reach).or_default().key = Some(place);
+        } else if let Some(contact) = self.known.get_mut(&reach) {
             contact.key = None;
-            self.tidy(address);
+            self.tidy(reach);
         }
     }
 
-    /// An attempt at a silent address failed so: what is kept as the cause, once the address is down.
-    pub(super) fn is_down(&mut self, address: SocketAddr, reason: Reason, detail: &str, now: Duration) {
-        let contact = self.known.entry(address).or_default();
+    /// An attempt at a silent primary failed so: what is kept as the cause, once it is down.
+    pub(super) fn is_down(&mut self, reach: Reach, reason: Reason, detail: &str, now: Duration) {
+        let contact = self.known.entry(reach).or_default();
         let known = contact.down.get_or_insert_with(|| Down {
             since: now,
             reason,
@@ -139,21 +140,21 @@ impl Contacts {
     }
 
     /// It answers again.
-    pub(super) fn is_up(&mut self, address: SocketAddr) {
-        if let Some(contact) = self.known.get_mut(&address) {
+    pub(super) fn is_up(&mut self, reach: Reach) {
+        if let Some(contact) = self.known.get_mut(&reach) {
             contact.down = None;
         }
-        self.tidy(address);
+        self.tidy(reach);
     }
 
-    /// A zone could not ask, since the address is down.
-    pub(super) fn waits(&mut self, address: SocketAddr, zone: &Name, validity: Validity) {
-        let Some(down) = self.known.get_mut(&address).and_then(|contact| contact.down.as_mut()) else {
+    /// A zone could not ask, since the primary is down.
+    pub(super) fn waits(&mut self, reach: Reach, zone: &Name, validity: Validity) {
+        let Some(down) = self.known.get_mut(&reach).and_then(|contact| contact.down.as_mut()) else {
             return;
         };
         let waiting = &mut down.waiting;
         if waiting.served == 0 && waiting.unserved == 0 {
-            self.gathering.push(address);
+            self.gathering.push(reach);
         }
         match validity {
             Validity::Current { until, .. } => {
@@ -169,12 +170,12 @@ impl Contacts {
         }
     }
 
-    /// The addresses whose waiting zones are to be told of now.
-    pub(super) fn due(&mut self, now: Duration) -> Vec<(SocketAddr, Waiting)> {
+    /// The primaries whose waiting zones are to be told of now.
+    pub(super) fn due(&mut self, now: Duration) -> Vec<(Reach, Waiting)> {
         let mut due = Vec::new();
         let known = &mut self.known;
-        self.gathering.retain(|address| {
-            let Some(down) = known.get_mut(address).and_then(|contact| contact.down.as_mut()) else {
+        self.gathering.retain(|reach| {
+            let Some(down) = known.get_mut(reach).and_then(|contact| contact.down.as_mut()) else {
                 return false;
             };
             if now < down.due {
@@ -182,20 +183,20 @@ impl Contacts {
             }
             down.pause = (down.pause * 2).min(LONGEST_PAUSE);
             down.due = now.saturating_add(down.pause);
-            due.push((*address, std::mem::take(&mut down.waiting)));
+            due.push((*reach, std::mem::take(&mut down.waiting)));
             false
         });
         due
     }
 
-    /// The address belongs to no primary any more.
-    pub(super) fn forget(&mut self, address: SocketAddr) {
-        self.known.remove(&address);
+    /// No zone has it any more.
+    pub(super) fn forget(&mut self, reach: Reach) {
+        self.known.remove(&reach);
     }
 
-    fn tidy(&mut self, address: SocketAddr) {
-        if self.known.get(&address).is_some_and(|contact| contact.is_quiet()) {
-            self.known.remove(&address);
+    fn tidy(&mut self, reach: Reach) {
+        if self.known.get(&reach).is_some_and(|contact| contact.is_quiet()) {
+            self.known.remove(&reach);
         }
     }
 }
@@ -203,13 +204,14 @@ impl Contacts {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scheduler::book::Carrier;
 
     const fn seconds(n: u64) -> Duration {
         Duration::from_secs(n)
     }
 
-    fn address() -> SocketAddr {
-        SocketAddr::from(([192, 0, 2, 1], 53))
+    fn hidden() -> Reach {
+        Reach { address: ([192, 0, 2, 1], 53).into(), carrier: Carrier(0) }
     }
 
     fn zone(n: usize) -> Name {
@@ -219,12 +221,12 @@ mod tests {
     #[test]
     fn ten_thousand_zones_that_wait_for_one_primary_are_one_line_and_then_ever_fewer() {
         let mut contacts = Contacts::default();
-        contacts.is_down(address(), Reason::Timeout, "no answer", seconds(0));
+        contacts.is_down(hidden(), Reason::Timeout, "no answer", seconds(0));
         let mut lines = 0;
         for second in 0..3600 {
             for n in 0..3 {
                 let validity = Validity::Current { until: seconds(90_000 + n), life: seconds(86_400) };
-                contacts.waits(address(), &zone(n as usize), validity);
+                contacts.waits(hidden(), &zone(n as usize), validity);
             }
             lines += contacts.due(seconds(second)).len();
         }
@@ -235,13 +237,13 @@ mod tests {
     fn those_who_wait_are_counted_by_whether_they_are_served() {
         let mut contacts = Contacts::default();
         let current = |until| Validity::Current { until: seconds(until), life: seconds(100) };
-        contacts.waits(address(), &zone(0), Validity::Empty);
+        contacts.waits(hidden(), &zone(0), Validity::Empty);
         assert!(contacts.due(seconds(99)).is_empty(), "it is not down");
-        contacts.is_down(address(), Reason::Timeout, "", seconds(100));
+        contacts.is_down(hidden(), Reason::Timeout, "", seconds(100));
         for n in 0..9 {
-            contacts.waits(address(), &zone(n), current(500 - n as u64));
+            contacts.waits(hidden(), &zone(n), current(500 - n as u64));
         }
-        contacts.waits(address(), &zone(9), Validity::Empty);
+        contacts.waits(hidden(), &zone(9), Validity::Empty);
         assert!(contacts.due(seconds(104)).is_empty(), "they gather first");
         let due = contacts.due(seconds(105));
         assert_eq!(
@@ -249,18 +251,18 @@ mod tests {
             "10 zones wait for it (z0.test. z1.test. z2.test. …); 9 served, the first expires in 387 s; 1 not served"
         );
         assert!(contacts.due(seconds(9999)).is_empty(), "nobody waits any more");
-        contacts.is_up(address());
-        assert!(contacts.of(address()).is_none());
+        contacts.is_up(hidden());
+        assert!(contacts.of(hidden()).is_none());
     }
 
     #[test]
     fn a_clock_that_differs_is_news_until_it_agrees_again() {
         let mut contacts = Contacts::default();
-        assert!(!contacts.clock_differs(address(), 59));
-        assert!(contacts.of(address()).is_none());
-        assert!(contacts.clock_differs(address(), -61) && !contacts.clock_differs(address(), -62));
-        assert_eq!(contacts.of(address()).and_then(|contact| contact.skew), Some(-62));
-        assert!(!contacts.clock_differs(address(), 0) && contacts.of(address()).is_none());
-        assert!(contacts.clock_differs(address(), 61));
+        assert!(!contacts.clock_differs(hidden(), 59));
+        assert!(contacts.of(hidden()).is_none());
+        assert!(contacts.clock_differs(hidden(), -61) && !contacts.clock_differs(hidden(), -62));
+        assert_eq!(contacts.of(hidden()).and_then(|contact| contact.skew), Some(-62));
+        assert!(!contacts.clock_differs(hidden(), 0) && contacts.of(hidden()).is_none());
+        assert!(contacts.clock_differs(hidden(), 61));
     }
 }

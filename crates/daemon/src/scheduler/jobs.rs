@@ -1,6 +1,5 @@
 //! Jobs: started when admission lets them go, each ends in exactly one message.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use secondo_answer::Serving;
@@ -14,10 +13,11 @@ use secondo_wire::{Class, Reason, Soa};
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::actions::from_record;
+use super::book::Reach;
 use super::contacts::off_by;
 use super::fetch::{Arrival, fetch};
 use super::trouble::Try;
-use super::zones::Source;
+use super::zones::{Source, Zone};
 use super::{Message, Scheduler, UpToDate};
 use crate::clock::{millis, whole_seconds};
 use crate::event::Event;
@@ -140,8 +140,9 @@ impl Scheduler {
 
     /// Whoever found an address down asks it again when it is worth asking, not shortly before.
     fn failure(&self, zone: ZoneId, reason: Reason) -> Failure {
-        let address = self.zones.get(&zone).and_then(|zone| zone.facts.primary);
-        let again = address.and_then(|address| self.health.down_until(address));
+        let target = self.zones.get(&zone).and_then(|zone| zone.facts.primary);
+        let again =
+            target.and_then(|target| self.book.reach(target)).and_then(|reach| self.health.down_until(reach));
         Failure { again, ..Failure::from(reason) }
     }
 
@@ -156,21 +157,21 @@ impl Scheduler {
         self.admission.release(ticket);
         let zone = self.zones.get_mut(&ticket.zone)?;
         let errand = zone.errand.take_if(|errand| errand.attempt == ticket.attempt)?;
-        let address = errand.target.address;
-        zone.facts.primary = Some(address);
+        let (target, reach) = (errand.target, errand.reach);
+        zone.facts.primary = Some(target);
         let hold = zone.machine.hold_down();
         let (skew, fault) = match verdict {
             Ok(skew) => (skew, None),
             Err(fault) => (fault.skew, Some(fault)),
         };
         let turn = match &fault {
-            None => self.health.answered(address, now.boot),
-            Some(fault) if fault.reason.is_silence() => self.health.failed(address, now.boot, hold),
+            None => self.health.answered(reach, now.boot),
+            Some(fault) if fault.reason.is_silence() => self.health.failed(reach, now.boot, hold),
             Some(fault) if fault.reason.class() == Class::Local => {
-                self.health.abandoned(address);
+                self.health.abandoned(reach);
                 None
             }
-            Some(_) => self.health.answered(address, now.boot),
+            Some(_) => self.health.answered(reach, now.boot),
         };
         match fault {
             Some(fault) => {
@@ -180,8 +181,8 @@ impl Scheduler {
                 });
                 let event = Event {
                     zone: Some(&zone.config.name),
-                    primary: Some(address),
-                    transport: zone.transport_towards(address).filter(|_| kind.is_some()),
+                    primary: Some(target.address),
+                    transport: zone.transport_towards(target).filter(|_| kind.is_some()),
                     serial: zone.machine.serial(),
                     kind,
                     reason: Some(fault.reason),
@@ -196,58 +197,57 @@ impl Scheduler {
                         Event { name: "refresh.failed", phrase: "the SOA cannot be had", ..event }.debug()
                     }
                 }
-                if fault.reason.is_silence() && self.health.down_until(address).is_some() {
-                    self.contacts.is_down(address, fault.reason, &fault.detail, now.boot);
+                if fault.reason.is_silence() && self.health.down_until(reach).is_some() {
+                    self.contacts.is_down(reach, fault.reason, &fault.detail, now.boot);
                 }
                 let step = errand.step();
-                let (target, reason, detail) = (errand.target, fault.reason, fault.detail);
+                let (reason, detail) = (fault.reason, fault.detail);
                 zone.trouble().note(Try { target, step, reason, serial: None, detail, at: now.boot });
             }
             None => {
-                zone.in_order(address);
-                self.contacts.key_did(address, errand.roll.place());
+                zone.in_order(target);
+                self.contacts.key_did(reach, errand.roll.place());
             }
         }
         if let Some(skew) = skew {
-            self.note_skew(address, skew);
+            self.note_skew(reach, skew);
         }
-        Some(self.turned(address, turn, now))
+        Some(self.turned(reach, turn, now))
     }
 
     /// A seal told how far a primary's clock is from ours: said once, until they agree again.
-    fn note_skew(&mut self, address: SocketAddr, skew: i64) {
-        if self.contacts.clock_differs(address, skew) {
+    fn note_skew(&mut self, reach: Reach, skew: i64) {
+        if self.contacts.clock_differs(reach, skew) {
             let detail = format!("its clock is {}", off_by(skew));
             let event = Event::new("primary.skewed", "clocks differ: seals fail beyond 300 s");
-            Event { primary: Some(address), detail: Some(&detail), ..event }.warn();
+            Event { primary: Some(reach.address), detail: Some(&detail), ..event }.warn();
         }
     }
 
     /// An address went down or came up: says so, and in the latter case calls all zones that have a primary there.
-    fn turned(&mut self, address: SocketAddr, turn: Option<Turn>, now: Now) -> Vec<(ZoneId, Happened)> {
+    fn turned(&mut self, reach: Reach, turn: Option<Turn>, now: Now) -> Vec<(ZoneId, Happened)> {
+        let (primary, transport) = (Some(reach.address), self.book.transport(reach));
         match turn {
             None => Vec::new(),
             Some(Turn::Down { until }) => {
                 let next_in = Some(until.saturating_sub(now.boot));
-                let primary = Some(address);
-                let known = self.contacts.of(address).and_then(|contact| contact.down.as_ref());
+                let known = self.contacts.of(reach).and_then(|contact| contact.down.as_ref());
                 let (reason, detail) =
                     (known.map(|down| down.reason), known.map(|down| down.detail.as_str()));
                 let phrase = "primary gives no sign of life: one zone asks again for all";
-                Event { primary, next_in, reason, detail, ..Event::new("primary.down", phrase) }.warn();
+                let event = Event { primary, transport, next_in, ..Event::new("primary.down", phrase) };
+                Event { reason, detail, ..event }.warn();
                 Vec::new()
             }
             Some(Turn::Up { after }) => {
-                self.contacts.is_up(address);
+                self.contacts.is_up(reach);
                 let detail = format!("after {} s", after.as_secs());
                 let event = Event::new("primary.up", "primary answers again");
-                Event { primary: Some(address), detail: Some(&detail), ..event }.info();
-                let has_it = |zone: &super::zones::Zone| {
-                    let primaries = zone.machine.settings().primaries();
-                    primaries.iter().any(|primary| primary.addresses.contains(&address))
-                };
+                Event { primary, transport, detail: Some(&detail), ..event }.info();
+                let has_it =
+                    |zone: &Zone| self.book.reaches(zone.machine.settings()).any(|other| other == reach);
                 let zones = self.zones.iter().filter(|(_, zone)| has_it(zone));
-                zones.map(|(&id, _)| (id, Happened::PrimaryUp(address))).collect()
+                zones.map(|(&id, _)| (id, Happened::PrimaryUp(reach.address))).collect()
             }
         }
     }

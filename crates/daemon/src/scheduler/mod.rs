@@ -26,6 +26,7 @@ mod trouble;
 mod zones;
 
 use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -46,7 +47,7 @@ use crate::primary::{Habits, Lines};
 use crate::publish::Publisher;
 use crate::respond::Respond;
 
-use book::PrimaryBook;
+use book::{PrimaryBook, Reach};
 use certificates::Watch;
 use contacts::Contacts;
 use fetch::Arrival;
@@ -133,7 +134,7 @@ pub(crate) struct Scheduler {
     book: PrimaryBook,
     wheel: Wheel,
     admission: Admission,
-    health: Health,
+    health: Health<Reach>,
     contacts: Contacts,
     habits: Arc<Habits>,
     heralds: Heralds,
@@ -239,8 +240,10 @@ impl Scheduler {
         for notice in self.parts.respond.notices.take() {
             let Some(&id) = self.names.get(&notice.apex) else { continue };
             if let Some(zone) = self.zones.get(&id) {
-                for address in zone.primary_addresses(notice.from) {
-                    self.health.notified(address, now.boot);
+                for reach in
+                    self.book.reaches(zone.machine.settings()).filter(|reach| is_at(*reach, notice.from))
+                {
+                    self.health.notified(reach, now.boot);
                 }
             }
             let event = secondo_lifecycle::Event::Notify { from: notice.from, hint: notice.hint };
@@ -256,4 +259,9 @@ impl Scheduler {
     fn now(&self) -> Now {
         self.parts.clock.now()
     }
+}
+
+/// Whether a primary is on that host. IPv4-mapped IPv6 counts as IPv4.
+fn is_at(reach: Reach, host: IpAddr) -> bool {
+    reach.address.ip().to_canonical() == host.to_canonical()
 }

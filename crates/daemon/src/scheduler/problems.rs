@@ -15,9 +15,8 @@ impl Scheduler {
     /// A zone's state, with what only all zones together know.
     pub(super) fn status_of(&self, zone: &Zone, now: Now) -> ZoneStatus {
         let mut status = zone.status(now);
-        let skewed = |address| self.contacts.of(address).is_some_and(|contact| contact.skew.is_some());
-        let primaries = zone.machine.settings().primaries();
-        if self.contacts.any_skewed() && primaries.iter().any(|p| p.addresses.iter().copied().any(skewed)) {
+        let skewed = |reach| self.contacts.of(reach).is_some_and(|contact| contact.skew.is_some());
+        if self.contacts.any_skewed() && self.book.reaches(zone.machine.settings()).any(skewed) {
             status.problems.push(Problem::ClockSkewed.code().into());
         }
         status

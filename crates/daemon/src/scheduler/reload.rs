@@ -225,7 +225,7 @@ impl Scheduler {
             if let Some(errand) = zone.errand.take() {
                 self.admission.release(Ticket { zone: id, attempt: errand.attempt });
                 if errand.abort() {
-                    self.health.abandoned(errand.target.address);
+                    self.health.abandoned(errand.reach);
                 }
             }
             zone.heralds.drain(..).for_each(|herald| herald.abort());
@@ -247,9 +247,9 @@ impl Scheduler {
     pub(super) fn forget_primaries(&mut self) {
         let settings = self.zones.values().map(|zone| zone.machine.settings());
         let in_use = settings.flat_map(|settings| settings.primaries().iter().map(|primary| primary.id));
-        for address in self.book.keep(&in_use.collect()) {
-            self.health.forget(address);
-            self.contacts.forget(address);
+        for reach in self.book.keep(&in_use.collect()) {
+            self.health.forget(reach);
+            self.contacts.forget(reach);
         }
     }
 

@@ -18,6 +18,7 @@ impl Scheduler {
     pub(super) fn report(&mut self, id: ZoneId, outcome: Outcome, now: Now) {
         let address_of =
             |primary: PrimaryId| self.book.find(primary).and_then(|p| p.addresses.first().copied());
+        let reach_of = |target: Target| self.book.reach(target);
         let Some(zone) = self.zones.get_mut(&id) else { return };
         let name_of_zone = zone.config.name.clone();
         let next_in = zone.next_in(now);
@@ -61,7 +62,7 @@ impl Scheduler {
                 let same = zone.last_try().filter(|failed| failed.reason == reason);
                 let known = same.map(|failed| failed.detail.as_str()).unwrap_or_default();
                 let detail = with_expiry(known, validity, now.boot);
-                let primary = zone.facts.primary.or_else(|| address_of(primary));
+                let primary = zone.facts.primary.map(|target| target.address).or_else(|| address_of(primary));
                 let (why, next_in) = (Some(reason), Some(next_in));
                 let event =
                     Event { name, phrase, primary, reason: why, next_in, detail: detail.as_deref(), ..event };
@@ -70,7 +71,9 @@ impl Scheduler {
                 let down = |failed: &Try| failed.reason == Reason::PrimaryDown;
                 match zone.facts.trouble.as_ref().map(|trouble| trouble.tries()) {
                     Some(tries @ [.., last]) if tries.iter().all(down) => {
-                        self.contacts.waits(last.target.address, &name_of_zone, validity);
+                        if let Some(reach) = reach_of(last.target) {
+                            self.contacts.waits(reach, &name_of_zone, validity);
+                        }
                         event.debug();
                     }
                     _ => event.warn(),
@@ -82,7 +85,7 @@ impl Scheduler {
             Outcome::AttemptFailed { target, step, reason, serial } => {
                 // Faults of jobs are logged with their detail when the job ends; what the machine itself finds
                 // wrong with an answer, or a primary that is down, is kept here.
-                zone.facts.primary = at(target);
+                zone.facts.primary = Some(target);
                 let serials = serial.map(|theirs| format!("the primary has serial {theirs}"));
                 let others = zone.has_other_addresses();
                 let detail = serials.unwrap_or_default();
@@ -93,7 +96,7 @@ impl Scheduler {
                     .clone();
                 // Where another primary may still confirm the zone, this is the only word about this one.
                 let only_word = step == Step::Probe && others && reason != Reason::PrimaryDown;
-                if only_word && trouble.is_news(target.address, reason) {
+                if only_word && trouble.is_news(target, reason) {
                     let (name, phrase) = ("refresh.failed", "this primary does not confirm the zone");
                     let (reason, detail) = (Some(reason), Some(detail.as_str()).filter(|d| !d.is_empty()));
                     Event { name, phrase, primary: at(target), reason, detail, ..event }.warn();
@@ -168,11 +171,11 @@ impl Scheduler {
 impl Scheduler {
     /// Sums up the zones that could not ask a primary which is down.
     pub(super) fn say_who_waits(&mut self, now: Now) {
-        for (address, waiting) in self.contacts.due(now.boot) {
+        for (reach, waiting) in self.contacts.due(now.boot) {
             let detail = waiting.words(now.boot);
-            let until = self.health.down_until(address);
+            let until = self.health.down_until(reach);
             Event {
-                primary: Some(address),
+                primary: Some(reach.address),
                 reason: Some(Reason::PrimaryDown),
                 detail: Some(&detail),
                 next_in: until.map(|until| until.saturating_sub(now.boot)),

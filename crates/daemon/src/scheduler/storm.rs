@@ -1,17 +1,19 @@
 //! Attempts by the thousand, ended in every way that there is: nothing of them may stay behind.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::net::UdpSocket;
 use std::sync::Arc;
 use std::time::Duration;
 
-use secondo_lifecycle::{Confirmation, Event, Health, Machine, Now, Restored, ZoneId};
+use secondo_lifecycle::{Confirmation, Event, Health, Machine, Now, Permit, Restored, ZoneId};
 use secondo_store::Store;
-use secondo_wire::{Name, Serial, Soa};
+use secondo_wire::{Name, Reason, Serial, Soa};
 use tempfile::TempDir;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::time::timeout;
 
+use super::book::Reach;
 use super::{Message, Parts, Scheduler, Secrets, table};
 use crate::clock::Clock;
 use crate::config;
@@ -153,8 +155,12 @@ async fn thousands_of_attempts_that_fail_hang_or_are_cancelled_leave_nothing_beh
     assert_eq!(scheduler.wheel.len(), ZONES);
     // And no address is left leased to a zone that does not ask any more: the next one may.
     now.boot += Duration::from_secs(86_400);
-    for address in [silent, "127.0.0.1:1".parse().unwrap()] {
-        assert_eq!(scheduler.health.ask(address, now.boot), secondo_lifecycle::Permit::Go, "{address}");
+    let hold = scheduler.zones.values().next().unwrap().machine.hold_down();
+    let settings = scheduler.zones.values().map(|zone| zone.machine.settings());
+    let reaches: BTreeSet<Reach> = settings.flat_map(|settings| scheduler.book.reaches(settings)).collect();
+    assert_eq!(reaches.len(), 4);
+    for reach in reaches {
+        assert_eq!(scheduler.health.ask(reach, now.boot, hold), Permit::Go, "{reach:?}");
     }
     let now = scheduler.now();
     scheduler.remove(&zones, now);
@@ -177,6 +183,35 @@ async fn a_notify_does_not_wait_until_no_job_ends_any_more() {
     sender.send(Message::Stop).unwrap();
     scheduler.run(inbox).await;
     assert!(respond.notices.take().is_empty(), "it was taken before the last message");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_primary_that_cannot_be_reached_one_way_is_down_for_all_that_ask_so_and_for_nobody_else() {
+    let folder = TempDir::new().unwrap();
+    let silent = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let address = silent.local_addr().unwrap();
+    // The first cannot even be asked from such a source.
+    let sources = ["source: [192.0.2.1], ", "source: [192.0.2.1], ", ""];
+    let zone = |(n, source)| {
+        format!("  - {{ name: z{n}.test, primaries: [{{ {source}addresses: [\"{address}\"] }}] }}\n")
+    };
+    let zones: String = sources.iter().enumerate().map(zone).collect();
+    let (mut scheduler, mut inbox) = scheduler(&folder, &zones);
+    scheduler.populate(Vec::new());
+    let ids: Vec<ZoneId> = scheduler.zones.keys().copied().collect();
+    let now = scheduler.now();
+    ids.iter().for_each(|id| loaded(&mut scheduler, *id, now));
+    scheduler.tell(ids[0], Event::Refresh, now);
+    while scheduler.zones[&ids[0]].errand.is_some() {
+        let ended = timeout(Duration::from_secs(60), inbox.recv()).await.unwrap().unwrap();
+        scheduler.take(ended);
+    }
+    let now = scheduler.now();
+    for (id, asks) in [(ids[1], false), (ids[2], true)] {
+        scheduler.tell(id, Event::Refresh, now);
+        assert_eq!(scheduler.zones[&id].errand.is_some(), asks, "{}", scheduler.zones[&id].config.name);
+    }
+    assert_eq!(scheduler.zones[&ids[1]].last_try().unwrap().reason, Reason::PrimaryDown);
 }
 
 /// A fresh machine takes the place of one whose attempt is under way: as a caller would never do without a cancel.

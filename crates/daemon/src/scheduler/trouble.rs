@@ -1,6 +1,5 @@
 //! What went wrong with a zone: kept for `status` and `explain`, and only while something is wrong.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use secondo_lifecycle::{Step, Target};
@@ -16,7 +15,7 @@ pub(super) struct Trouble {
     /// The tries belong to a round that has ended: the next one begins another.
     round_over: bool,
     /// Failures of single primaries that were logged, each once until the primary is in order again.
-    told: Vec<(SocketAddr, Reason)>,
+    told: Vec<(Target, Reason)>,
     /// IXFR was asked for and did not do, and has not worked since.
     ixfr: Option<NoIxfr>,
     /// What the disk said when it refused the version served.
@@ -95,19 +94,19 @@ impl Trouble {
         self.ixfr = None;
     }
 
-    /// Whether this is not known of the address yet; from now on it is.
-    pub(super) fn is_news(&mut self, address: SocketAddr, reason: Reason) -> bool {
-        let news = !self.told.contains(&(address, reason));
+    /// Whether this is not known of the primary yet; from now on it is.
+    pub(super) fn is_news(&mut self, target: Target, reason: Reason) -> bool {
+        let news = !self.told.contains(&(target, reason));
         if news {
-            self.told.push((address, reason));
+            self.told.push((target, reason));
         }
         news
     }
 
     /// A primary is in order: what is `settled` is forgotten.
-    pub(super) fn settle(&mut self, settled: impl Fn(SocketAddr) -> bool) {
-        self.tries.retain(|failed| !settled(failed.target.address));
-        self.told.retain(|(address, _)| !settled(*address));
+    pub(super) fn settle(&mut self, settled: impl Fn(Target) -> bool) {
+        self.tries.retain(|failed| !settled(failed.target));
+        self.told.retain(|(target, _)| !settled(*target));
     }
 
     /// The failed attempts of the running or the last round, oldest first.
@@ -143,6 +142,8 @@ impl Trouble {
 
 #[cfg(test)]
 mod tests {
+    use std::net::SocketAddr;
+
     use super::*;
     use secondo_lifecycle::PrimaryId;
 
@@ -189,8 +190,8 @@ mod tests {
         let one = failed(1, Reason::Refused, 5, "");
         trouble.no_ixfr(one.target, Reason::IxfrBrokenChain, "", one.at);
         trouble.no_ixfr(one.target, Reason::IxfrBrokenChain, "", one.at);
-        assert!(trouble.is_news(one.target.address, one.reason));
-        assert!(!trouble.is_news(one.target.address, one.reason));
+        assert!(trouble.is_news(one.target, one.reason));
+        assert!(!trouble.is_news(one.target, one.reason));
         trouble.note(one);
         trouble.settle(|_| true);
         assert!(trouble.last().is_none() && !trouble.is_over());

@@ -1,6 +1,5 @@
 //! What the scheduler keeps of a zone, and the zone table that is made of it.
 
-use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -13,6 +12,7 @@ use secondo_wire::{Reason, Serial};
 use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
 
+use super::book::Reach;
 use super::trouble::{Trouble, Try};
 use crate::config::{Config, ServerConfig, ZoneConfig};
 use crate::control::{Health, LastError, ZoneOutcome, ZoneStatus};
@@ -38,6 +38,7 @@ pub(super) struct Zone {
 pub(super) struct Errand {
     pub(super) attempt: AttemptId,
     pub(super) target: Target,
+    pub(super) reach: Reach,
     /// `None`: the SOA.
     pub(super) transfer: Option<(Question, Accept)>,
     /// The job, once it runs.
@@ -51,7 +52,7 @@ pub(super) struct Errand {
 /// For `status`.
 #[derive(Default)]
 pub(super) struct Facts {
-    pub(super) primary: Option<SocketAddr>,
+    pub(super) primary: Option<Target>,
     pub(super) source: Option<Source>,
     pub(super) volatile: bool,
     /// Since which second of the boot clock the version is here; without one, since when the zone is configured.
@@ -78,8 +79,21 @@ pub(super) struct Waiter {
 
 impl Errand {
     /// An attempt that waits to be admitted.
-    pub(super) fn new(attempt: AttemptId, target: Target, transfer: Option<(Question, Accept)>) -> Errand {
-        Errand { attempt, target, transfer, job: None, roll: KeyRoll::default(), cancelled: Arc::default() }
+    pub(super) fn new(
+        attempt: AttemptId,
+        target: Target,
+        reach: Reach,
+        transfer: Option<(Question, Accept)>,
+    ) -> Errand {
+        Errand {
+            attempt,
+            target,
+            reach,
+            transfer,
+            job: None,
+            roll: KeyRoll::default(),
+            cancelled: Arc::default(),
+        }
     }
 
     /// What it is about.
@@ -100,15 +114,17 @@ impl Errand {
 
 impl Zone {
     /// A primary is in order: what was wrong with it, and with those that are asked only after it, is forgotten.
-    pub(super) fn in_order(&mut self, address: SocketAddr) {
+    pub(super) fn in_order(&mut self, target: Target) {
         let settings = Arc::clone(self.machine.settings());
-        let place = |wanted: SocketAddr| {
-            let all = settings.primaries().iter().flat_map(|primary| &primary.addresses);
-            all.into_iter().position(|address| *address == wanted).unwrap_or(usize::MAX)
+        let place = |wanted: Target| {
+            let all = settings.primaries().iter().flat_map(|primary| {
+                primary.addresses.iter().map(|address| Target { primary: primary.id, address: *address })
+            });
+            all.into_iter().position(|target| target == wanted).unwrap_or(usize::MAX)
         };
-        let settled = place(address);
+        let settled = place(target);
         if let Some(trouble) = &mut self.facts.trouble {
-            trouble.settle(|address| place(address) >= settled);
+            trouble.settle(|target| place(target) >= settled);
         }
         self.facts.trouble.take_if(|trouble| trouble.is_over());
     }
@@ -116,10 +132,10 @@ impl Zone {
     /// Primaries changed: what was heard from addresses that are none of theirs any more is no news.
     pub(super) fn forget_addresses_but(&mut self, settings: &secondo_lifecycle::Settings) {
         let addresses = settings.primaries().iter().flat_map(|primary| &primary.addresses);
-        let is_there = |wanted: SocketAddr| addresses.clone().any(|address| *address == wanted);
-        self.facts.primary = self.facts.primary.filter(|address| is_there(*address));
+        let is_there = |wanted: Target| addresses.clone().any(|address| *address == wanted.address);
+        self.facts.primary = self.facts.primary.filter(|target| is_there(*target));
         if let Some(trouble) = &mut self.facts.trouble {
-            trouble.settle(|address| !is_there(address));
+            trouble.settle(|target| !is_there(target));
         }
         self.facts.trouble.take_if(|trouble| trouble.is_over());
     }
@@ -180,10 +196,10 @@ impl Zone {
         }
     }
 
-    /// What carries transfers from that address of a primary.
-    pub(super) fn transport_towards(&self, address: SocketAddr) -> Option<&'static str> {
-        let primaries = &self.config.settings.primaries;
-        Some(primaries.iter().find(|primary| primary.addresses.contains(&address))?.transport())
+    /// What carries transfers from a primary of its.
+    pub(super) fn transport_towards(&self, target: Target) -> Option<&'static str> {
+        let place = self.machine.settings().primaries().iter().position(|p| p.id == target.primary)?;
+        Some(self.config.settings.primaries.get(place)?.transport())
     }
 
     /// How long ago a primary vouched for it, as far as that is known.
@@ -193,13 +209,6 @@ impl Zone {
             Validity::Current { until, life } => Some(life.saturating_sub(until.saturating_sub(now.boot))),
             Validity::Expired { since, age } => Some(age?.saturating_add(now.boot.saturating_sub(since))),
         }
-    }
-
-    /// The addresses of its primaries on the host `from`.
-    pub(super) fn primary_addresses(&self, from: IpAddr) -> Vec<SocketAddr> {
-        let wanted = from.to_canonical();
-        let all = self.machine.settings().primaries().iter().flat_map(|primary| &primary.addresses);
-        all.filter(|address| address.ip().to_canonical() == wanted).copied().collect()
     }
 
     /// Its row of the zone table.
@@ -262,7 +271,7 @@ impl Zone {
             confirmed_ago: self.confirmed_ago(clocks).map(seconds),
             next_in: self.next_in(clocks).map(seconds),
             expires_in: expires_in.map(seconds),
-            primary: self.facts.primary.map(|address| address.to_string()),
+            primary: self.facts.primary.map(|target| target.address.to_string()),
             transport: self.facts.primary.and_then(|at| self.transport_towards(at)).map(Into::into),
             source: self.facts.source.map(|source| match source {
                 Source::Disk => "disk".into(),

@@ -1,6 +1,7 @@
 //! TLS towards a primary.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::io;
 use std::net::IpAddr;
 use std::path::Path;
@@ -42,6 +43,12 @@ impl PartialEq for TlsClient {
 }
 
 impl Eq for TlsClient {}
+
+impl Hash for TlsClient {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.fingerprint.0.hash(state);
+    }
+}
 
 impl fmt::Debug for TlsClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -47,7 +47,7 @@ pub(crate) struct Secondary<'a> {
     store: &'a Running,
     settings: Arc<Settings>,
     pub(crate) machine: Machine,
-    health: Health,
+    health: Health<SocketAddr>,
     habits: [Habit; 2],
     pub(crate) now: Now,
     flight: Option<Flight>,
@@ -252,7 +252,7 @@ impl<'a> Secondary<'a> {
         };
         assert!(self.flight.is_none(), "{}: two attempts at once", self.entry.name);
         let address = target.address;
-        if let Permit::Down { again } = self.health.ask(address, self.now.boot) {
+        if let Permit::Down { again } = self.health.ask(address, self.now.boot, self.machine.hold_down()) {
             let failure = Failure::from(Reason::PrimaryDown).until(again);
             return Some(match transfer {
                 None => Event::Probed { attempt, result: Err(failure) },

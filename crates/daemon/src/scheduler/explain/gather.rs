@@ -8,6 +8,7 @@ use std::time::Duration;
 use secondo_lifecycle::{Activity, Now, Target, ZoneId};
 
 use super::super::Scheduler;
+use super::super::book::Reach;
 use super::super::zones::Zone;
 use super::{Asks, Case, Doing, Known, KnownDown, explain};
 use crate::config::PrimaryConfig;
@@ -90,25 +91,26 @@ impl Scheduler {
     }
 
     fn known_of(&self, primary: &Arc<PrimaryConfig>, address: SocketAddr, now: Now) -> Option<Known> {
-        let contact = self.contacts.of(address)?;
+        let reach = self.book.reach_of(primary, address)?;
+        let contact = self.contacts.of(reach)?;
         let down = contact.down.as_ref().map(|down| KnownDown {
             since: now.boot.saturating_sub(down.since),
             reason: down.reason,
             detail: down.detail.clone(),
-            again: self.health.down_until(address).unwrap_or_default().saturating_sub(now.boot),
-            zones: self.zones_at(address),
+            again: self.health.down_until(reach).unwrap_or_default().saturating_sub(now.boot),
+            zones: self.zones_at(reach),
         });
         Some(Known { primary: Arc::clone(primary), address, skew: contact.skew, key: contact.key, down })
     }
 
-    /// How many zones have a primary at that address. Zones share settings, so each of those is looked at once.
-    fn zones_at(&self, address: SocketAddr) -> usize {
+    /// How many zones have that primary. Zones share settings, so each of those is looked at once.
+    fn zones_at(&self, wanted: Reach) -> usize {
         let mut known = HashMap::new();
         let has_it = |zone: &&Zone| {
             let settings = zone.machine.settings();
-            *known.entry(Arc::as_ptr(settings)).or_insert_with(|| {
-                settings.primaries().iter().any(|primary| primary.addresses.contains(&address))
-            })
+            *known
+                .entry(Arc::as_ptr(settings))
+                .or_insert_with(|| self.book.reaches(settings).any(|reach| reach == wanted))
         };
         self.zones.values().map(|zone| &**zone).filter(has_it).count()
     }
