@@ -262,11 +262,16 @@ fn a_disk_that_refuses_writes_does_not_keep_a_change_from_being_served() {
     pair.secondo.zone_event(mark, "zone.volatile", &zone.apex);
     pair.secondo.until_serving(&next.apex, next.serial, interop::wait::SOON);
     pair.assert_same(&next);
+    let server = || pair.secondo.status()["server"].clone();
+    assert_eq!(server()[0]["code"], "disk", "{}", server());
     // The disk is back: what was kept in memory is written, and survives a crash.
     pair.secondo.process().limit_files(u64::MAX);
     pair.primary.stop();
     let durable = || pair.secondo.zone_status(&zone.apex)["durable"].as_bool().filter(|durable| *durable);
     interop::wait::until("the disk to be used again", interop::wait::SOON, || pair.secondo.tail(), durable);
+    assert_eq!(pair.secondo.status()["server"], serde_json::json!([]));
+    pair.secondo.zone_event(mark, "zone.durable", &zone.apex);
+    pair.secondo.event(mark, "store.recovered", |_| true);
     pair.secondo.crash();
     pair.secondo.start_again();
     assert_eq!(dig::serial(pair.secondo.address(), &next.apex), Some(next.serial), "{}", pair.secondo.tail());

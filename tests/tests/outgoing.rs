@@ -154,6 +154,16 @@ fn a_notify_is_repeated_until_it_is_answered() {
             seen.push((message[..length].to_vec(), sender));
         }
     }
+    // That nobody answers is told, and what to see to there.
+    let status = secondo.zone_status(&zone.apex);
+    let unanswered = &status["unanswered"][0];
+    assert_eq!(unanswered["address"], below.at_loopback().to_string(), "{status}");
+    assert_eq!(unanswered["serial"], next.serial, "{status}");
+    assert!(unanswered["sent"].as_u64() >= Some(1), "{status}");
+    let explained = secondo.order(&["explain", &zone.apex]).output;
+    for words in ["(`also-notify`) was sent ", "and is not answered (no answer)", "takes NOTIFY from us"] {
+        assert!(explained.contains(words), "{explained}");
+    }
     // Answered at last: that is the end of it.
     let (message, sender) = seen.pop().expect("two were seen");
     let mut answer = message;
@@ -161,4 +171,6 @@ fn a_notify_is_repeated_until_it_is_answered() {
     let mark = secondo.mark();
     silent.send_to(&answer, sender).expect("loopback takes datagrams");
     secondo.zone_event(mark, "downstream.notified", &zone.apex);
+    let gone = || secondo.zone_status(&zone.apex)["unanswered"].is_null().then_some(());
+    interop::wait::until("nothing unanswered", SOON, || secondo.tail(), gone);
 }

@@ -6,9 +6,12 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 use secondo_wire::{Class, Reason};
+use serde::Serialize;
 
 use crate::config;
-use crate::control::{ClientError, Command, Request, Response, ask, read};
+use crate::control::{
+    ClientError, Command, Request, Response, ServerProblem, Summary, ZoneStatus, ask, read,
+};
 use crate::table;
 
 /// A secondary DNS server: takes zones from a primary, keeps them true, answers from them until they expire.
@@ -262,16 +265,24 @@ fn answered(response: Response, tell: impl FnOnce(Response) -> u8) -> u8 {
     }
 }
 
+/// `status --json`.
+#[derive(Serialize)]
+struct States<'r> {
+    zones: &'r [ZoneStatus],
+    summary: Option<Summary>,
+    server: &'r [ServerProblem],
+}
+
 /// With `problems`, having any is a "no".
 fn status(response: Response, json: bool, problems: bool) -> u8 {
     let zones = response.zones.unwrap_or_default();
     if json {
-        let all =
-            serde_json::json!({ "zones": zones, "summary": response.summary, "server": response.server });
-        match serde_json::to_string_pretty(&all) {
-            Ok(text) => say(&text),
-            Err(error) => eprintln!("secondo: {error}"),
-        }
+        let all = States { zones: &zones, summary: response.summary, server: &response.server };
+        let mut out = io::BufWriter::new(io::stdout().lock());
+        // A reader that went away is no error.
+        let _ = serde_json::to_writer_pretty(&mut out, &all)
+            .map_err(io::Error::from)
+            .and_then(|()| writeln!(out));
     } else {
         if !zones.is_empty() {
             say(table::render(&table::HEAD, zones.iter().map(table::row)).trim_end());

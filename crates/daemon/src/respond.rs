@@ -21,7 +21,8 @@ pub(crate) struct Respond {
     /// For connections over TLS that begin from now on.
     pub tls: ArcSwapOption<TlsServer>,
     refusals: Refusals,
-    floods: Floods,
+    /// Answers that were limited.
+    pub floods: Floods,
     stopping: AtomicBool,
 }
 

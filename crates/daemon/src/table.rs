@@ -52,12 +52,16 @@ pub(crate) fn sum(summary: &Summary) -> String {
 
 /// What each problem in the table means and what to do, once; empty when there is none.
 pub(crate) fn legend(zones: &[ZoneStatus]) -> String {
-    let mut codes: Vec<&str> = zones.iter().flat_map(|zone| &zone.problems).map(String::as_str).collect();
+    let of_zone = |zone: &'_ ZoneStatus| {
+        let last = zone.last_error.iter().map(|error| &error.reason);
+        zone.problems.iter().chain(last).cloned().collect::<Vec<String>>()
+    };
+    let mut codes: Vec<String> = zones.iter().flat_map(of_zone).collect();
     codes.sort_unstable();
     codes.dedup();
     let problem = |code: &str| Problem::ALL.iter().find(|problem| problem.code() == code).map(|p| p.help());
     let reason = |code: &str| Reason::ALL.iter().find(|reason| reason.code() == code).map(|r| r.help());
-    let known = codes.into_iter().filter_map(|code| Some((code, problem(code).or_else(|| reason(code))?)));
+    let known = codes.iter().filter_map(|code| Some((code, problem(code).or_else(|| reason(code))?)));
     let lines: Vec<String> = known.map(|(code, help)| format!("{code}: {help}\n")).collect();
     match lines.is_empty() {
         true => String::new(),

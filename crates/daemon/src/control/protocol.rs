@@ -186,6 +186,9 @@ pub struct ZoneStatus {
     pub records: Option<u64>,
     /// What failed last, unless something worked since.
     pub last_error: Option<LastError>,
+    /// Servers of `also-notify` that have not answered the NOTIFY of the version served, though they had time to.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unanswered: Vec<Unanswered>,
 }
 
 impl ZoneStatus {
@@ -193,6 +196,21 @@ impl ZoneStatus {
     pub fn is_problem(&self) -> bool {
         !self.problems.is_empty()
     }
+}
+
+/// A NOTIFY downstream that was not answered yet, and is sent again and again.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Unanswered {
+    /// To whom.
+    pub address: String,
+    /// Of the version that it tells.
+    pub serial: u32,
+    /// So often until now.
+    pub sent: u32,
+    /// Seconds since it was first sent.
+    pub ago: f64,
+    /// What became of it last.
+    pub detail: String,
 }
 
 /// Why a zone needs a person. Beside these codes stand those of reasons that do not go away by themselves, such as
@@ -268,7 +286,7 @@ impl Problem {
 /// What needs a person, of the daemon as a whole.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ServerProblem {
-    /// `certificate-expiring` or `certificate-expired` (or its time has not begun).
+    /// `certificate-expiring`, `certificate-expired` (or its time has not begun), or `disk` (it refuses writes).
     pub code: String,
     /// What, when, and what to do.
     pub detail: String,

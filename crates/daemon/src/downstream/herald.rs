@@ -2,10 +2,10 @@
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use secondo_wire::{Header, Message, Name, Opcode, Soa, control, flags};
+use secondo_wire::{Header, Message, Name, Opcode, Serial, Soa, control, flags};
 use tokio::net::UdpSocket;
 use tokio::sync::Semaphore;
 use tokio::task::AbortHandle;
@@ -13,6 +13,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::clock;
 use crate::config::NotifyTarget;
+use crate::control::Unanswered;
 use crate::event::{Event, Peer};
 
 /// How long each sending waits for an answer; then it is said that there was none.
@@ -32,6 +33,44 @@ const SLOWLY: Duration = Duration::from_secs(900);
 /// must not use up all that there are.
 const AT_ONCE: usize = 64;
 
+/// One server on its way to know of one version. Dropped, it goes on.
+#[derive(Debug)]
+pub(crate) struct Herald {
+    task: AbortHandle,
+    errand: Arc<Errand>,
+}
+
+/// What becomes of it.
+#[derive(Debug)]
+struct Errand {
+    address: SocketAddr,
+    serial: Serial,
+    /// On the boot clock.
+    since: Duration,
+    /// How often it was sent, and what became of that; `None`: it was answered, or had no time to be.
+    failed: Mutex<Option<(u32, String)>>,
+}
+
+impl Herald {
+    /// The version is not worth telling any more.
+    pub(crate) fn abort(&self) {
+        self.task.abort();
+    }
+
+    /// What there is to know while the server has not answered.
+    pub(crate) fn unanswered(&self, now: Duration) -> Option<Unanswered> {
+        let Errand { address, serial, since, failed } = &*self.errand;
+        let (sent, detail) = failed.lock().unwrap_or_else(PoisonError::into_inner).clone()?;
+        Some(Unanswered {
+            address: address.to_string(),
+            serial: serial.0,
+            sent,
+            ago: now.saturating_sub(*since).as_secs_f64().round(),
+            detail,
+        })
+    }
+}
+
 /// The servers that are told of new versions.
 #[derive(Debug, Default)]
 pub(crate) struct Heralds {
@@ -40,14 +79,20 @@ pub(crate) struct Heralds {
 
 impl Heralds {
     /// Tells `target` of the version that `soa` belongs to, beside the caller.
-    pub(crate) fn send(&mut self, zone: Name, soa: Soa, ttl: u32, target: NotifyTarget) -> AbortHandle {
+    pub(crate) fn send(&mut self, zone: &Name, soa: &Soa, ttl: u32, target: &NotifyTarget) -> Herald {
         let places = self.places.entry(target.address).or_insert_with(|| Arc::new(Semaphore::new(AT_ONCE)));
         let places = Arc::clone(places);
-        tokio::spawn(async move { notify(zone, soa, ttl, target, &places).await }).abort_handle()
+        let (zone, soa, target) = (zone.clone(), soa.clone(), target.clone());
+        let failed = Mutex::new(None);
+        let errand = Errand { address: target.address, serial: soa.serial, since: clock::boot(), failed };
+        let errand = Arc::new(errand);
+        let told = Arc::clone(&errand);
+        let task = tokio::spawn(async move { notify(zone, soa, ttl, target, &places, &told).await });
+        Herald { task: task.abort_handle(), errand }
     }
 }
 
-async fn notify(zone: Name, soa: Soa, ttl: u32, target: NotifyTarget, places: &Semaphore) {
+async fn notify(zone: Name, soa: Soa, ttl: u32, target: NotifyTarget, places: &Semaphore, errand: &Errand) {
     let event = Event {
         zone: Some(&zone),
         serial: Some(soa.serial),
@@ -56,6 +101,7 @@ async fn notify(zone: Name, soa: Soa, ttl: u32, target: NotifyTarget, places: &S
         transport: Some("udp"),
         ..Event::default()
     };
+    let note = |failed| *errand.failed.lock().unwrap_or_else(PoisonError::into_inner) = failed;
     for attempt in 0_usize.. {
         let wait = WAITS.get(attempt).copied();
         let Ok(place) = places.acquire().await else { return };
@@ -63,8 +109,10 @@ async fn notify(zone: Name, soa: Soa, ttl: u32, target: NotifyTarget, places: &S
         let sent = once(&zone, &soa, ttl, &target, until).await;
         drop(place);
         let Err(why) = sent else {
+            note(None);
             return Event { name: "downstream.notified", phrase: "NOTIFY was answered", ..event }.info();
         };
+        note(Some((u32::try_from(attempt + 1).unwrap_or(u32::MAX), why.clone())));
         if attempt + 1 == WAITS.len() {
             let (name, phrase) =
                 ("downstream.notify_failed", "NOTIFY was not answered: repeated slowly from here");
@@ -108,7 +156,11 @@ async fn once(zone: &Name, soa: &Soa, ttl: u32, target: &NotifyTarget, until: In
         return match Header::read(answer).map(|header| header.rcode().0) {
             // RFC 1996 §3.12: NOTIMP ends it as well, for asking again would not help.
             Some(0 | 4) => Ok(()),
-            Some(rcode) => Err(format!("answered with RCODE {rcode}")),
+            Some(rcode) => Err(match rcode {
+                5 => "answered REFUSED".into(),
+                9 => "answered NOTAUTH".into(),
+                rcode => format!("answered with RCODE {rcode}"),
+            }),
             None => Err("a malformed answer".into()),
         };
     }

@@ -11,5 +11,5 @@ mod herald;
 mod listener;
 mod sending;
 
-pub(crate) use herald::Heralds;
+pub(crate) use herald::{Herald, Heralds};
 pub(crate) use listener::{Limits, TcpRoom};

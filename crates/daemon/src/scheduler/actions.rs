@@ -166,40 +166,6 @@ impl Scheduler {
         }
     }
 
-    /// Whether the disk took a confirmation; the expiry was extended in memory in any case.
-    pub(super) fn confirmed(&mut self, id: ZoneId, result: Result<(), String>) {
-        let (Some(zone), Err(refused)) = (self.zones.get(&id), result) else { return };
-        // Of a version that the disk has not got it was said already.
-        if zone.facts.volatile {
-            return;
-        }
-        let detail =
-            format!("a confirmation could not be written: {refused}; the expiry is extended in memory");
-        Event {
-            zone: Some(&zone.config.name),
-            serial: zone.machine.serial(),
-            reason: Some(Reason::Disk),
-            detail: Some(&detail),
-            ..Event::new("zone.volatile", "the disk refused the zone")
-        }
-        .warn();
-    }
-
-    /// A version that the disk had refused is on it now.
-    pub(super) fn recovered(&mut self, recovered: &secondo_store::Recovered) {
-        let id = self.names.get(&recovered.apex);
-        if let Some(zone) = id.and_then(|id| self.zones.get_mut(id)) {
-            zone.facts.volatile = false;
-            zone.note_disk(None);
-        }
-        Event {
-            zone: Some(&recovered.apex),
-            serial: Some(recovered.serial),
-            ..Event::new("zone.durable", "the zone is on disk now")
-        }
-        .info();
-    }
-
     /// Tells the query path what the machine says of a zone's validity, where no confirmation does.
     pub(super) fn show_validity(&mut self, id: ZoneId, now: Now) {
         let Some(zone) = self.zones.get_mut(&id) else { return };

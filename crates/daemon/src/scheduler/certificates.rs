@@ -72,7 +72,8 @@ impl Scheduler {
             };
             Some(ServerProblem { code: code.into(), detail: certificate.concern(now.wall)? })
         };
-        self.config().certificates.iter().filter_map(problem).collect()
+        let certificates = self.config().certificates.iter().filter_map(problem);
+        certificates.chain(self.disk.problem(&self.config().server.state_dir, now.boot)).collect()
     }
 }
 

@@ -267,6 +267,7 @@ impl Scheduler {
         let refused = match committed.durability() {
             Durability::Durable => None,
             Durability::Volatile(refused) => {
+                self.disk.refused(refused, now.boot);
                 let event =
                     Event::new("zone.volatile", "the disk refused the zone: it is served from memory");
                 let reason = Some(Reason::Disk);
@@ -289,6 +290,9 @@ impl Scheduler {
             zone.slot.renew(until, millis(now.boot));
         }
         self.parts.publisher.publish(&zone.slot, &committed);
+        if !volatile {
+            self.disk_took(now.boot);
+        }
         let form = if report.kind == Kind::Ixfr { Form::Ixfr } else { Form::Axfr };
         let result = Ok(Transferred::Published { soa: soa.clone(), expire: report.expire, kind: form });
         let published = Happened::Transferred { attempt: ticket.attempt, result };
@@ -302,7 +306,7 @@ impl Scheduler {
         // A newer version replaces the NOTIFY of the one before (RFC 1996 §4.4).
         zone.heralds.drain(..).for_each(|herald| herald.abort());
         for target in zone.config.settings.also_notify.iter() {
-            zone.heralds.push(self.heralds.send(zone.config.name.clone(), soa.clone(), ttl, target.clone()));
+            zone.heralds.push(self.heralds.send(&zone.config.name, soa, ttl, target));
         }
     }
 }

@@ -12,6 +12,7 @@ mod asks;
 mod book;
 mod certificates;
 mod contacts;
+mod disk;
 mod explain;
 mod fetch;
 mod jobs;
@@ -50,6 +51,7 @@ use crate::respond::Respond;
 use book::{PrimaryBook, Reach};
 use certificates::Watch;
 use contacts::Contacts;
+use disk::Disk;
 use fetch::Arrival;
 use kept::Readers;
 use survey::Page;
@@ -144,6 +146,7 @@ pub(crate) struct Scheduler {
     next_purge: Duration,
     /// What was last said of our certificates.
     certificates: Watch,
+    disk: Disk,
     /// A configuration is being read.
     reloading: bool,
     /// It may have changed since that began: SIGHUP came meanwhile.
@@ -176,6 +179,7 @@ impl Scheduler {
             lines: Lines::default(),
             next_purge: Duration::ZERO,
             certificates: Watch::default(),
+            disk: Disk::default(),
             reloading: false,
             reload_again: false,
             stopping: false,
@@ -212,6 +216,7 @@ impl Scheduler {
             self.parts.store.purge(now.wall);
         }
         self.certificates.look(&self.parts.config.certificates, now);
+        self.parts.respond.floods.sum_up(clock::boot_ms());
         self.say_who_waits(now);
         let next = self.wheel.next().map_or(LONGEST_WAIT, |at| at.saturating_sub(clock::boot()));
         next.min(LONGEST_WAIT)
@@ -223,8 +228,8 @@ impl Scheduler {
             Message::Probed(ticket, result) => self.probed(ticket, result, now),
             Message::Fetched(ticket, result) => self.fetched(ticket, result, now),
             Message::Committed(arrival) => self.committed(*arrival, now),
-            Message::Confirmed(id, result) => self.confirmed(id, result),
-            Message::Recovered(recovered) => self.recovered(&recovered),
+            Message::Confirmed(id, result) => self.confirmed(id, result, now.boot),
+            Message::Recovered(recovered) => self.recovered(&recovered, now.boot),
             Message::Ask(ask) => self.asked(ask, now),
             Message::Reload if self.reloading => self.reload_again = true,
             Message::Reload => self.reload(None, false),

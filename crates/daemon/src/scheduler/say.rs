@@ -59,7 +59,9 @@ impl Scheduler {
             Outcome::RefreshFailed { reason, primary, next_in } => {
                 let validity = zone.machine.validity();
                 let (name, phrase) = ("refresh.failed", unconfirmed(reason, validity));
-                let same = zone.last_try().filter(|failed| failed.reason == reason);
+                // What a transfer met was told with its end.
+                let told = |failed: &&Try| failed.step != Step::Probe && reason.class() != Class::Serial;
+                let same = zone.last_try().filter(|failed| failed.reason == reason && !told(failed));
                 let known = same.map(|failed| failed.detail.as_str()).unwrap_or_default();
                 let detail = with_expiry(known, validity, now.boot);
                 let primary = zone.facts.primary.map(|target| target.address).or_else(|| address_of(primary));

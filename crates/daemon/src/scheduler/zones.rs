@@ -16,6 +16,7 @@ use super::book::Reach;
 use super::trouble::{Trouble, Try};
 use crate::config::{Config, ServerConfig, ZoneConfig};
 use crate::control::{Health, LastError, ZoneOutcome, ZoneStatus};
+use crate::downstream::Herald;
 use crate::primary::KeyRoll;
 
 /// A zone. There may be a million: what most of them do not have most of the time stands in a box.
@@ -31,7 +32,7 @@ pub(super) struct Zone {
     pub(super) facts: Facts,
     pub(super) waiters: Vec<Waiter>,
     /// NOTIFYs on their way downstream.
-    pub(super) heralds: Vec<AbortHandle>,
+    pub(super) heralds: Vec<Herald>,
 }
 
 /// An attempt of the machine.
@@ -278,6 +279,7 @@ impl Zone {
                 Source::Transfer(kind) => kind.to_string(),
             }),
             durable: !self.facts.volatile,
+            unanswered: self.heralds.iter().filter_map(|herald| herald.unanswered(now)).collect(),
             problems: self.problems(now),
             records: published.map(|zone| zone.counts().records),
             last_error: self.last_try().map(|failed| LastError {

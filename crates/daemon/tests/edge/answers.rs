@@ -178,7 +178,7 @@ fn answers_that_are_alike_are_limited_over_all_threads_for_those_whom_nothing_vo
     assert!(flood(server, "127.0.0.1", &asked, 50).0 < 50);
     let said = said();
     assert_eq!(said.len(), 1);
-    assert!(said[0]["detail"].as_str().unwrap().starts_with("127.0.0.0/24; "), "{said:?}");
+    assert!(said[0]["detail"].as_str().unwrap().starts_with("to 127.0.0.0/24; "), "{said:?}");
     // A reload changes it.
     daemon.configure_extra("", &zone("a.test", Primary::start().address));
     assert_eq!(daemon.order(&["reload"]).code, 0);

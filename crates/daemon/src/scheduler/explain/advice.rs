@@ -11,6 +11,7 @@ use super::lines::{self, bare, key_name};
 use super::{Case, Known, long, tls, whom};
 use crate::calendar::utc;
 use crate::config::PrimaryConfig;
+use crate::control::Unanswered;
 
 /// Failures that are advised on; further ones wait until these are mended.
 const MOST: usize = 3;
@@ -35,6 +36,7 @@ pub(super) fn advice(case: &Case) -> Vec<String> {
         said.extend(no_ixfr(case, primary, ixfr.reason));
     }
     said.extend(case.contacts.iter().filter_map(key_roll));
+    said.extend(case.status.unanswered.iter().map(|told| unanswered(case, told)));
     let told = said.iter().any(|line| line.contains("clock"));
     if !told {
         said.extend(
@@ -167,6 +169,12 @@ fn refused(case: &Case, primary: &PrimaryConfig, failed: &Try) -> Vec<String> {
             key_name(Some(key)),
             key.algorithm()
         ),
+        None if failed.reason == Reason::NotAuth => format!(
+            "{who} says that it is not authoritative for {zone}: BIND and NSD do so where they do not have it, Knot DNS and \
+             PowerDNS also where we may not. It must have the zone {zone} and let {us}, from where we ask, transfer it \
+             unsigned (a key would be safer: `primaries: {}: key: …`). On the primary:",
+            primary.name
+        ),
         None => format!(
             "{who} must have the zone {zone} and let {us}, from where we ask, transfer it unsigned (a key would be safer: \
              `primaries: {}: key: …`). On the primary:",
@@ -223,6 +231,17 @@ fn clocks(case: &Case, who: &str, skew: i64) -> String {
     )
 }
 
+/// A server downstream that does not answer: it still has its own REFRESH.
+fn unanswered(case: &Case, told: &Unanswered) -> String {
+    let zone = bare(&case.status.zone);
+    format!(
+        "See that {} runs, is reached over UDP, has {zone} as a secondary and takes NOTIFY from us, with the key that \
+         `also-notify` names or without one (BIND: we are one of its `primaries`, or `allow-notify`; Knot DNS: `acl` with \
+         `action: notify`; NSD: `allow-notify`). Until then it learns of changes at its own REFRESH only.",
+        told.address
+    )
+}
+
 fn key_roll(known: &Known) -> Option<String> {
     let keys = &known.primary.keys;
     let (worked, first) = (keys.get(known.key?)?, keys.first()?);
@@ -263,8 +282,13 @@ fn unreachable_primary(
     };
     let mut said = vec![format!("See that {who} runs and can be reached from here: {what}. From this host:")];
     said.extend(lines::questions(zone, primary, address));
-    if primary.tls.is_some() {
-        said.push(lines::handshake(primary, address, ""));
+    match &primary.tls {
+        Some(_) => said.push(lines::handshake(primary, address, "")),
+        None => said.push(
+            "The first asks over UDP, the second over TCP, which every transfer needs: where only the first is answered, a \
+             firewall lets no TCP pass."
+                .into(),
+        ),
     }
     said.push(
         "Its zones are asked for as soon as it answers again, or sends NOTIFY; to ask at once: `secondo refresh`."

@@ -9,6 +9,7 @@ use super::super::contacts::off_by;
 use super::super::trouble::Try;
 use super::{Asks, Case, Doing, Known, KnownDown, long, whom};
 use crate::config::PrimaryConfig;
+use crate::control::Unanswered;
 
 /// What state, since when, why.
 pub(super) fn state(case: &Case) -> Vec<String> {
@@ -59,6 +60,7 @@ pub(super) fn state(case: &Case) -> Vec<String> {
             ixfr.reason
         ));
     }
+    said.extend(case.status.unanswered.iter().map(unanswered));
     said.extend(case.contacts.iter().filter_map(key_of_roll));
     said.extend(case.contacts.iter().filter_map(clock));
     said
@@ -86,11 +88,17 @@ fn expiry(case: &Case, left: Duration) -> String {
         (Some(primary), false) => format!("{primary} confirmed it"),
         _ => "A primary last confirmed it".into(),
     };
+    let late = match case.validity {
+        Validity::Current { life, .. } if left < life / 2 && !case.tries.is_empty() => {
+            " More than half of its life is over, and the primaries are asked in vain."
+        }
+        _ => "",
+    };
     let ago = case.status.confirmed_ago.map_or_else(
         || "at a time that is not on record".into(),
         |ago| format!("{} ago", long(Duration::from_secs_f64(ago))),
     );
-    format!("{by} {ago}; it expires in {} unless one does so before.", long(left))
+    format!("{by} {ago}; it expires in {} unless one does so before.{late}", long(left))
 }
 
 /// Timers of the SOA that do not hold as they stand there.
@@ -123,6 +131,19 @@ fn bounds(case: &Case) -> Vec<String> {
 /// A duration as the configuration writes it.
 fn compact(time: Duration) -> String {
     long(time).replace(' ', "")
+}
+
+/// A server downstream that was told and did not answer.
+fn unanswered(told: &Unanswered) -> String {
+    let times = if told.sent == 1 { "once".into() } else { format!("{} times", told.sent) };
+    format!(
+        "The NOTIFY of serial {} to {} (`also-notify`) was sent {times} in {} and is not answered ({}): it is repeated until \
+         it is, or until a newer version.",
+        told.serial,
+        told.address,
+        long(Duration::from_secs_f64(told.ago)),
+        told.detail
+    )
 }
 
 fn key_of_roll(known: &Known) -> Option<String> {

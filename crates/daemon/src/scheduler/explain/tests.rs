@@ -53,6 +53,7 @@ fn case_of(more: &str) -> Case {
             problems: Vec::new(),
             records: Some(5),
             last_error: None,
+            unanswered: Vec::new(),
         },
         now: NOW,
         wall: 0,
