@@ -1,6 +1,6 @@
 //! Breaks rules of an answer in the octets of its messages: some before they are sealed, some behind that.
 
-use secondo_wire::{Header, Message, flags};
+use secondo_wire::{Header, Message};
 
 use crate::deliver::{Delivery, Then};
 use crate::diary::Over;
@@ -133,6 +133,6 @@ pub(crate) fn pace(delivery: &mut Delivery, fault: Fault, over: Over) {
 
 /// Whether these octets have a header that a seal can go behind.
 pub(crate) fn can_be_sealed(message: &[u8]) -> bool {
-    // What is no answer, as garbage is not, has no place for a seal.
-    Header::read(message).is_some_and(|header| header.flags != u16::MAX || !header.has(flags::QR))
+    // Garbage counts more records than one could be added to.
+    Header::read(message).is_some_and(|header| header.counts[3] < u16::MAX)
 }

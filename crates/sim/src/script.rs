@@ -60,14 +60,18 @@ impl Script {
     }
 
     /// And these faults, all at once, in each answer of the kind.
-    pub fn together(mut self, kind: Kind, faults: &[Fault]) -> Script {
-        self.0.push(Rule { kind, faults: faults.to_vec(), left: None });
-        self
+    pub fn together(self, kind: Kind, faults: &[Fault]) -> Script {
+        self.mixed(kind, faults, None)
     }
 
     /// And this fault in the next `times` answers of the kind.
-    pub fn times(mut self, kind: Kind, fault: Fault, times: u32) -> Script {
-        self.0.push(Rule { kind, faults: vec![fault], left: Some(times) });
+    pub fn times(self, kind: Kind, fault: Fault, times: u32) -> Script {
+        self.mixed(kind, &[fault], Some(times))
+    }
+
+    /// And these faults, all at once, in the next `times` answers of the kind; `None`: in each.
+    pub fn mixed(mut self, kind: Kind, faults: &[Fault], times: Option<u32>) -> Script {
+        self.0.push(Rule { kind, faults: faults.to_vec(), left: times });
         self
     }
 

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod line;
+mod mixture;
 mod secondary;
 #[path = "../state/mod.rs"]
 mod state;

@@ -23,6 +23,8 @@ use crate::state::Running;
 
 pub(crate) const TIMERS: Timers = Timers { refresh: 3600, retry: 600, expire: 86_400 };
 pub(crate) const RETRY: (u64, u64) = (10, 3600);
+/// Longer than any attempt may take: each key with EDNS and without, over UDP and TCP.
+const ATTEMPT: Duration = Duration::from_secs(120);
 const REFRESH: (u64, u64) = (60, 86_400);
 const EXPIRE: (u64, u64) = (3600, 604_800);
 
@@ -62,6 +64,8 @@ pub(crate) struct Secondary<'a> {
     door: Table,
     /// With which codes they were answered.
     pub(crate) told: Vec<Option<u16>>,
+    /// How many versions were served.
+    pub(crate) versions: u64,
 }
 
 /// The zone table of one zone, with the access list of NOTIFY that is the default: the primaries' addresses.
@@ -114,6 +118,7 @@ impl<'a> Secondary<'a> {
             asked: Vec::new(),
             door: door(apex, &scene.keys()),
             told: Vec::new(),
+            versions: 0,
         };
         secondary.allow();
         secondary.pass(Duration::from_secs(60));
@@ -150,7 +155,7 @@ impl<'a> Secondary<'a> {
     }
 
     /// A NOTIFY arrives, is answered and acted on as the daemon does that; with which code it is answered.
-    fn notify(&mut self, tidings: Tidings, id: u16) -> Option<u16> {
+    pub(crate) fn notify(&mut self, tidings: Tidings, id: u16) -> Option<u16> {
         let zone = self.worlds[0].zone(&self.apex).unwrap();
         let message = tidings.message(zone, self.keys.last(), id, self.now.wall);
         let stranger = SocketAddr::from(([203, 0, 113, 9], 1024));
@@ -219,7 +224,7 @@ impl<'a> Secondary<'a> {
         self.now.boot = boot;
     }
 
-    fn tell(&mut self, event: Event) {
+    pub(crate) fn tell(&mut self, event: Event) {
         let mut events = vec![event];
         while let Some(event) = events.pop() {
             self.machine.handle(event, self.now);
@@ -235,6 +240,9 @@ impl<'a> Secondary<'a> {
                 zone.serial()
             );
         }
+        let deadline = self.machine.next_deadline();
+        let longest = Duration::from_secs(TIMERS.refresh.into()).max(Settings::PATIENCE);
+        assert!(deadline <= self.now.boot + longest, "{}: no deadline before {deadline:?}", self.entry.name);
     }
 
     fn act(&mut self, action: Action) -> Option<Event> {
@@ -271,6 +279,7 @@ impl<'a> Secondary<'a> {
         };
         // A way there and back.
         let took = line.elapsed + Duration::from_millis(20);
+        assert!(took < ATTEMPT, "{}: an attempt of {took:?}", self.entry.name);
         self.asked.extend(words(&world.asked(), &self.entry.scene, number + 1));
         world.clear_asked();
         let sent = self.now.boot;
@@ -326,6 +335,11 @@ impl<'a> Secondary<'a> {
             boot_id: confirmed.boot_id.0,
             expire_in: confirmed.expire_in,
         };
+        if let (Validity::Current { .. }, Some(old)) = (self.machine.validity(), &self.zone) {
+            let (old, new) = (old.serial(), soa.serial);
+            assert!(new.newer_than(old), "{}: from serial {old} to {new}", self.entry.name);
+        }
+        self.versions += 1;
         let committed = self.store.commit(*checked, record, 2);
         self.zone = Some(committed.zone().clone());
         Transferred::Published { soa, expire, kind }
