@@ -23,8 +23,7 @@ const LIMIT: Duration = Duration::from_secs(90);
 enum Way {
     /// Each of its own.
     Fresh,
-    /// Those on which the first version came. Where it is not certain what belongs to which question a connection is given
-    /// up and the question asked once more, so that words and reasons differ; what is served does not.
+    /// Those on which the first version came, and which are shared.
     Kept,
 }
 
@@ -50,8 +49,11 @@ struct Play {
 }
 
 impl Play {
-    fn new(entry: Entry, number: usize) -> Play {
+    fn new(mut entry: Entry, number: usize, way: Way) -> Play {
         let apex = Name::parse(&format!("c{number:04}.example.")).unwrap();
+        if let (Way::Kept, Some(asks)) = (way, entry.expect.kept) {
+            entry.expect.asks = asks.into();
+        }
         let scene = &entry.scene;
         let count = if scene.second == Second::Absent { 1 } else { 2 };
         let start = || {
@@ -101,7 +103,7 @@ impl Play {
             second.reopen().unwrap();
         }
         self.entry.mislead(&mut self.primaries[0].world(), &self.apex);
-        if !self.entry.scene.shut.is_empty() {
+        if !self.entry.scene.shut.is_empty() || self.entry.scene.ended {
             self.primaries[0].reopen().unwrap();
         }
     }
@@ -180,12 +182,10 @@ impl Play {
     }
 
     /// Goes on to the next act when this one is over.
-    fn step(&mut self, daemon: &Daemon, way: Way) {
+    fn step(&mut self, daemon: &Daemon) {
         match self.act {
             Act::Lying if self.is_over() => {
-                if way == Way::Fresh {
-                    self.compare_words();
-                }
+                self.compare_words();
                 self.compare_served(daemon);
                 self.relent();
                 // What was told may be forgotten by now.
@@ -306,7 +306,7 @@ fn chapter(group: &str, way: Way) {
     let wanted = std::env::var("SECONDO_ENTRY").unwrap_or_default();
     let all = entries().into_iter().enumerate();
     let mine = all.filter(|(_, entry)| entry.group == group && entry.name.contains(&wanted));
-    let mut plays: Vec<Play> = mine.map(|(number, entry)| Play::new(entry, number)).collect();
+    let mut plays: Vec<Play> = mine.map(|(number, entry)| Play::new(entry, number, way)).collect();
     let folder = Folder::fresh().unwrap();
     let mut daemon = Daemon::new(Path::new(env!("CARGO_BIN_EXE_secondo-demo")), folder.path()).unwrap();
     let zones: String = plays.iter().map(Play::configuration).collect();
@@ -336,7 +336,7 @@ fn chapter(group: &str, way: Way) {
         daemon.refresh(ordered.iter().map(|play| play.apex.to_string()).collect()).unwrap();
     }
     watch(&mut plays, &daemon, &mut read, |play| {
-        play.step(&daemon, way);
+        play.step(&daemon);
         play.act == Act::Done
     });
     let mut wrong = String::new();

@@ -157,7 +157,12 @@ impl Memory {
         let in_turn = record.not_before <= now;
         let again = record.reason.is_some_and(|r| r.class() == class);
         let failures = if !again { 1 } else { record.failures.saturating_add(u8::from(in_turn)) };
-        let wait = delay(class, failures, settings, intervals, dice);
+        let mut wait = delay(class, failures, settings, intervals, dice);
+        // What is held for unfit is looked at again when that is over, however often it was found held meanwhile.
+        let held = record.unfit.filter(|unfit| failure.serial.is_none() && unfit.reason == failure.reason);
+        if let Some(unfit) = held.filter(|unfit| now < unfit.until) {
+            wait = wait.min(unfit.until - now);
+        }
         record.failures = failures;
         record.reason = Some(failure.reason);
         if in_turn {
@@ -450,6 +455,10 @@ mod tests {
         assert_eq!(memory.unfit(0, Serial(8), seconds(5000)), None);
         assert_eq!(memory.unfit(0, Serial(7), seconds(7200)), None);
         assert_eq!(memory.unfit(1, Serial(7), seconds(0)), None);
+        // Found held shortly before the end of its time, it is looked at when that is over.
+        memory.record_mut(0, &settings(&[1, 2])).not_before = seconds(5300);
+        fail(&mut memory, 0, Reason::NoApexNs.into(), seconds(5300));
+        assert!(!memory.due(0, seconds(5300)) && memory.due(0, seconds(7200)));
     }
 
     #[test]

@@ -78,10 +78,14 @@ pub fn entries() -> Vec<Entry> {
             let (fault, axfr) =
                 (Fault::Frame(at, octets), Expect::fails("soa axfr", Reason::MalformedMessage));
             add(format!("AXFR: sends a frame {name} {place}"), &whole, Kind::Axfr, fault, axfr);
-            let ixfr = Expect::succeeds("soa ixfr axfr", &[Reason::IxfrMalformed]);
+            let kept = Some("soa ixfr ixfr axfr");
+            let ixfr = Expect { kept, ..Expect::succeeds("soa ixfr axfr", &[Reason::IxfrMalformed]) };
             add(format!("IXFR: sends a frame {name} {place}"), &Scene::default(), Kind::Ixfr, fault, ixfr);
         }
     }
+    let ended = Scene { ended: true, ..Scene::default() };
+    let fine = Expect::succeeds("soa ixfr", &[]);
+    add("closes all connections beforehand".into(), &ended, Kind::Any, Fault::CloseEach, fine);
     let doors: [(&str, &'static [Over], Expect); 3] = [
         ("listens on TCP alone", &[Over::Udp], Expect::succeeds("soa/tcp ixfr", &[])),
         ("listens on UDP alone", &[Over::Tcp], Expect::fails("soa", Reason::ConnectionRefused)),

@@ -39,6 +39,9 @@ pub struct Expect {
     pub back: Back,
     /// With which code NOTIFYs are answered that the round begins with; `None`: not at all, or there are none.
     pub rcode: Option<u16>,
+    /// The questions where the first of them goes out on a connection that was kept and shared, if they differ: what cannot
+    /// be told to be the answer to any question ends the connection, and what was asked is asked once more on a fresh one.
+    pub kept: Option<&'static str>,
 }
 
 /// One of the two versions that there may ever be: there is no third.
@@ -84,6 +87,7 @@ impl Expect {
             reasons: vec![reason],
             back: Back::after(reason),
             rcode: None,
+            kept: None,
         }
     }
 
@@ -95,6 +99,7 @@ impl Expect {
             reasons: reasons.to_vec(),
             back: Back::Now,
             rcode: None,
+            kept: None,
         }
     }
 }
@@ -102,7 +107,7 @@ impl Expect {
 impl fmt::Display for Entry {
     /// A row of the table: name, what is told, what is served, what is asked, why, how long.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Expect { served, asks, reasons, back, .. } = &self.expect;
+        let Expect { served, asks, reasons, back, kept, .. } = &self.expect;
         let reasons: Vec<_> = reasons.iter().map(Reason::to_string).collect();
         let served = match served {
             Served::Old => "old",
@@ -119,7 +124,8 @@ impl fmt::Display for Entry {
             (Begin::Told { .. }, Some(rcode)) => format!(", which is answered {}", mnemonic(rcode)),
             (Begin::Told { .. }, None) => ", which is not answered".into(),
         };
-        write!(f, "| {}{answered} | {served} | {asks} | {} | {back} |", self.name, reasons.join(", "))
+        let kept = kept.map(|kept| format!("; on a kept connection {kept}")).unwrap_or_default();
+        write!(f, "| {}{answered} | {served} | {asks}{kept} | {} | {back} |", self.name, reasons.join(", "))
     }
 }
 

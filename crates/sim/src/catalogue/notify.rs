@@ -50,8 +50,14 @@ pub fn entries() -> Vec<Entry> {
     };
     let mut all = Vec::new();
     for &(name, seals, tidings, rcode) in VAIN {
-        let nothing =
-            Expect { served: Served::Old, asks: String::new(), reasons: vec![], back: Back::Refresh, rcode };
+        let nothing = Expect {
+            served: Served::Old,
+            asks: String::new(),
+            reasons: vec![],
+            back: Back::Refresh,
+            rcode,
+            kept: None,
+        };
         all.push(told(name, seals, tidings, 1, nothing.clone()));
         let name = format!("{name}, and comes a thousand times");
         all.push(told(&name, seals, tidings, 1000, nothing));
@@ -71,6 +77,7 @@ pub fn entries() -> Vec<Entry> {
             reasons: vec![],
             back: Back::Retry,
             rcode: Some(0),
+            kept: None,
         };
         let mut entry = told(name, Seals::None, Tidings::Of(500), times, stays);
         entry.script.push((Kind::Any, vec![Fault::Serial(7)]));

@@ -76,6 +76,8 @@ pub struct Scene {
     pub per_message: usize,
     /// Where nobody listens at the first primary.
     pub shut: &'static [Over],
+    /// The first primary ends all connections before the round, as one does that is restarted.
+    pub ended: bool,
     /// Who else is asked.
     pub second: Second,
     /// The new version has a record of so many octets of RDATA, of a type that nobody knows (RFC 3597 §3); 0: it has none.
@@ -109,6 +111,7 @@ impl Default for Scene {
             hosts: 12,
             per_message: 4,
             shut: &[],
+            ended: false,
             second: Second::Absent,
             large: 0,
             begins: Begin::Ordered,

@@ -53,8 +53,14 @@ pub fn entries() -> Vec<Entry> {
         all.push(axfr);
         all.push(new(&format!("IXFR: {name}"), Kind::Ixfr, &fault, Expect::fails("soa ixfr", *reason)));
     }
-    let stays =
-        Expect { served: Served::Old, asks: "soa".into(), reasons: vec![], back: Back::Refresh, rcode: None };
+    let stays = Expect {
+        served: Served::Old,
+        asks: "soa".into(),
+        reasons: vec![],
+        back: Back::Refresh,
+        rcode: None,
+        kept: None,
+    };
     all.push(new("SOA: stands still", Kind::Soa, &[Fault::Serial(7)], stays.clone()));
     let hint = Expect { asks: "ixfr".into(), back: Back::Retry, ..stays.clone() };
     let asked = Expect { asks: "soa ixfr".into(), ..stays };

@@ -41,7 +41,9 @@ fn in_any_world_of_mixed_lies_the_zone_is_right_or_old_and_honesty_is_heard_in_t
                 Ok(seen) => versions += seen,
                 Err(broken) => {
                     next.store(u64::MAX >> 1, Ordering::Relaxed);
-                    eprintln!("to play this mixture again: SECONDO_SEED={seed} cargo test -p secondo-sim --test catalogue");
+                    eprintln!(
+                        "to play this mixture again: SECONDO_SEED={seed} cargo test -p secondo-sim --test catalogue"
+                    );
                     resume_unwind(broken);
                 }
             }
@@ -62,7 +64,9 @@ fn lies() -> Vec<(Kind, Vec<Fault>)> {
         Fault::Names(_) | Fault::Rrset(_) | Fault::Bulk(_) => true,
         Fault::Serial(_) => !matches!(kind, Kind::Soa | Kind::SoaUdp | Kind::SoaTcp),
         // What does not go on with the SOA of an older version is a zone of its own.
-        Fault::Says(text) => !text.split(' ').nth(1).is_some_and(|word| word.starts_with(|c: char| c.is_ascii_digit())),
+        Fault::Says(text) => {
+            !text.split(' ').nth(1).is_some_and(|word| word.starts_with(|c: char| c.is_ascii_digit()))
+        }
         _ => false,
     };
     let rules = entries().into_iter().filter(|entry| entry.group != "octets").flat_map(|entry| entry.script);
@@ -74,7 +78,8 @@ fn script(lies: &[(Kind, Vec<Fault>)], chance: &mut Chance) -> Vec<(Kind, Vec<Fa
     let rules = 1 + chance.below(3);
     let mut rule = || {
         let (kind, mut faults) = lies[chance.below(lies.len() as u64) as usize].clone();
-        let serial = |faults: &[Fault]| faults.iter().any(|fault| matches!(fault, Fault::Serial(_) | Fault::Says(_)));
+        let serial =
+            |faults: &[Fault]| faults.iter().any(|fault| matches!(fault, Fault::Serial(_) | Fault::Says(_)));
         for _ in 0..chance.below(3) {
             let (other, more) = &lies[chance.below(lies.len() as u64) as usize];
             // What is told of serials and records stays with the questions that it was written for.
@@ -169,6 +174,10 @@ fn play(seed: u64, lies: &[(Kind, Vec<Fault>)], store: &Running) -> u64 {
     };
     let bound = secs(longest + RETRY.1.max(TIMERS.refresh.into())) + SLACK;
     let heard = secondary.until(bound, |secondary| secondary.serves(new));
-    assert!(heard.is_some(), "serial {new} is not served {bound:?} after all is honest: {:?}", secondary.machine);
+    assert!(
+        heard.is_some(),
+        "serial {new} is not served {bound:?} after all is honest: {:?}",
+        secondary.machine
+    );
     secondary.versions
 }
