@@ -173,7 +173,7 @@ fn during_a_key_roll_the_key_that_works_is_told(software: Software) {
     assert_has(
         &outcome.output,
         &[
-            "accepts key old.key. and not new.key., which is tried first.",
+            "accepts key old.key. and not new.key., which comes first in `keys` and is tried again within an hour.",
             "Add key new.key at upstream (",
             "or end the roll: leave it out of `primaries: upstream: keys`, so that old.key is asked with at once.",
         ],

@@ -205,7 +205,7 @@ impl Scheduler {
                 zone.trouble().note(Try { target, step, reason, serial: None, detail, at: now.boot });
             }
             None => {
-                zone.in_order(target);
+                zone.in_order(target, errand.transfer.is_some());
                 self.contacts.key_did(reach, errand.roll.place());
             }
         }

@@ -26,6 +26,7 @@ impl Scheduler {
         let at = |target: Target| Some(target.address);
         match outcome {
             Outcome::RefreshCurrent { target, serial, next_in } => {
+                zone.in_order(target, true);
                 zone.end_round();
                 let (name, phrase) = ("refresh.current", "primary confirms the serial");
                 let (primary, serial) = (at(target), Some(serial));

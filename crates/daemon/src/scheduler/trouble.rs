@@ -103,9 +103,10 @@ impl Trouble {
         news
     }
 
-    /// A primary is in order: what is `settled` is forgotten.
-    pub(super) fn settle(&mut self, settled: impl Fn(Target) -> bool) {
-        self.tries.retain(|failed| !settled(failed.target));
+    /// A primary is in order: what is `settled` is forgotten; of failed transfers, only if `transfers` are in order too.
+    pub(super) fn settle(&mut self, transfers: bool, settled: impl Fn(Target) -> bool) {
+        let stays = |failed: &Try| failed.step != Step::Probe && !transfers || !settled(failed.target);
+        self.tries.retain(stays);
         self.told.retain(|(target, _)| !settled(*target));
     }
 
@@ -193,7 +194,10 @@ mod tests {
         assert!(trouble.is_news(one.target, one.reason));
         assert!(!trouble.is_news(one.target, one.reason));
         trouble.note(one);
-        trouble.settle(|_| true);
+        trouble.note(Try { step: Step::Ixfr, ..failed(2, Reason::Timeout, 6, "") });
+        trouble.settle(false, |_| true);
+        assert_eq!(trouble.last().map(|last| last.reason), Some(Reason::Timeout), "no transfer has worked");
+        trouble.settle(true, |_| true);
         assert!(trouble.last().is_none() && !trouble.is_over());
         assert_eq!(trouble.ixfr().map(|ixfr| ixfr.times), Some(2));
         trouble.ixfr_works();

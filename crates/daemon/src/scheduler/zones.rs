@@ -114,8 +114,9 @@ impl Errand {
 }
 
 impl Zone {
-    /// A primary is in order: what was wrong with it, and with those that are asked only after it, is forgotten.
-    pub(super) fn in_order(&mut self, target: Target) {
+    /// A primary is in order: what was wrong with it, and with those that are asked only after it, is forgotten. A SOA alone
+    /// tells nothing of `transfers`.
+    pub(super) fn in_order(&mut self, target: Target, transfers: bool) {
         let settings = Arc::clone(self.machine.settings());
         let place = |wanted: Target| {
             let all = settings.primaries().iter().flat_map(|primary| {
@@ -125,7 +126,7 @@ impl Zone {
         };
         let settled = place(target);
         if let Some(trouble) = &mut self.facts.trouble {
-            trouble.settle(|target| place(target) >= settled);
+            trouble.settle(transfers, |target| place(target) >= settled);
         }
         self.facts.trouble.take_if(|trouble| trouble.is_over());
     }
@@ -136,7 +137,7 @@ impl Zone {
         let is_there = |wanted: Target| addresses.clone().any(|address| *address == wanted.address);
         self.facts.primary = self.facts.primary.filter(|target| is_there(*target));
         if let Some(trouble) = &mut self.facts.trouble {
-            trouble.settle(|target| !is_there(target));
+            trouble.settle(true, |target| !is_there(target));
         }
         self.facts.trouble.take_if(|trouble| trouble.is_over());
     }

@@ -163,7 +163,15 @@ fn refused(case: &Case, primary: &PrimaryConfig, failed: &Try) -> Vec<String> {
     let us = lines::local_address(primary, address);
     let us = us.map_or_else(|| "ADDRESS-OF-SECONDO".into(), |ip| ip.to_string());
     let key = primary.keys.first();
-    let mut said = vec![match key {
+    let mut said = Vec::new();
+    if failed.step == Step::Probe {
+        said.push(format!(
+            "Even the question for the SOA was refused: {who} does not have {zone} (any more), or does not answer us at all \
+             (BIND: `allow-query`). From here it tells:"
+        ));
+        said.extend(lines::questions(zone, primary, address));
+    }
+    said.push(match key {
         Some(key) => format!(
             "{who} must have the zone {zone} and let key {} ({}) transfer it. We ask from {us}. On the primary:",
             key_name(Some(key)),
@@ -180,16 +188,8 @@ fn refused(case: &Case, primary: &PrimaryConfig, failed: &Try) -> Vec<String> {
              `primaries: {}: key: …`). On the primary:",
             primary.name
         ),
-    }];
+    });
     said.extend(lines::permission(zone, &us, key));
-    if failed.step == Step::Probe {
-        said.push(
-            "Even the question for the SOA was refused: `allow-query` (BIND), or the zone is not there at all. From here \
-             it tells:"
-                .into(),
-        );
-        said.extend(lines::questions(zone, primary, address));
-    }
     said
 }
 

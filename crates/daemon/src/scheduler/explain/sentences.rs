@@ -150,7 +150,7 @@ fn key_of_roll(known: &Known) -> Option<String> {
     let keys = &known.primary.keys;
     let (worked, first) = (keys.get(known.key?)?, keys.first()?);
     Some(format!(
-        "{} accepts key {} and not {}, which is tried first.",
+        "{} accepts key {} and not {}, which comes first in `keys` and is tried again within an hour.",
         whom(&known.primary, known.address),
         worked.name(),
         first.name()
@@ -246,7 +246,9 @@ fn keys(primary: &PrimaryConfig) -> String {
     match &names[..] {
         [] => "unsigned".into(),
         [one] => format!("with key {one}"),
-        several => format!("with the keys {} in turn", several.join(", ")),
+        [first, others @ ..] => {
+            format!("with key {first}, and where that is not known there with {}", others.join(", then "))
+        }
     }
 }
 
