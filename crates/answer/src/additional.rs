@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use secondo_wire::{Full, KeyBuf, NameRef, RecordType, Section};
-use secondo_zone::{Node, Rrset, Zone};
+use secondo_zone::{Node, Rrset, Version};
 
 use crate::bounds::ADDITIONAL_NAMES;
 use crate::denial::{Denial, Proofs};
@@ -25,7 +25,7 @@ enum Standing {
 /// when NS or DS do not fit.
 pub(crate) fn refer(
     reply: &mut Reply<'_>,
-    zone: &Zone,
+    zone: &Version,
     (owner, cut, ns): (NameRef<'_>, Node<'_>, Rrset<'_>),
     client: IpAddr,
     key: &mut KeyBuf,
@@ -67,7 +67,7 @@ pub(crate) fn refer(
 /// authoritative for them and they fit (RFC 1034 §4.3.2 step 6).
 pub(crate) fn add_targets(
     reply: &mut Reply<'_>,
-    zone: &Zone,
+    zone: &Version,
     (owner, rrset): (NameRef<'_>, Rrset<'_>),
     client: IpAddr,
     key: &mut KeyBuf,
@@ -164,14 +164,14 @@ fn pointers<'z>(rrset: Rrset<'z>) -> impl Iterator<Item = (NameRef<'z>, &'z [u8]
 }
 
 /// The node of exactly this name (RFC 1034 §4.3.3: never through a wildcard); leaves its key behind.
-fn node_at<'z>(zone: &'z Zone, name: NameRef<'_>, key: &mut KeyBuf) -> Option<Node<'z>> {
+fn node_at<'z>(zone: &'z Version, name: NameRef<'_>, key: &mut KeyBuf) -> Option<Node<'z>> {
     if !key.set(name, zone.apex().as_ref()) {
         return None;
     }
     zone.find(key.as_slice())
 }
 
-fn standing(zone: &Zone, key: &KeyBuf, node: Node<'_>) -> Standing {
+fn standing(zone: &Version, key: &KeyBuf, node: Node<'_>) -> Standing {
     let key = key.as_slice();
     let above = secondo_wire::key_parent(key).and_then(|parent| diverted(zone, key, parent.len()));
     match above {

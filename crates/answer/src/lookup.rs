@@ -1,7 +1,7 @@
 //! The lookup in one zone: RFC 1034 §4.3.2 step 3, with RFC 2181 §6, RFC 4592 §3, RFC 6672 §3.2 and RFC 4035 §3.1.4.
 
 use secondo_wire::{KeyBuf, NameRef, RecordType, key_labels, key_parent};
-use secondo_zone::{Approach, Node, Rrset, Seek, Zone};
+use secondo_zone::{Approach, Node, Rrset, Seek, Version};
 
 use crate::denial::{Denial, Place};
 
@@ -25,7 +25,7 @@ pub(crate) enum Finding<'z> {
 /// Goes up to where `name` is in `zone`, and leaves its key in `key`. `None`, which is not reached where zones are chosen by
 /// the name: it lies outside.
 #[inline]
-pub(crate) fn approach<'z>(zone: &'z Zone, name: NameRef<'_>, key: &mut KeyBuf) -> Option<Approach<'z>> {
+pub(crate) fn approach<'z>(zone: &'z Version, name: NameRef<'_>, key: &mut KeyBuf) -> Option<Approach<'z>> {
     key.set(name, zone.apex().as_ref()).then(|| zone.approach(key.as_slice()))
 }
 
@@ -86,7 +86,7 @@ pub(crate) fn look_up<'z>(approach: Approach<'z>, qtype: RecordType, key: &mut K
 
 /// The topmost cut or DNAME at an ancestor of `key`, down to its first `reach` octets, which are an ancestor's key.
 /// A cut hides everything below it, a DNAME too; at the same node the cut is first.
-pub(crate) fn diverted<'z>(zone: &'z Zone, key: &[u8], reach: usize) -> Option<Finding<'z>> {
+pub(crate) fn diverted<'z>(zone: &'z Version, key: &[u8], reach: usize) -> Option<Finding<'z>> {
     let depths = zone.diverting_depths();
     if depths & 1 == 1
         && let node = zone.apex_node()
@@ -105,7 +105,12 @@ pub(crate) fn diverted<'z>(zone: &'z Zone, key: &[u8], reach: usize) -> Option<F
 
 /// The topmost cut or DNAME among the ancestors of `key` that are longer than `from` octets and no longer than `reach`,
 /// and the length of its key. Both lengths end labels.
-pub(crate) fn hiding<'z>(zone: &'z Zone, key: &[u8], from: usize, reach: usize) -> Option<(Node<'z>, usize)> {
+pub(crate) fn hiding<'z>(
+    zone: &'z Version,
+    key: &[u8],
+    from: usize,
+    reach: usize,
+) -> Option<(Node<'z>, usize)> {
     // Only at these depths can there be one.
     let depths = zone.diverting_depths() >> 1;
     if depths == 0 {
@@ -197,7 +202,7 @@ mod tests {
     }
 
     /// The case that the lookup finds, and how many labels above the name.
-    fn found(zone: &Zone, name: &str, qtype: RecordType) -> String {
+    fn found(zone: &Version, name: &str, qtype: RecordType) -> String {
         let name: Name = name.parse().unwrap();
         let mut key = KeyBuf::new();
         let approach = approach(zone, name.as_ref(), &mut key).expect("a name of the zone");

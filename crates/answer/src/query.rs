@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use secondo_wire::{Full, KeyBuf, Name, NameBuf, NameRef, Rcode, RecordType, Section};
-use secondo_zone::{Approach, Node, Rrset, Zone};
+use secondo_zone::{Approach, Node, Rrset, Version};
 
 use crate::additional::{add_targets, refer};
 use crate::bounds::CHAIN_LENGTH;
@@ -17,7 +17,7 @@ use crate::refusal::Refusal;
 use crate::reply::Reply;
 use crate::request::{Frame, Question};
 use crate::slot::{Held, Serving};
-use crate::table::{Entry, Table};
+use crate::table::{Entry, Presumed, Table};
 use crate::{Client, Clock, Origin, Transport};
 
 /// What stays the same along a chain.
@@ -46,7 +46,7 @@ impl Asker<'_> {
 struct Link<'l> {
     name: NameRef<'l>,
     entry: &'l Arc<Entry>,
-    zone: &'l Zone,
+    zone: &'l Version,
     /// The owner of the DNAME that was answered with.
     dname: Option<NameRef<'l>>,
     /// What is still to be said of the link in the authority section, which comes after all answers.
@@ -87,6 +87,12 @@ pub(crate) struct Scene<'t> {
 impl<'t> Scene<'t> {
     /// The deepest zone for the question, if there is one.
     pub(crate) fn of(question: Question<'_>, table: &'t Table, clock: Clock) -> Option<Scene<'t>> {
+        let Presumed { name, entry, slot } = table.presumed(question.name)?;
+        let held = slot.hold(clock.boot_ms);
+        let apex = held.as_ref().map_or(&entry.apex, |held| held.zone().apex());
+        if question.rtype != RecordType::DS && apex.as_ref() == name {
+            return Some(Scene { entry, held });
+        }
         let entry = zone_for(table, question.name, question.rtype)?;
         Some(Scene { entry, held: entry.slot.hold(clock.boot_ms) })
     }
@@ -159,7 +165,12 @@ struct Here<'l> {
 
 impl<'l> Here<'l> {
     /// `None` for a zone that the name does not lie in.
-    fn new(name: NameRef<'l>, entry: &'l Arc<Entry>, zone: &'l Zone, key: &mut KeyBuf) -> Option<Here<'l>> {
+    fn new(
+        name: NameRef<'l>,
+        entry: &'l Arc<Entry>,
+        zone: &'l Version,
+        key: &mut KeyBuf,
+    ) -> Option<Here<'l>> {
         approach(zone, name, key).map(|approach| Here { name, entry, approach })
     }
 }
@@ -257,7 +268,7 @@ fn follow(
 
 /// What the reply is counted as where answers are limited: by what is found of the first name. Whoever makes up names
 /// must not find a new count for each.
-fn subject(finding: &Finding<'_>, name: NameRef<'_>, zone: &Zone) -> Subject {
+fn subject(finding: &Finding<'_>, name: NameRef<'_>, zone: &Version) -> Subject {
     let (kind, below) = match finding {
         Finding::Answer { denial, .. } | Finding::Several { denial, .. } | Finding::Alias { denial, .. } => {
             match denial {

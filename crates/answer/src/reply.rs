@@ -4,7 +4,7 @@ use secondo_wire::{
     CLASS_CH, CLASS_IN, Compressor, Full, Header, MAX_MESSAGE, NameRef, Opcode, Owner, Prepared, Rcode,
     RecordType, Section, Writer, flags,
 };
-use secondo_zone::{Node, Rrset, Zone};
+use secondo_zone::{Node, Rrset, Version};
 
 use crate::Transport;
 use crate::bounds::UDP_PLAIN;
@@ -138,7 +138,7 @@ impl<'b> Reply<'b> {
     }
 
     /// Tells which version of which zone answers (RFC 9660 §3.2), if it was asked for.
-    pub(crate) fn tell_version(&mut self, frame: &Frame<'_>, zone: &Zone) {
+    pub(crate) fn tell_version(&mut self, frame: &Frame<'_>, zone: &Version) {
         if let Some(edns) = self.edns.as_mut().filter(|_| frame.asks.zone_version.is_some()) {
             // A name has at most 127 labels.
             edns.zone_version = u8::try_from(zone.apex().label_count()).ok().map(|n| (n, zone.serial().0));

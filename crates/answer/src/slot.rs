@@ -5,14 +5,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::{ArcSwapOption, Guard};
-use secondo_zone::Zone;
+use secondo_zone::{Version, Zone};
 
 /// One zone's published version. Shared by [`Arc`] between the table, which may be rebuilt, and the publisher.
 ///
 /// Times are milliseconds of a clock that starts with the machine and counts its sleep.
 #[derive(Debug, Default)]
 pub struct Slot {
-    zone: ArcSwapOption<Zone>,
+    zone: ArcSwapOption<Version>,
     /// 0: never loaded.
     expires_at: AtomicU64,
     confirmed_at: AtomicU64,
@@ -38,13 +38,18 @@ pub enum Serving {
 /// A version held for the time of one answer, and the milliseconds until it expires.
 #[derive(Debug)]
 pub(crate) struct Held {
-    zone: Guard<Option<Arc<Zone>>>,
+    zone: Guard<Option<Arc<Version>>>,
     pub(crate) expires_in: u64,
 }
 
 impl Held {
-    pub(crate) fn zone(&self) -> &Zone {
+    pub(crate) fn zone(&self) -> &Version {
         self.zone.as_deref().expect("a version is held only when there is one")
+    }
+
+    /// The version for longer than an answer takes.
+    pub(crate) fn shared(&self) -> Zone {
+        (*self.zone).clone().expect("a version is held only when there is one").into()
     }
 }
 
@@ -57,8 +62,8 @@ impl Slot {
     /// Puts a version in place. It is answered from once [`Slot::renew`] has said until when; a later version takes
     /// over the time of the one before until then. Returns the version replaced: hold it until nobody else does, so
     /// that no query thread is the one to drop it.
-    pub fn publish(&self, zone: Zone) -> Option<Arc<Zone>> {
-        self.zone.swap(Some(Arc::new(zone)))
+    pub fn publish(&self, zone: Zone) -> Option<Zone> {
+        self.zone.swap(Some(zone.into_shared())).map(Zone::from)
     }
 
     /// Sets when the version expires and when a primary confirmed it. Expiry now or earlier is an expired zone.
@@ -68,9 +73,9 @@ impl Slot {
     }
 
     /// Takes the version away: the zone counts as never loaded. Returns the version.
-    pub fn withdraw(&self) -> Option<Arc<Zone>> {
+    pub fn withdraw(&self) -> Option<Zone> {
         self.expires_at.store(0, Ordering::Release);
-        self.zone.swap(None)
+        self.zone.swap(None).map(Zone::from)
     }
 
     /// What may be said at `boot_ms`.
@@ -83,12 +88,12 @@ impl Slot {
 
     /// The version, when it may be answered from.
     pub fn current(&self, boot_ms: u64) -> Option<Zone> {
-        self.hold(boot_ms).ok().map(|held| held.zone().clone())
+        self.hold(boot_ms).ok().map(|held| held.shared())
     }
 
     /// The version as it stands, expired or not: for the update path, never for answers.
-    pub fn published(&self) -> Option<Arc<Zone>> {
-        self.zone.load_full()
+    pub fn published(&self) -> Option<Zone> {
+        self.zone.load_full().map(Zone::from)
     }
 
     /// Holds the version, or tells why it may not be answered from.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::{ArcSwap, Guard};
+use branches::prefetch_read_data;
 use secondo_tsig::KeyRing;
 use secondo_wire::{MAX_NAME, Name, NameRef};
 use siphasher::sip::SipHasher13;
@@ -131,13 +132,19 @@ impl Table {
 
     /// The deepest zone at or above `name` (RFC 1034 §4.3.2 step 2).
     pub fn closest(&self, name: NameRef<'_>) -> Option<&Arc<Entry>> {
-        self.index.deepest(&self.entries, name, usize::MAX)
+        self.index.deepest(name, usize::MAX)
+    }
+
+    /// The same by the hash of its name alone.
+    #[inline]
+    pub(crate) fn presumed<'t, 'n>(&'t self, name: NameRef<'n>) -> Option<Presumed<'t, 'n>> {
+        self.index.presumed(name)
     }
 
     /// The deepest zone above `name`, itself left out.
     pub fn closest_above(&self, name: NameRef<'_>) -> Option<&Arc<Entry>> {
         let depth = name.label_count().checked_sub(1)?;
-        self.index.deepest(&self.entries, name, depth)
+        self.index.deepest(name, depth)
     }
 
     /// The keys that requests may be signed with.
@@ -189,44 +196,52 @@ fn union(entries: &[Arc<Entry>], list: impl Fn(&Entry) -> &Arc<AccessList>) -> R
     RuleUnion::new(lists.into_iter().flat_map(|list| list.rules()))
 }
 
-/// Zones by the keyed hash of their names in lower case; open addressing, at most half full.
+/// Zones by the keyed hash of their names in lower case; open addressing, at most three quarters full.
 ///
 /// A name is hashed from the root outwards, in pieces that end at the depths where there are apexes: one pass over it gives the
 /// hashes of all its ancestors that may be an apex.
 struct Index {
-    slots: Box<[IndexSlot]>,
+    cells: Box<[Option<Cell>]>,
     hasher: SipHasher13,
     /// Bit n: some apex has n labels. Only these depths are hashed and searched.
     depths: u128,
 }
 
-#[derive(Clone, Copy, Default)]
-struct IndexSlot {
-    /// Upper half of the hash.
-    tag: u32,
-    /// Index of the entry plus one; 0: free.
-    entry: u32,
+/// A zone's place in the index. What an answer needs stands here: of many zones each step from pointer to pointer is a wait for
+/// memory.
+struct Cell {
+    hash: u64,
+    entry: Arc<Entry>,
+    slot: Arc<Slot>,
+}
+
+/// A zone that is told from others by the hash of its name alone, 64 bits with a secret; who reads the name that goes with it sees
+/// whether it is `name`.
+pub(crate) struct Presumed<'t, 'n> {
+    pub(crate) name: NameRef<'n>,
+    pub(crate) entry: &'t Arc<Entry>,
+    pub(crate) slot: &'t Slot,
 }
 
 impl Index {
     fn new(entries: &[Arc<Entry>], secret: &[u8; 16]) -> Result<Index, DuplicateZone> {
-        let size = (entries.len().max(1) * 2).next_power_of_two();
+        let size = (entries.len() * 4 / 3 + 1).next_power_of_two();
         let hasher = SipHasher13::new_with_key(secret);
         let depths = entries.iter().fold(0, |depths, entry| depths | 1 << entry.apex.label_count());
-        let mut index = Index { slots: vec![IndexSlot::default(); size].into(), hasher, depths };
-        for (number, entry) in entries.iter().enumerate() {
+        let cells = std::iter::repeat_with(|| None).take(size).collect();
+        let mut index = Index { cells, hasher, depths };
+        for entry in entries {
             let apex = entry.apex.as_ref();
             let mut hash = 0;
             index.ancestors(apex, usize::MAX, |_, whole| hash = whole);
-            if index.probe(entries, hash, apex).is_some() {
+            if index.probe(hash, |cell| cell.entry.apex.as_ref() == apex).is_some() {
                 return Err(DuplicateZone(entry.apex.clone()));
             }
             let mut at = hash as usize & (size - 1);
-            while index.slots[at].entry != 0 {
+            while index.cells[at].is_some() {
                 at = (at + 1) & (size - 1);
             }
-            let entry = u32::try_from(number + 1).expect("a machine holds fewer than 2^32 zones");
-            index.slots[at] = IndexSlot { tag: (hash >> 32) as u32, entry };
+            index.cells[at] = Some(Cell { hash, entry: entry.clone(), slot: entry.slot.clone() });
         }
         Ok(index)
     }
@@ -259,26 +274,36 @@ impl Index {
         }
     }
 
-    /// The entry at or above `name` with the most labels, at most `depth`.
-    fn deepest<'t>(
-        &self,
-        entries: &'t [Arc<Entry>],
-        name: NameRef<'_>,
-        depth: usize,
-    ) -> Option<&'t Arc<Entry>> {
+    /// The zone at or above `name` with the most labels, at most `depth`.
+    fn deepest(&self, name: NameRef<'_>, depth: usize) -> Option<&Arc<Entry>> {
         let mut found = None;
-        self.ancestors(name, depth, |ancestor, hash| found = self.probe(entries, hash, ancestor).or(found));
-        found
+        self.ancestors(name, depth, |ancestor, hash| {
+            found = self.probe(hash, |cell| cell.entry.apex.as_ref() == ancestor).or(found);
+        });
+        found.map(|cell| &cell.entry)
     }
 
-    fn probe<'t>(&self, entries: &'t [Arc<Entry>], hash: u64, apex: NameRef<'_>) -> Option<&'t Arc<Entry>> {
-        let mask = self.slots.len() - 1;
+    /// The same by hash alone: without it there is none.
+    #[inline]
+    fn presumed<'t, 'n>(&'t self, name: NameRef<'n>) -> Option<Presumed<'t, 'n>> {
+        let mut found = None;
+        self.ancestors(name, usize::MAX, |ancestor, hash| {
+            found = self.probe(hash, |_| true).map(|cell| (ancestor, cell)).or(found);
+        });
+        let (name, Cell { entry, slot, .. }) = found?;
+        prefetch_read_data::<_, 0>(Arc::as_ptr(entry));
+        Some(Presumed { name, entry, slot })
+    }
+
+    /// The cell of this hash that is the right one.
+    #[inline]
+    fn probe(&self, hash: u64, is_right: impl Fn(&Cell) -> bool) -> Option<&Cell> {
+        let mask = self.cells.len() - 1;
         let mut at = hash as usize & mask;
         loop {
-            let slot = self.slots[at];
-            let entry = entries.get((slot.entry as usize).checked_sub(1)?)?;
-            if slot.tag == (hash >> 32) as u32 && entry.apex.as_ref() == apex {
-                return Some(entry);
+            let cell = self.cells[at].as_ref()?;
+            if cell.hash == hash && is_right(cell) {
+                return Some(cell);
             }
             at = (at + 1) & mask;
         }

@@ -7,7 +7,7 @@ use secondo_wire::{
     CLASS_IN, Compressor, Header, MAX_MESSAGE, Name, Rcode, RecordType, Section, Serial, SerialOrder, Writer,
     flags,
 };
-use secondo_zone::Zone;
+use secondo_zone::{Version, Zone};
 
 use crate::Transport;
 use crate::query::Asker;
@@ -134,7 +134,7 @@ pub(crate) fn judge(
     let opt = reply.opt().zip(declined).map(|(sent, declined)| TransferOpt { sent, declined });
     Ok(Some(TransferRequest {
         entry: entry.clone(),
-        zone: zone.clone(),
+        zone: held.shared(),
         wanted,
         seal: None,
         id: frame.header.id,
@@ -150,7 +150,7 @@ fn single_soa(
     reply: &mut Reply<'_>,
     frame: &Frame<'_>,
     question: Question<'_>,
-    zone: &Zone,
+    zone: &Version,
     expires_in_ms: u64,
 ) {
     reply.set_authoritative();

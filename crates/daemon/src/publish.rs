@@ -4,13 +4,15 @@ use std::any::Any;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use secondo_answer::Slot;
 use secondo_store::Committed;
 
 /// How often the reaper looks whether a version is still read.
 const LOOK: Duration = Duration::from_millis(20);
+/// No answer takes so long: who still reads a version then has it for something else, and may be the one to drop it.
+const ANSWER: Duration = Duration::from_secs(1);
 
 /// Publishes versions and drops old ones.
 #[derive(Clone, Debug)]
@@ -32,7 +34,7 @@ impl Publisher {
     /// Serves a committed version from now on.
     pub(crate) fn publish(&self, slot: &Slot, committed: &Committed) {
         if let Some(old) = slot.publish(committed.zone().clone()) {
-            self.bury(old);
+            self.bury(old.into_shared());
         }
     }
 
@@ -45,7 +47,7 @@ impl Publisher {
 
 /// Drops each once nobody else reads it: an answer that is being written must not pay for that.
 fn reap(inbox: &Receiver<Old>) {
-    let mut waiting: Vec<Old> = Vec::new();
+    let mut waiting: Vec<(Old, Instant)> = Vec::new();
     loop {
         let next = if waiting.is_empty() {
             inbox.recv().map_err(|_| RecvTimeoutError::Disconnected)
@@ -53,10 +55,10 @@ fn reap(inbox: &Receiver<Old>) {
             inbox.recv_timeout(LOOK)
         };
         match next {
-            Ok(old) => waiting.push(old),
+            Ok(old) => waiting.push((old, Instant::now())),
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return,
         }
-        waiting.retain(|old| Arc::strong_count(old) > 1);
+        waiting.retain(|(old, since)| Arc::strong_count(old) > 1 && since.elapsed() < ANSWER);
     }
 }

@@ -111,7 +111,7 @@ impl Primary {
 
     /// The serial of the newest version of a zone.
     pub fn serial(&self, apex: &Name) -> Option<Serial> {
-        self.world().zone(apex).map(Zone::serial)
+        self.world().zone(apex).map(|zone| zone.serial())
     }
 
     /// Makes the next version of a zone from `-` and `+` lines; tells nobody.
@@ -119,7 +119,7 @@ impl Primary {
         let change = Change::parse(lines, apex)?;
         let mut world = self.world();
         world.change(apex, &change)?;
-        world.zone(apex).map(Zone::serial).ok_or_else(|| ChangeError::NoZone(apex.clone()))
+        world.zone(apex).map(|zone| zone.serial()).ok_or_else(|| ChangeError::NoZone(apex.clone()))
     }
 
     /// From now on transfers need one of these keys, and the first signs NOTIFY; none: everybody may.

@@ -235,7 +235,7 @@ impl Decoder {
 
     fn open(&mut self, soa: Soa, record: Clean<'_>) -> Result<Phase, Fault> {
         let opening = Opening::new(soa, record, &self.canonical);
-        if let Some(ours) = self.current.as_ref().map(Zone::serial).filter(|_| !self.forced)
+        if let Some(ours) = self.current.as_ref().map(|zone| zone.serial()).filter(|_| !self.forced)
             && !opening.is_news_to(ours)?
         {
             return Ok(Phase::Ended(End::UpToDate(Box::new(opening))));

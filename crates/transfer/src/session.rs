@@ -5,7 +5,7 @@
 
 use secondo_tsig::ClientStream;
 use secondo_wire::{Header, Name, Rcode, Reason, RecordType, Section, Serial, control, flags};
-use secondo_zone::{Spill, Zone};
+use secondo_zone::Spill;
 
 use crate::candidate::Candidate;
 use crate::decoder::{Decoder, Outcome};
@@ -72,7 +72,7 @@ impl Session {
             stream,
             reader: Reader::new(),
             decoder,
-            from: request.current.map(Zone::serial),
+            from: request.current.map(|zone| zone.serial()),
             expire: None,
             authoritative: true,
             skew: None,

@@ -25,7 +25,7 @@ use crate::run::{PART, RUN, Runs};
 use crate::sort::{Folded, Kept, Sorter};
 use crate::spill::Spill;
 use crate::tree::Tree as PageTree;
-use crate::zone::{Entries, Zone};
+use crate::zone::{Entries, Version, Zone};
 use secondo_wire::{KeyBuf, Name, NameRef, RecordType};
 use std::cmp::Ordering;
 
@@ -171,10 +171,10 @@ impl Builder {
             }
             let gone = self.unite(&main, &hashed)?;
             let none = PageTree::default();
-            let model = |of: fn(&Zone) -> &PageTree| self.previous.as_ref().map_or(&none, of);
+            let model = |of: fn(&Version) -> &PageTree| self.previous.as_deref().map_or(&none, of);
             for (tree, gone, of, is_hashed) in [
-                (&mut main, &gone.main, model(Zone::main), false),
-                (&mut hashed, &gone.hashed, model(Zone::hashed), true),
+                (&mut main, &gone.main, model(Version::main), false),
+                (&mut hashed, &gone.hashed, model(Version::hashed), true),
             ] {
                 let leaving = gone.iter().map(|key| Change { key, body: None });
                 *tree = rebuilt(tree, of, &self.secret, leaving);

@@ -147,4 +147,4 @@ pub use record::{Record, Records};
 pub use rrset::{Rdatas, Rrset};
 pub use seek::{Approach, Gap, Seek};
 pub use spill::{Spill, SpillError};
-pub use zone::{Counts, Nodes, Tree, Zone};
+pub use zone::{Counts, Nodes, Tree, Version, Zone};

@@ -2,7 +2,7 @@
 
 use crate::node::Node;
 use crate::tree::Spot;
-use crate::zone::Zone;
+use crate::zone::Version;
 
 /// Where a key stands in a zone.
 #[derive(Clone, Copy, Debug)]
@@ -25,7 +25,7 @@ pub struct Gap<'z> {
     pub encloser: usize,
 }
 
-impl Zone {
+impl Version {
     /// The node of this key, or what lies around its place; hashed owners do not exist here.
     pub fn seek(&self, key: &[u8]) -> Seek<'_> {
         self.approach(key).seek(key)
@@ -43,21 +43,21 @@ impl Zone {
     }
 }
 
-/// The way to a key's place. See [`Zone::approach`].
+/// The way to a key's place. See [`Version::approach`].
 #[derive(Clone, Copy)]
 pub struct Approach<'z> {
-    zone: &'z Zone,
+    zone: &'z Version,
     /// `None` in a tree without pages.
     spot: Option<Spot<'z>>,
 }
 
 impl<'z> Approach<'z> {
     /// The zone that was approached.
-    pub fn zone(&self) -> &'z Zone {
+    pub fn zone(&self) -> &'z Version {
         self.zone
     }
 
-    /// As [`Zone::seek`], of the same key.
+    /// As [`Version::seek`], of the same key.
     pub fn seek(&self, key: &[u8]) -> Seek<'z> {
         let Approach { zone, spot } = *self;
         let Some(spot) = spot else { return Seek::Found(zone.apex_node()) };

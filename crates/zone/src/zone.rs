@@ -9,13 +9,15 @@ use crate::pieces::have_an_owner_in_common;
 use crate::tree::{self, Tree as PageTree};
 use secondo_wire::{Name, RecordType, Serial, Soa};
 use std::any::Any;
+use std::ops::Deref;
 use std::sync::{Arc, OnceLock};
 
-/// One immutable version of a zone; cheap to clone, shared between threads.
+/// A version of a zone in shared hands; cheap to clone.
 #[derive(Clone)]
-pub struct Zone(Arc<Matter>);
+pub struct Zone(Arc<Version>);
 
-struct Matter {
+/// One immutable version of a zone, shared between threads.
+pub struct Version {
     apex: Name,
     secret: BorderSecret,
     soa: Soa,
@@ -31,7 +33,7 @@ struct Matter {
     diverting: u128,
     /// Bit n: the apex holds records of type n.
     apex_types: u64,
-    /// See [`Zone::made`].
+    /// See [`Version::made`].
     made: OnceLock<Box<dyn Any + Send + Sync>>,
 }
 
@@ -84,7 +86,7 @@ impl Zone {
         );
         let (soa, soa_ttl, soa_rdata) = (Soa::from_rdata(rdata)?, set.ttl(), rdata.into());
         let diverting = summary.diversions.depths();
-        let matter = Matter {
+        let version = Version {
             apex,
             secret,
             soa,
@@ -98,134 +100,155 @@ impl Zone {
             apex_types,
             made: OnceLock::new(),
         };
-        Some(Zone(Arc::new(matter)))
+        Some(Zone(Arc::new(version)))
     }
 
+    /// Shares it with whoever holds versions by one pointer.
+    pub fn into_shared(self) -> Arc<Version> {
+        self.0
+    }
+}
+
+impl From<Arc<Version>> for Zone {
+    fn from(version: Arc<Version>) -> Zone {
+        Zone(version)
+    }
+}
+
+impl Deref for Zone {
+    type Target = Version;
+
+    fn deref(&self) -> &Version {
+        &self.0
+    }
+}
+
+impl Version {
     /// The zone's name, in the spelling given when it was built.
     pub fn apex(&self) -> &Name {
-        &self.0.apex
+        &self.apex
     }
 
     /// The SOA.
     pub fn soa(&self) -> &Soa {
-        &self.0.soa
+        &self.soa
     }
 
     /// RDATA of the SOA, uncompressed, as received.
     pub fn soa_rdata(&self) -> &[u8] {
-        &self.0.soa_rdata
+        &self.soa_rdata
     }
 
     /// TTL of the SOA, seconds.
     pub fn soa_ttl(&self) -> u32 {
-        self.0.soa_ttl
+        self.soa_ttl
     }
 
     /// The version's serial.
     pub fn serial(&self) -> Serial {
-        self.0.soa.serial
+        self.soa.serial
     }
 
     /// Its size.
     pub fn counts(&self) -> Counts {
-        let Summary { names, records, wire_bytes, .. } = self.0.summary;
-        let own = std::mem::size_of::<Matter>() + self.0.apex.as_wire().len() + 3 * self.0.soa_rdata.len();
+        let Summary { names, records, wire_bytes, .. } = self.summary;
+        let own = std::mem::size_of::<Version>() + self.apex.as_wire().len() + 3 * self.soa_rdata.len();
         Counts {
             names,
             records,
             wire_bytes,
-            pages: self.0.main.len() + self.0.hashed.len(),
-            memory_bytes: self.0.main.memory() + self.0.hashed.memory() + own as u64,
+            pages: self.main.len() + self.hashed.len(),
+            memory_bytes: self.main.memory() + self.hashed.memory() + own as u64,
         }
     }
 
     /// Digest of the content: equal for equal records whatever their spelling, the page borders and the history. It
     /// protects against accident, not against somebody who chooses records to make digests equal.
     pub fn digest(&self) -> [u8; 32] {
-        self.0.summary.digest.octets()
+        self.summary.digest.octets()
     }
 
     /// What decides where pages end.
     pub fn secret(&self) -> &BorderSecret {
-        &self.0.secret
+        &self.secret
     }
 
     /// What somebody made of this version when it was first needed, kept as long as the version is. There is place for a thing of
     /// one type; `None` for others.
     #[inline]
-    pub fn made<T: Any + Send + Sync>(&self, make: impl FnOnce(&Zone) -> T) -> Option<&T> {
-        self.0.made.get_or_init(|| Box::new(make(self))).downcast_ref()
+    pub fn made<T: Any + Send + Sync>(&self, make: impl FnOnce(&Version) -> T) -> Option<&T> {
+        self.made.get_or_init(|| Box::new(make(self))).downcast_ref()
     }
 
     /// The node of exactly this key ([`secondo_wire::KeyBuf`]); never a hashed owner.
     #[inline]
     pub fn find(&self, key: &[u8]) -> Option<Node<'_>> {
-        let page = self.0.main.locate(key)?.page;
+        let page = self.main.locate(key)?.page;
         page.touch();
-        let entry = page.view().find(key, self.0.secret.hash(key).fingerprint())?;
+        let entry = page.view().find(key, self.secret.hash(key).fingerprint())?;
         Some(self.node(entry.touch()))
     }
 
     /// Bit n: a node n labels below the apex may hold a cut (NS below the apex) or a DNAME; where it is clear, none does.
     pub fn diverting_depths(&self) -> u128 {
-        self.0.diverting
+        self.diverting
     }
 
     /// Whether any wildcard exists (RFC 4592 §2.1.1), be it an empty non-terminal.
     pub fn has_wildcards(&self) -> bool {
-        self.0.summary.wild > 0
+        self.summary.wild > 0
     }
 
     /// Whether the apex holds records of a type.
     pub fn apex_has(&self, rtype: RecordType) -> bool {
         match rtype.0 {
-            0..64 => self.0.apex_types >> rtype.0 & 1 == 1,
+            0..64 => self.apex_types >> rtype.0 & 1 == 1,
             _ => self.apex_node().has(rtype),
         }
     }
 
     /// The node of the apex.
     pub fn apex_node(&self) -> Node<'_> {
-        let first = self.0.first.view().first();
+        let first = self.first.view().first();
         self.node(first.unwrap_or(Entry { prefix: &[], suffix: &[], spelled: false, body: &[] }))
     }
 
     /// The hashed owner (RFC 5155 §3) at `key` or before it, around the end of the chain if need be: the one that
     /// matches or covers. `None` in a zone without NSEC3.
     pub fn hashed_at_or_before(&self, key: &[u8]) -> Option<Node<'_>> {
-        nsec3::at_or_before(&self.0.hashed, key, self.0.apex.as_ref())
+        nsec3::at_or_before(&self.hashed, key, self.apex.as_ref())
     }
 
     /// All nodes in canonical order, both trees merged.
     pub fn nodes(&self) -> Nodes<'_> {
-        Nodes { zone: self, main: Entries::new(&self.0.main), hashed: Entries::new(&self.0.hashed) }
+        Nodes { zone: self, main: Entries::new(&self.main), hashed: Entries::new(&self.hashed) }
     }
 
     /// The nodes at `key` and behind it in canonical order, both trees merged: where a transfer goes on.
     pub fn nodes_from(&self, key: &[u8]) -> Nodes<'_> {
         Nodes {
             zone: self,
-            main: Entries::from_key(&self.0.main, key),
-            hashed: Entries::from_key(&self.0.hashed, key),
+            main: Entries::from_key(&self.main, key),
+            hashed: Entries::from_key(&self.hashed, key),
         }
     }
 
     /// The pages for the disk: those of the main tree, then those of the other, each in order.
     pub fn pages(&self) -> impl Iterator<Item = (Tree, &[u8])> {
-        let main = self.0.main.pages().map(|page| (Tree::Main, page.bytes()));
-        main.chain(self.0.hashed.pages().map(|page| (Tree::Nsec3, page.bytes())))
+        let main = self.main.pages().map(|page| (Tree::Main, page.bytes()));
+        main.chain(self.hashed.pages().map(|page| (Tree::Nsec3, page.bytes())))
     }
 
     pub(crate) fn main(&self) -> &PageTree {
-        &self.0.main
+        &self.main
     }
 
     pub(crate) fn hashed(&self) -> &PageTree {
-        &self.0.hashed
+        &self.hashed
     }
 
     pub(crate) fn summary(&self) -> &Summary {
-        &self.0.summary
+        &self.summary
     }
 
     /// The node of this key in either tree.
@@ -233,20 +256,26 @@ impl Zone {
         if let Some(node) = self.find(key) {
             return Some((Tree::Main, node));
         }
-        let spot = self.0.hashed.locate(key)?;
-        let entry = spot.page.view().find(key, self.0.secret.hash(key).fingerprint())?;
+        let spot = self.hashed.locate(key)?;
+        let entry = spot.page.view().find(key, self.secret.hash(key).fingerprint())?;
         Some((Tree::Nsec3, self.node(entry)))
     }
 
     pub(crate) fn node<'z>(&'z self, entry: Entry<'z>) -> Node<'z> {
-        Node::new(entry, self.0.apex.as_ref())
+        Node::new(entry, self.apex.as_ref())
     }
 }
 
 impl std::fmt::Debug for Zone {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        (**self).fmt(f)
+    }
+}
+
+impl std::fmt::Debug for Version {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Zone")
-            .field("apex", &self.0.apex)
+            .field("apex", &self.apex)
             .field("serial", &self.serial())
             .finish_non_exhaustive()
     }
@@ -263,7 +292,7 @@ impl Eq for Zone {}
 
 /// The nodes of a zone. See [`Zone::nodes`].
 pub struct Nodes<'z> {
-    zone: &'z Zone,
+    zone: &'z Version,
     main: Entries<'z>,
     hashed: Entries<'z>,
 }

@@ -10,7 +10,7 @@ mod nsec3;
 mod ready;
 
 use secondo_wire::{Full, KeyBuf, NameBuf, NameRef, Rcode, RecordType, Section};
-use secondo_zone::{Node, Seek, Zone};
+use secondo_zone::{Node, Seek, Version};
 
 use self::ready::{Ready, Shown, place};
 use crate::bounds::PROOF_RECORDS;
@@ -100,7 +100,7 @@ impl Proofs {
         &mut self,
         denial: &Denial<'_>,
         reply: &mut Reply<'_>,
-        zone: &Zone,
+        zone: &Version,
         name: NameRef<'_>,
         key: &mut KeyBuf,
     ) -> Result<(), Full> {
@@ -122,7 +122,7 @@ impl Proofs {
         ready: Option<(&Ready, usize)>,
         denial: &Denial<'_>,
         reply: &mut Reply<'_>,
-        zone: &Zone,
+        zone: &Version,
         name: NameRef<'_>,
         key: &mut KeyBuf,
     ) -> Result<(), Full> {
@@ -174,7 +174,7 @@ impl Proofs {
 ///
 /// RFC 5155 §10.4, §10.5: while a zone goes from one kind of chain to the other, NSEC3PARAM says which to use.
 fn prove<'z>(
-    zone: &'z Zone,
+    zone: &'z Version,
     denial: &Denial<'z>,
     name: NameRef<'_>,
     iterations: u16,
@@ -191,7 +191,7 @@ fn prove<'z>(
 
 /// Whether the proof of a denial shows the NSEC record of `owner`.
 pub(crate) fn shows_nsec(
-    zone: &Zone,
+    zone: &Version,
     (denial, name): (&Denial<'_>, NameRef<'_>),
     owner: NameRef<'_>,
     iterations: u16,
@@ -214,17 +214,17 @@ pub(crate) fn shows_nsec(
 }
 
 /// The zone's apex, spelled as in `name`, which lies in the zone.
-fn apex_of<'n>(name: NameRef<'n>, zone: &Zone) -> NameRef<'n> {
+fn apex_of<'n>(name: NameRef<'n>, zone: &Version) -> NameRef<'n> {
     name.ancestor(depth(name, zone))
 }
 
 /// Labels of a name of the zone below its apex.
-pub(crate) fn depth(name: NameRef<'_>, zone: &Zone) -> usize {
+pub(crate) fn depth(name: NameRef<'_>, zone: &Version) -> usize {
     name.label_count().saturating_sub(zone.apex().label_count())
 }
 
 /// RFC 2308 §3, §5: the SOA of the zone that denies, its TTL lowered to the negative TTL; so is its signature's.
-fn negative_soa(reply: &mut Reply<'_>, zone: &Zone, apex: NameRef<'_>) -> Result<(), Full> {
+fn negative_soa(reply: &mut Reply<'_>, zone: &Version, apex: NameRef<'_>) -> Result<(), Full> {
     let ttl = zone.soa_ttl().min(zone.soa().minimum);
     let node = zone.apex_node();
     match node.signed_rrset(RecordType::SOA) {

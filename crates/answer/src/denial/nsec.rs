@@ -1,7 +1,7 @@
 //! Proofs from a chain of NSEC records (RFC 4035 §3.1.3).
 
 use secondo_wire::{KeyBuf, NameRef, key_labels, key_parent};
-use secondo_zone::{Node, Zone};
+use secondo_zone::{Node, Version};
 
 use super::{Denial, Place, Ready, Witness, depth};
 use crate::lookup::hiding;
@@ -10,7 +10,7 @@ use crate::lookup::hiding;
 ///
 /// Work: for each node one `find` for each of its ancestors that are not the name's.
 pub(super) fn prove<'z>(
-    zone: &'z Zone,
+    zone: &'z Version,
     denial: &Denial<'z>,
     name: NameRef<'_>,
     key: &mut KeyBuf,
@@ -49,7 +49,7 @@ pub(super) fn prove<'z>(
 
 /// The node whose NSEC speaks of the name with this key: its own, or the one before it in the chain. Names hidden below
 /// a cut or DNAME are not in the chain; the topmost cut or DNAME above them is (RFC 4035 §2.3).
-pub(super) fn witness<'z>(zone: &'z Zone, key: &[u8], place: Place<'z>) -> Node<'z> {
+pub(super) fn witness<'z>(zone: &'z Version, key: &[u8], place: Place<'z>) -> Node<'z> {
     let before = match place {
         Place::At(node) => return node,
         Place::Behind(node) => node,

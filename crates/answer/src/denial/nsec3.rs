@@ -1,7 +1,7 @@
 //! Proofs from a chain of NSEC3 records (RFC 5155 §7.2).
 
 use secondo_wire::{KeyBuf, NameRef, RecordType};
-use secondo_zone::{Node, Zone};
+use secondo_zone::{Node, Version};
 
 use super::hash::{self, Hash};
 use super::{Denial, Proof, Ready, Shown, Witness, depth};
@@ -15,7 +15,7 @@ use crate::bounds::{CHAIN_STEPS, NSEC3_ITERATIONS};
 /// iterations, by which a validator with no higher a limit takes the zone for unsigned (RFC 9276 §3.2) instead of
 /// calling the answer forged.
 pub(super) fn prove<'z>(
-    zone: &'z Zone,
+    zone: &'z Version,
     denial: &Denial<'z>,
     name: NameRef<'_>,
     limit: u16,
@@ -30,7 +30,7 @@ pub(super) fn prove<'z>(
 }
 
 /// The node of the first chain that matches the apex, and the one that covers the wildcard right below it.
-pub(super) fn at_apex(zone: &Zone) -> Option<(Node<'_>, Option<Node<'_>>)> {
+pub(super) fn at_apex(zone: &Version) -> Option<(Node<'_>, Option<Node<'_>>)> {
     let chain = chains(zone).next().filter(|chain| chain.iterations <= NSEC3_ITERATIONS)?;
     let apex = zone.apex().as_ref();
     let matched = chain.seek(&chain.hash(apex))?.matched()?;
@@ -38,7 +38,7 @@ pub(super) fn at_apex(zone: &Zone) -> Option<(Node<'_>, Option<Node<'_>>)> {
 }
 
 /// The chains of a zone, in canonical order of their parameters.
-fn chains(zone: &Zone) -> impl Iterator<Item = Chain<'_>> {
+fn chains(zone: &Version) -> impl Iterator<Item = Chain<'_>> {
     let has = zone.apex_has(RecordType::NSEC3PARAM);
     let parameters = has.then(|| zone.apex_node().rrset(RecordType::NSEC3PARAM)).flatten();
     parameters.into_iter().flat_map(|set| set.rdatas()).filter_map(|rdata| Chain::of(zone, rdata))
@@ -46,7 +46,7 @@ fn chains(zone: &Zone) -> impl Iterator<Item = Chain<'_>> {
 
 /// One chain of a zone.
 struct Chain<'z> {
-    zone: &'z Zone,
+    zone: &'z Version,
     /// As in NSEC3PARAM: algorithm, flags, iterations, and the salt behind its length (RFC 5155 §4.2).
     parameters: &'z [u8],
     iterations: u16,
@@ -79,7 +79,7 @@ impl<'z> Seen<'z> {
 
 impl<'z> Chain<'z> {
     /// The chain of an NSEC3PARAM record. RFC 5155 §4.1.2: with flags set it is not to be used.
-    fn of(zone: &'z Zone, parameters: &'z [u8]) -> Option<Chain<'z>> {
+    fn of(zone: &'z Version, parameters: &'z [u8]) -> Option<Chain<'z>> {
         let &[1, 0, high, low, length, ref salt @ ..] = parameters else { return None };
         let iterations = u16::from_be_bytes([high, low]);
         (salt.len() == usize::from(length)).then_some(Chain { zone, parameters, iterations, salt })

@@ -2,7 +2,7 @@
 //! apex. Made when the version is first asked for something that is not there.
 
 use secondo_wire::{CLASS_IN, Full, KeyBuf, NameBuf, Prepared, RecordType, Writer};
-use secondo_zone::{Node, Rrset, Seek, Zone};
+use secondo_zone::{Node, Rrset, Seek, Version};
 
 use super::{nsec, nsec3};
 use crate::reply::ttl_of;
@@ -27,7 +27,7 @@ pub(super) struct Shown {
 }
 
 impl Ready {
-    pub(super) fn of(zone: &Zone) -> Ready {
+    pub(super) fn of(zone: &Version) -> Ready {
         let ttl = zone.soa_ttl().min(zone.soa().minimum);
         let (soa, signatures) = zone.apex_node().signed_rrset(RecordType::SOA);
         let soa = |signatures: Option<Rrset<'_>>| {
@@ -51,7 +51,7 @@ impl Ready {
 }
 
 impl Shown {
-    fn of(zone: &Zone, node: Node<'_>, rtype: RecordType) -> Option<Shown> {
+    fn of(zone: &Version, node: Node<'_>, rtype: RecordType) -> Option<Shown> {
         let (rrset, signatures) = node.signed_rrset(rtype);
         let sets = rrset.into_iter().chain(signatures).map(|set| (set, set.ttl()));
         Some(Shown { place: place(rrset?), records: prepared(zone, node, sets)? })
@@ -64,7 +64,7 @@ pub(super) fn place(rrset: Rrset<'_>) -> usize {
 }
 
 /// The node whose NSEC shows that there is no wildcard right below the apex.
-fn no_wildcard(zone: &Zone) -> Option<Node<'_>> {
+fn no_wildcard(zone: &Version) -> Option<Node<'_>> {
     let mut key = KeyBuf::new();
     key.push_label(b"*");
     match zone.seek(key.as_slice()) {
@@ -77,7 +77,7 @@ fn no_wildcard(zone: &Zone) -> Option<Node<'_>> {
 
 /// Sets of a node, with the TTLs given.
 fn prepared<'z>(
-    zone: &Zone,
+    zone: &Version,
     node: Node<'_>,
     sets: impl Iterator<Item = (Rrset<'z>, u32)> + Clone,
 ) -> Option<Prepared> {

@@ -97,7 +97,7 @@ impl Scheduler {
                     max_records: settings.max_records.unwrap_or(u64::MAX),
                     rrset_records: u32::try_from(limits.rrset_records).unwrap_or(u32::MAX),
                 };
-                let current = zone.slot.published().map(|zone| (*zone).clone());
+                let current = zone.slot.published();
                 let kind = if matches!(question, Question::Ixfr { .. }) { "ixfr" } else { "axfr" };
                 let about = Event { zone: Some(&way.zone), primary: Some(way.address), ..Event::default() };
                 Event { name: "transfer.started", phrase: "asking for the zone", kind: Some(kind), ..about }

@@ -43,8 +43,8 @@ impl Builder {
         }
         self.strays = Sorter::default();
         let model =
-            |of: fn(&crate::Zone) -> &PageTree| self.previous.as_ref().map(|zone| Reuse::new(of(zone)));
-        let mut writers = [model(crate::Zone::main), model(crate::Zone::hashed)]
+            |of: fn(&crate::Version) -> &PageTree| self.previous.as_ref().map(|zone| Reuse::new(of(zone)));
+        let mut writers = [model(crate::Version::main), model(crate::Version::hashed)]
             .map(|reuse| PageWriter::new(&self.secret, reuse));
         let mut merge = std::mem::take(&mut self.runs).merge(&main, &hashed)?;
         let mut pending = Pending::default();
