@@ -173,13 +173,13 @@ fn during_a_key_roll_the_key_that_works_is_told(software: Software) {
     assert_has(
         &outcome.output,
         &[
-            "accepts key old.key. and not new.key., which comes first in `keys` and is tried again within an hour.",
+            "accepted key old.key. and not key new.key., for a transfer of rolled.test, ",
             "Add key new.key at upstream (",
-            "or end the roll: leave it out of `primaries: upstream: keys`, so that old.key is asked with at once.",
+            "the roll is at its end: leave old.key out of `primaries: upstream: keys`, then `secondo reload`.",
         ],
     );
 }
-each_primary!(during_a_key_roll_the_key_that_works_is_told, bind Bind, knot Knot);
+each_primary!(during_a_key_roll_the_key_that_works_is_told, bind Bind, knot Knot, nsd Nsd);
 
 /// What the disk refuses is served, and what that means is told.
 #[test]

@@ -75,11 +75,22 @@ fn of_two_keys_the_one_that_works_is_tried_first_and_the_other_takes_over_when_i
     };
     change(2);
     assert_eq!(keys_of_transfers(), [old()], "the one that worked first");
+    // The primary knows both, and the operator wants to see whether the first does.
+    primary.require(&[key("old."), key("new.")]);
+    let mark = daemon.log().mark();
+    primary.change(&apex, "+ host3 300 A 192.0.2.2").expect("a change");
+    daemon.refresh(vec![apex.to_string()]).expect("the daemon takes orders");
+    published(mark, 3);
+    assert_eq!(keys_of_transfers(), [new()], "not the one that was remembered");
+    // It turned out to be a mistake, and then not.
+    primary.require(&[key("old.")]);
+    change(4);
+    assert_eq!(keys_of_transfers().last(), Some(&old()));
     primary.require(&[key("new.")]);
-    change(3);
+    change(5);
     let asked = keys_of_transfers();
     assert_eq!(asked.last(), Some(&new()), "{asked:?}");
     assert!(asked.iter().filter(|key| key.is_none()).count() <= 1, "{asked:?}");
-    change(4);
+    change(6);
     assert_eq!(keys_of_transfers(), [new()]);
 }

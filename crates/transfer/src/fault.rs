@@ -1,7 +1,7 @@
 //! Why a probe or a transfer failed: the reason, and the rule that was broken.
 
 use secondo_tsig::SealError;
-use secondo_wire::{Class, Malformed, Rcode, Reason};
+use secondo_wire::{Class, Malformed, Name, Rcode, Reason};
 use secondo_zone::{BuildError, PatchError};
 
 /// A probe, a transfer or a version failed. Nothing of it is kept.
@@ -17,6 +17,8 @@ pub struct Fault {
     /// The primary may understand the same question without EDNS: ask it once more so, at once (RFC 6891 §7). Never set
     /// when the question had no EDNS.
     pub without_edns: bool,
+    /// The key that the question was sealed with; filled in by the one who asked.
+    pub key: Option<Name>,
 }
 
 /// What was asked, as far as the meaning of a response code depends on it.
@@ -30,7 +32,7 @@ pub(crate) enum Question {
 impl Fault {
     /// A fault of this reason.
     pub fn new(reason: Reason, detail: impl Into<String>) -> Fault {
-        Fault { reason, detail: detail.into(), skew: None, without_edns: false }
+        Fault { reason, detail: detail.into(), skew: None, without_edns: false, key: None }
     }
 
     /// What an error code means for this question. `edns`: the question had EDNS, and this is the first answer.

@@ -206,6 +206,12 @@ impl Reason {
         matches!(self, Timeout | ConnectionRefused | ConnectionReset | Unreachable | NetworkError)
     }
 
+    /// Whether another key may do where this came of asking with one: some primaries answer REFUSED to a key that they do
+    /// not know, or that may not. A connection that could not be sealed is the same with every key.
+    pub fn may_be_the_key(self) -> bool {
+        matches!(self, Reason::NotAuth | Reason::Refused) || self.class() == Class::Seal && !self.is_tls()
+    }
+
     /// Whether it stays until a person does something, here or at the primary. What is left goes away by itself as often as
     /// not: networks, primaries that start, our own limits.
     pub fn needs_person(self) -> bool {

@@ -22,25 +22,26 @@ mod line;
 mod lines;
 mod overflow;
 mod probe;
+mod roll;
 #[cfg(test)]
 mod testing;
 mod transfer;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use secondo_transfer::Fault;
 use secondo_tsig::Key;
-use secondo_wire::{Class, Name, Reason};
+use secondo_wire::{Name, Reason};
 
 use crate::clock;
 use crate::config::PrimaryConfig;
-use habits::Manner;
+use habits::{Manner, Worked};
 
 pub(crate) use habits::Habits;
 pub(crate) use lines::Lines;
 pub(crate) use probe::probe;
+pub(crate) use roll::{Did, Roll};
 pub(crate) use transfer::{Fetched, TransferJob, aside, transfer};
 
 /// One zone at one address of a primary.
@@ -54,32 +55,8 @@ pub(crate) struct Way {
     pub primary: Arc<PrimaryConfig>,
     /// The connections that there are.
     pub lines: Lines,
-    /// Notes which key did.
-    pub roll: KeyRoll,
     /// What was learnt of primaries.
     pub habits: Arc<Habits>,
-}
-
-/// Which of several keys was the last that did; of a single key there is nothing to note.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct KeyRoll(Option<Arc<AtomicUsize>>);
-
-impl KeyRoll {
-    /// For a primary with these keys.
-    pub(crate) fn of(primary: &PrimaryConfig) -> KeyRoll {
-        KeyRoll((primary.keys.len() > 1).then(|| Arc::new(AtomicUsize::new(0))))
-    }
-
-    /// The place of the key that did.
-    pub(crate) fn place(&self) -> usize {
-        self.0.as_ref().map_or(0, |place| place.load(Ordering::Acquire))
-    }
-
-    fn note(&self, place: usize) {
-        if let Some(noted) = &self.0 {
-            noted.store(place, Ordering::Release);
-        }
-    }
 }
 
 impl Way {
@@ -88,50 +65,107 @@ impl Way {
         self.primary.source_towards(self.address.ip())
     }
 
-    /// How the question is best asked.
-    fn manner(&self) -> Manner {
-        self.habits.manner(&self.primary.name, self.address, &self.primary.keys, clock::boot())
-    }
-
-    /// A question asked so was answered in order.
-    fn worked(&self, key: Option<&Key>, edns: bool) {
-        let first = self.primary.keys.first().map(Key::name);
-        let another = key.map(Key::name).filter(|name| first != Some(name));
-        self.habits.worked(&self.primary.name, self.address, edns, another, clock::boot());
+    fn place(&self) -> habits::Place {
+        (Arc::clone(&self.primary.name), self.address)
     }
 
     /// Asks with one key after another until one does, in the order in which they are worth a try. `ask` is told whether
     /// EDNS should go along, and tells whether it did. With several keys a fault tells what became of each.
-    async fn with_keys<T, F>(&self, ask: impl Fn(Option<Key>, bool) -> F) -> Result<T, Fault>
+    async fn with_keys<T, F>(&self, transfer: bool, ask: impl Fn(Option<Key>, bool) -> F) -> Result<T, Fault>
     where
         F: Future<Output = Result<(T, bool), Fault>>,
     {
-        let Manner { edns, seals } = self.manner();
-        let several = seals.len() > 1;
+        let keys = &self.primary.keys;
+        let Manner { edns, seals } = self.habits.manner(&self.place(), keys, clock::boot());
         let mut details: Vec<String> = Vec::new();
-        let mut last = None;
-        for (place, key) in seals {
+        let mut last = Fault::new(Reason::Internal, "no key to ask with");
+        for key in seals {
+            let name = key.as_ref().map(Key::name);
             match ask(key.clone(), edns).await {
-                Err(fault) if is_seal(&fault) => {
-                    if let Some(key) = key.filter(|_| several) {
-                        details.push(format!("key {}: {}", key.name(), fault.detail));
-                    }
-                    last = Some(fault);
-                }
-                verdict => {
-                    self.roll.note(place);
-                    let (brought, edns) = verdict?;
-                    self.worked(key.as_ref(), edns);
+                Ok((brought, edns)) => {
+                    let at = clock::boot();
+                    let did = name.filter(|_| keys.len() > 1).map(|key| {
+                        let is_first = keys.first().map(Key::name) == Some(key);
+                        (Did { key: key.clone(), zone: self.zone.clone(), transfer, at }, is_first)
+                    });
+                    let worked = Worked { edns, key: did, in_vain: !details.is_empty() };
+                    self.habits.worked(self.place(), worked, at);
                     return Ok(brought);
+                }
+                Err(fault) => {
+                    let may_be_the_key = fault.reason.may_be_the_key();
+                    last = Fault { key: name.cloned(), ..fault };
+                    if let Some(key) = name.filter(|_| keys.len() > 1) {
+                        details.push(format!("key {key}: {}", last.detail));
+                    }
+                    if !may_be_the_key {
+                        break;
+                    }
                 }
             }
         }
-        let fault = last.unwrap_or_else(|| Fault::new(Reason::Internal, "no key to ask with"));
-        Err(if several { Fault { detail: details.join("; "), ..fault } } else { fault })
+        Err(if details.len() > 1 { Fault { detail: details.join("; "), ..last } } else { last })
     }
 }
 
-/// Whether the next key of a roll is worth a try. A connection that could not be sealed is the same with every key.
-fn is_seal(fault: &Fault) -> bool {
-    fault.reason == Reason::NotAuth || fault.reason.class() == Class::Seal && !fault.reason.is_tls()
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use secondo_tsig::Algorithm;
+
+    use super::*;
+
+    /// What a way with the keys `new.` and `old.` tells when these faults come of asking with them, and whom it asked with.
+    async fn asked(way: &Way, faults: &[(&str, Reason)]) -> (Result<(), Fault>, Vec<String>) {
+        let asked = Mutex::new(Vec::new());
+        let verdict = way.with_keys(true, async |key, edns| {
+            let name = key.unwrap().name().to_string();
+            asked.lock().unwrap().push(name.clone());
+            match faults.iter().find(|(of, _)| **of == name) {
+                Some((_, reason)) => Err(Fault::new(*reason, "no")),
+                None => Ok(((), edns)),
+            }
+        });
+        let verdict = verdict.await;
+        (verdict, asked.into_inner().unwrap())
+    }
+
+    fn way() -> Way {
+        let mut way = testing::way(([127, 0, 0, 1], 53).into());
+        let key = |name: &str| Key::new(name.parse().unwrap(), Algorithm::HmacSha256, b"secret").unwrap();
+        Arc::get_mut(&mut way.primary).unwrap().keys = ["new.", "old."].map(key).to_vec();
+        way
+    }
+
+    #[tokio::test]
+    async fn a_key_that_is_refused_in_whatever_words_leads_to_the_next() {
+        for reason in [Reason::Refused, Reason::NotAuth, Reason::TsigBadKey, Reason::TsigMissing] {
+            let way = way();
+            assert_eq!(asked(&way, &[("new.", reason)]).await, (Ok(()), vec!["new.".into(), "old.".into()]));
+            assert_eq!(asked(&way, &[]).await.1, ["old."], "{reason}");
+            way.habits.ask_anew(&way.place());
+            assert_eq!(asked(&way, &[]).await.1, ["new."], "{reason}");
+            assert!(way.habits.roll(&way.place(), &way.primary.keys).unwrap().is_over());
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_no_matter_of_keys_ends_the_question_and_names_the_key_that_it_was_asked_with() {
+        for reason in [Reason::Timeout, Reason::ServerFailure, Reason::TlsUntrusted, Reason::BadAnswer] {
+            let (verdict, asked) = asked(&way(), &[("new.", reason)]).await;
+            assert_eq!(asked, ["new."]);
+            let fault = verdict.unwrap_err();
+            assert_eq!((fault.reason, fault.detail.as_str()), (reason, "no"));
+            assert_eq!(fault.key.unwrap().to_string(), "new.");
+        }
+    }
+
+    #[tokio::test]
+    async fn where_no_key_does_the_fault_tells_what_became_of_each() {
+        let (verdict, _) = asked(&way(), &[("new.", Reason::TsigBadKey), ("old.", Reason::Refused)]).await;
+        let fault = verdict.unwrap_err();
+        assert_eq!((fault.reason, fault.detail.as_str()), (Reason::Refused, "key new.: no; key old.: no"));
+        assert_eq!(fault.key.unwrap().to_string(), "old.");
+    }
 }

@@ -23,7 +23,7 @@ const STRANGERS: usize = 3;
 
 /// What the primary has, or why it cannot be told.
 pub(crate) async fn probe(way: &Way) -> Result<Found, Fault> {
-    way.with_keys(|key, edns| with_key(way, key, edns)).await
+    way.with_keys(false, |key, edns| with_key(way, key, edns)).await
 }
 
 /// One exchange's end.

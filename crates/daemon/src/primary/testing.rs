@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{KeyRoll, Lines, Way};
+use super::{Lines, Way};
 use crate::config::PrimaryConfig;
 
 /// The way to an unsigned primary without TLS, whose limits of time are so long that no test comes upon them unawares.
@@ -26,7 +26,6 @@ pub(super) fn way(address: SocketAddr) -> Way {
         address,
         primary: Arc::new(primary),
         lines: Lines::default(),
-        roll: KeyRoll::default(),
         habits: Arc::default(),
     }
 }

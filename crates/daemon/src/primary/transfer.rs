@@ -72,7 +72,7 @@ pub(crate) async fn transfer(job: &TransferJob) -> Result<Fetched, Fault> {
         Err(fault) if fault.without_edns => Ok((with_key(job, key.as_ref(), false).await?, false)),
         verdict => Ok((verdict?, edns)),
     };
-    job.way.with_keys(asking).await
+    job.way.with_keys(true, asking).await
 }
 
 async fn with_key(job: &TransferJob, key: Option<&Key>, edns: bool) -> Result<Fetched, Fault> {

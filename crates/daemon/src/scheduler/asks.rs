@@ -1,5 +1,7 @@
 //! Requests of the control socket.
 
+use std::sync::Arc;
+
 use secondo_lifecycle::{Activity, Event as Happened, Now, ZoneId};
 use secondo_wire::Name;
 use tokio::sync::oneshot;
@@ -71,6 +73,12 @@ impl Scheduler {
             // The operator may know that a dead primary is back: as after a NOTIFY, one zone asks it at once.
             for reach in self.book.reaches(zone.machine.settings()) {
                 self.health.notified(reach, now.boot);
+            }
+            // Or that it knows the first key now.
+            for primary in zone.config.settings.primaries.iter() {
+                for address in &primary.addresses {
+                    self.habits.ask_anew(&(Arc::clone(&primary.name), *address));
+                }
             }
             if request.no_wait {
                 let serial = zone.machine.serial().map(|serial| serial.0);

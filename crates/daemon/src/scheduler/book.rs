@@ -1,6 +1,6 @@
 //! Primaries of the configuration by number, and what their zones' machines are given.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
@@ -67,6 +67,15 @@ impl PrimaryBook {
     pub(super) fn reaches<'b>(&'b self, settings: &'b Settings) -> impl Iterator<Item = Reach> + 'b {
         let known = settings.primaries().iter().filter_map(|p| self.primaries.get(&p.id));
         known.flat_map(|(primary, carrier)| ways(primary, *carrier))
+    }
+
+    /// All addresses of all primaries, with the primary's name.
+    pub(super) fn places(&self) -> HashSet<(Arc<str>, SocketAddr)> {
+        let all = self.primaries.values();
+        let places = all.flat_map(|(primary, _)| {
+            primary.addresses.iter().map(|address| (Arc::clone(&primary.name), *address))
+        });
+        places.collect()
     }
 
     /// What carries transfers there: `tcp` or `tls`.

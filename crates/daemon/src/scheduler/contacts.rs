@@ -37,14 +37,12 @@ pub(super) struct Contacts {
 pub(super) struct Contact {
     /// Its clock minus ours, seconds, when that is worth a word.
     pub(super) skew: Option<i64>,
-    /// The place of the key that worked last among the primary's, where it was not the first.
-    pub(super) key: Option<usize>,
     pub(super) down: Option<Down>,
 }
 
 impl Contact {
     fn is_quiet(&self) -> bool {
-        self.skew.is_none() && self.key.is_none() && self.down.is_none()
+        self.skew.is_none() && self.down.is_none()
     }
 }
 
@@ -113,16 +111,6 @@ impl Contacts {
             return false;
         }
         self.known.entry(reach).or_default().skew.replace(skew).is_none()
-    }
-
-    /// Which of the primary's keys did, by its place.
-    pub(super) fn key_did(&mut self, reach: Reach, place: usize) {
-        if place > 0 {
-            self.known.entry(reach).or_default().key = Some(place);
-        } else if let Some(contact) = self.known.get_mut(&reach) {
-            contact.key = None;
-            self.tidy(reach);
-        }
     }
 
     /// An attempt at a silent primary failed so: what is kept as the cause, once it is down.

@@ -21,7 +21,7 @@ use super::zones::{Source, Zone};
 use super::{Message, Scheduler, UpToDate};
 use crate::clock::{millis, whole_seconds};
 use crate::event::Event;
-use crate::primary::{KeyRoll, TransferJob, Way, probe};
+use crate::primary::{TransferJob, Way, probe};
 
 /// Sends the end of a job; a job that dies without one has failed by our own fault.
 pub(super) struct Ending {
@@ -74,11 +74,9 @@ impl Scheduler {
             zone: zone.config.name.clone(),
             address: errand.target.address,
             primary: Arc::clone(primary),
-            roll: KeyRoll::of(primary),
             habits: Arc::clone(&self.habits),
             lines: self.lines.clone(),
         };
-        errand.roll = way.roll.clone();
         let sender = self.parts.sender.clone();
         let job = match errand.transfer {
             None => {
@@ -182,6 +180,7 @@ impl Scheduler {
                 let event = Event {
                     zone: Some(&zone.config.name),
                     primary: Some(target.address),
+                    key: fault.key.as_ref(),
                     transport: zone.transport_towards(target).filter(|_| kind.is_some()),
                     serial: zone.machine.serial(),
                     kind,
@@ -204,10 +203,7 @@ impl Scheduler {
                 let (reason, detail) = (fault.reason, fault.detail);
                 zone.trouble().note(Try { target, step, reason, serial: None, detail, at: now.boot });
             }
-            None => {
-                zone.in_order(target, errand.transfer.is_some());
-                self.contacts.key_did(reach, errand.roll.place());
-            }
+            None => zone.in_order(target, errand.transfer.is_some()),
         }
         if let Some(skew) = skew {
             self.note_skew(reach, skew);

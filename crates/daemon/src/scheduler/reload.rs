@@ -251,6 +251,8 @@ impl Scheduler {
             self.health.forget(reach);
             self.contacts.forget(reach);
         }
+        let places = self.book.places();
+        self.habits.keep(|place| places.contains(place));
     }
 
     /// What is answered from changes here, all at once; versions of zones that are gone go with the former table.

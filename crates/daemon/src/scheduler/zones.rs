@@ -17,7 +17,6 @@ use super::trouble::{Trouble, Try};
 use crate::config::{Config, ServerConfig, ZoneConfig};
 use crate::control::{Health, LastError, ZoneOutcome, ZoneStatus};
 use crate::downstream::Herald;
-use crate::primary::KeyRoll;
 
 /// A zone. There may be a million: what most of them do not have most of the time stands in a box.
 pub(super) struct Zone {
@@ -44,8 +43,6 @@ pub(super) struct Errand {
     pub(super) transfer: Option<(Question, Accept)>,
     /// The job, once it runs.
     pub(super) job: Option<AbortHandle>,
-    /// Which key did, told by the job.
-    pub(super) roll: KeyRoll,
     /// Told to the job: from then on it commits nothing.
     pub(super) cancelled: Arc<AtomicBool>,
 }
@@ -86,15 +83,7 @@ impl Errand {
         reach: Reach,
         transfer: Option<(Question, Accept)>,
     ) -> Errand {
-        Errand {
-            attempt,
-            target,
-            reach,
-            transfer,
-            job: None,
-            roll: KeyRoll::default(),
-            cancelled: Arc::default(),
-        }
+        Errand { attempt, target, reach, transfer, job: None, cancelled: Arc::default() }
     }
 
     /// What it is about.

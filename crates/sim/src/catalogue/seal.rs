@@ -133,7 +133,7 @@ pub fn entries() -> Vec<Entry> {
     );
     add("sends a zone of 240 hosts, all sealed", &long, Kind::Any, &[], Expect::succeeds("soa axfr", &[]));
     let roll = Scene { seals: Seals::Roll, ..Scene::default() };
-    let old = Expect::succeeds("soa+old ixfr+old", &[]);
+    let old = Expect::succeeds("soa soa/tcp soa+old ixfr+old", &[]);
     add("knows only the key that is on its way out", &roll, Kind::Any, &[], old);
     all
 }

@@ -9,7 +9,7 @@ use secondo_transfer::{
     Arrived, CheckedZone, Fault, Found, Policy, Probe, ProbeStep, Request, Session, Step, Transport, Want,
     check,
 };
-use secondo_wire::{Class, Reason};
+use secondo_wire::Reason;
 use secondo_zone::{BorderSecret, Limits};
 
 use crate::state::SECRET;
@@ -87,7 +87,7 @@ impl Line<'_> {
         let mut verdict = Err(Fault::new(Reason::Internal, "no key"));
         for (place, key) in self.seals() {
             verdict = self.probe_with(place, key.as_ref());
-            if !verdict.as_ref().is_err_and(is_seal) {
+            if !verdict.as_ref().is_err_and(|fault| fault.reason.may_be_the_key()) {
                 break;
             }
         }
@@ -177,7 +177,7 @@ impl Line<'_> {
             if verdict.is_ok() {
                 self.worked(place, edns);
             }
-            if !verdict.as_ref().is_err_and(is_seal) {
+            if !verdict.as_ref().is_err_and(|fault| fault.reason.may_be_the_key()) {
                 break;
             }
         }
@@ -263,11 +263,6 @@ impl Line<'_> {
         }
         Ok(Stream::of(&self.world.respond(question, None, Over::Tcp, self.now())))
     }
-}
-
-/// Whether the next key is worth a try.
-fn is_seal(fault: &Fault) -> bool {
-    fault.reason.class() == Class::Seal || fault.reason == Reason::NotAuth
 }
 
 /// What comes out of a connection next, and when, from its begin.

@@ -144,7 +144,11 @@ impl<'a> Secondary<'a> {
         self.reasons.clear();
         self.asked.clear();
         match self.entry.scene.begins {
-            Begin::Ordered => self.tell(Event::Refresh),
+            Begin::Ordered => {
+                // An operator who asks has everything tried the ordinary way again.
+                self.habits = Default::default();
+                self.tell(Event::Refresh);
+            }
             Begin::Told { tidings, times } => {
                 for id in 1..=times {
                     let rcode = self.notify(tidings, id);

@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use super::super::contacts::off_by;
 use super::super::trouble::Try;
 use super::lines::{self, bare, key_name};
-use super::{Case, Known, long, tls, whom};
+use super::{Case, Known, long, roll, tls, whom};
 use crate::calendar::utc;
 use crate::config::PrimaryConfig;
 use crate::control::Unanswered;
@@ -35,8 +35,8 @@ pub(super) fn advice(case: &Case) -> Vec<String> {
     {
         said.extend(no_ixfr(case, primary, ixfr.reason));
     }
-    said.extend(case.contacts.iter().filter_map(key_roll));
     said.extend(case.status.unanswered.iter().map(|told| unanswered(case, told)));
+    said.extend(case.contacts.iter().filter_map(|known| roll::advice(case, known)));
     let told = said.iter().any(|line| line.contains("clock"));
     if !told {
         said.extend(
@@ -240,18 +240,6 @@ fn unanswered(case: &Case, told: &Unanswered) -> String {
          `action: notify`; NSD: `allow-notify`). Until then it learns of changes at its own REFRESH only.",
         told.address
     )
-}
-
-fn key_roll(known: &Known) -> Option<String> {
-    let keys = &known.primary.keys;
-    let (worked, first) = (keys.get(known.key?)?, keys.first()?);
-    Some(format!(
-        "Add key {} at {}, or end the roll: leave it out of `primaries: {}: keys`, so that {} is asked with at once.",
-        key_name(Some(first)),
-        whom_of(known),
-        known.primary.name,
-        key_name(Some(worked))
-    ))
 }
 
 fn unreachable_primary(

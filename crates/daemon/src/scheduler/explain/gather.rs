@@ -92,15 +92,20 @@ impl Scheduler {
 
     fn known_of(&self, primary: &Arc<PrimaryConfig>, address: SocketAddr, now: Now) -> Option<Known> {
         let reach = self.book.reach_of(primary, address)?;
-        let contact = self.contacts.of(reach)?;
-        let down = contact.down.as_ref().map(|down| KnownDown {
+        let contact = self.contacts.of(reach);
+        let roll = self.habits.roll(&(Arc::clone(&primary.name), address), &primary.keys);
+        if contact.is_none() && roll.is_none() {
+            return None;
+        }
+        let skew = contact.and_then(|contact| contact.skew);
+        let down = contact.and_then(|contact| contact.down.as_ref()).map(|down| KnownDown {
             since: now.boot.saturating_sub(down.since),
             reason: down.reason,
             detail: down.detail.clone(),
             again: self.health.down_until(reach).unwrap_or_default().saturating_sub(now.boot),
             zones: self.zones_at(reach),
         });
-        Some(Known { primary: Arc::clone(primary), address, skew: contact.skew, key: contact.key, down })
+        Some(Known { primary: Arc::clone(primary), address, skew, roll, down })
     }
 
     /// How many zones have that primary. Zones share settings, so each of those is looked at once.

@@ -8,6 +8,7 @@
 mod advice;
 mod gather;
 mod lines;
+mod roll;
 mod sentences;
 #[cfg(test)]
 mod tests;
@@ -24,6 +25,7 @@ use secondo_wire::{Reason, Serial, Soa};
 use super::trouble::{NoIxfr, Try};
 use crate::config::{Limits, PrimaryConfig, ZoneSettings};
 use crate::control::{Attempt, Explanation, Sentences, ZoneStatus};
+use crate::primary::Roll;
 use crate::table::span;
 
 /// All that is known of a zone at one moment. Times without a word are how long ago or how far ahead.
@@ -83,8 +85,8 @@ pub(super) struct Known {
     pub(super) address: SocketAddr,
     /// Its clock minus ours, seconds.
     pub(super) skew: Option<i64>,
-    /// The place of the key that worked last, where it was not the first.
-    pub(super) key: Option<usize>,
+    /// What is known of its keys, when it has several.
+    pub(super) roll: Option<Roll>,
     pub(super) down: Option<KnownDown>,
 }
 

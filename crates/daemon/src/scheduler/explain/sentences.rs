@@ -7,7 +7,7 @@ use secondo_wire::{Class, Reason, Serial};
 
 use super::super::contacts::off_by;
 use super::super::trouble::Try;
-use super::{Asks, Case, Doing, Known, KnownDown, long, whom};
+use super::{Asks, Case, Doing, Known, KnownDown, long, roll, whom};
 use crate::config::PrimaryConfig;
 use crate::control::Unanswered;
 
@@ -61,7 +61,7 @@ pub(super) fn state(case: &Case) -> Vec<String> {
         ));
     }
     said.extend(case.status.unanswered.iter().map(unanswered));
-    said.extend(case.contacts.iter().filter_map(key_of_roll));
+    said.extend(case.contacts.iter().filter_map(|known| roll::state(case, known)));
     said.extend(case.contacts.iter().filter_map(clock));
     said
 }
@@ -144,17 +144,6 @@ fn unanswered(told: &Unanswered) -> String {
         long(Duration::from_secs_f64(told.ago)),
         told.detail
     )
-}
-
-fn key_of_roll(known: &Known) -> Option<String> {
-    let keys = &known.primary.keys;
-    let (worked, first) = (keys.get(known.key?)?, keys.first()?);
-    Some(format!(
-        "{} accepts key {} and not {}, which comes first in `keys` and is tried again within an hour.",
-        whom(&known.primary, known.address),
-        worked.name(),
-        first.name()
-    ))
 }
 
 fn clock(known: &Known) -> Option<String> {

@@ -5,11 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use secondo_lifecycle::{Cause, PrimaryId, Step, Target, Validity};
+use secondo_tsig::{Algorithm, Key};
 use secondo_wire::{Class, Reason, Serial};
 
 use super::{Case, Doing, Known, KnownDown, explain};
-use crate::config;
+use crate::config::{self, PrimaryConfig};
 use crate::control::{Explanation, Health, Sentences, ZoneStatus};
+use crate::primary::{Did, Roll};
 use crate::scheduler::trouble::{NoIxfr, Try};
 
 const NOW: Duration = Duration::from_secs(10_000);
@@ -175,7 +177,7 @@ fn of_a_primary_that_is_down_the_cause_is_told_and_advised_on() {
         address: primary.addresses[0],
         primary,
         skew: None,
-        key: None,
+        roll: None,
         down: Some(down),
     });
     assert_has(
@@ -219,6 +221,52 @@ fn a_zone_that_the_disk_refused_is_told_with_what_the_disk_said() {
         &[
             "It is not on disk: the disk refused it (No space left on device).",
             "See to the disk under /var/lib/secondo: No space left on device: free space and inodes (`df -h`, `df -i`)",
+        ],
+    );
+}
+
+#[test]
+fn a_roll_of_keys_is_told_step_by_step_to_its_end() {
+    let name = |text: &str| text.parse().unwrap();
+    let did = |key: &str, zone: &str, transfer, ago| {
+        let at = NOW.saturating_sub(Duration::from_secs(ago));
+        Some(Did { key: name(key), zone: name(zone), transfer, at })
+    };
+    let told = |first, other| {
+        let mut case = case();
+        let mut primary = PrimaryConfig::clone(&case.settings.primaries[0]);
+        let key = |key: &str| Key::new(name(key), Algorithm::HmacSha256, b"secret").unwrap();
+        primary.keys = ["new.", "old."].map(key).to_vec();
+        let roll = Some(Roll { first, other, until: NOW + Duration::from_secs(60) });
+        let address = primary.addresses[0];
+        case.contacts.push(Known { address, primary: Arc::new(primary), skew: None, roll, down: None });
+        explain(&case)
+    };
+    let new = |transfer, ago| did("new.", "a.test.", transfer, ago);
+    assert_has(
+        &told(None, did("old.", "a.test.", true, 5)),
+        &[
+            "hidden (127.0.0.1:5300) accepted key old. and not key new., for a transfer of a.test, 5s ago: it goes first for \
+             1m more.",
+            "Add key new at hidden (127.0.0.1:5300), and let it transfer there; `secondo retransfer a.test` tries it at once.",
+        ],
+    );
+    assert_has(
+        &told(new(true, 2), did("old.", "b.test.", false, 5)),
+        &[
+            "accepts key new., last 2s ago; key old. was last needed 5s ago, for the SOA of b.test.",
+            "Whether b.test still needs key old, `secondo retransfer b.test` shows. As soon as no zone does, leave old out of",
+        ],
+    );
+    assert_has(
+        &told(new(false, 2), None),
+        &["Key new does for the SOA; whether it may transfer, too, `secondo retransfer a.test` shows."],
+    );
+    assert_has(
+        &told(new(true, 2), None),
+        &[
+            "accepts key new., last 2s ago; no other was needed since.",
+            "The roll is at its end at hidden (127.0.0.1:5300): leave old out of `primaries: hidden: keys`, then `secondo reload`.",
         ],
     );
 }
