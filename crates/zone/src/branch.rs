@@ -33,8 +33,9 @@ pub(crate) struct Branch {
     skipped: usize,
     /// The first of them.
     common: [u8; COMMON],
-    /// The eight octets behind them, padded with zeros, one number for each separator but the first.
-    heads: Box<[u64]>,
+    /// The eight octets behind them, padded with zeros, one number for each separator but the first; behind those the greatest
+    /// there is. Here, not in an allocation of their own, so that they come from memory together with the above.
+    heads: [u64; FAN_OUT],
     /// Where each separator ends in `separators`. The first is no bound for searches; it is what a node above takes.
     ends: Box<[u16]>,
     separators: Box<[u8]>,
@@ -84,8 +85,10 @@ impl Branch {
             let length = skipped.min(COMMON);
             common[..length].copy_from_slice(&separator[..length]);
         }
-        let heads =
-            below.iter().skip(1).map(|(separator, _)| head(separator.get(skipped..).unwrap_or_default()));
+        let mut heads = [u64::MAX; FAN_OUT];
+        for (place, (separator, _)) in heads.iter_mut().zip(below.iter().skip(1)) {
+            *place = head(separator.get(skipped..).unwrap_or_default());
+        }
         let pages_of = |child: &Child| if let Child::Page(page) = child { Some(page.clone()) } else { None };
         let branches_of =
             |child: &Child| if let Child::Branch(branch) = child { Some(branch.clone()) } else { None };
@@ -104,12 +107,12 @@ impl Branch {
                 (branches.iter().map(|b| b.pages).sum(), branches.iter().map(|b| b.memory).sum())
             }
         };
-        // The node, four allocations beside it, and for each child its pointer, number and end.
-        let own = size_of::<Branch>() + 5 * 16 + separators.len() + below.len() * (16 + 8 + 2);
+        // The node, three allocations beside it, and for each child its pointer and end.
+        let own = size_of::<Branch>() + 4 * 16 + separators.len() + below.len() * (16 + 2);
         Arc::new(Branch {
             skipped,
             common,
-            heads: heads.collect(),
+            heads,
             ends: ends.into(),
             separators: separators.into(),
             children,
@@ -143,7 +146,8 @@ impl Branch {
     /// The child that `key` belongs under.
     #[inline]
     pub(crate) fn index_of(&self, key: &[u8]) -> usize {
-        if self.heads.is_empty() {
+        let bounds = self.len() - 1;
+        if bounds == 0 {
             return 0;
         }
         let common = match self.common.get(..self.skipped) {
@@ -153,7 +157,7 @@ impl Branch {
         let (start, rest) = key.split_at(key.len().min(self.skipped));
         match start.cmp(common) {
             Ordering::Less => return 0,
-            Ordering::Greater => return self.len() - 1,
+            Ordering::Greater => return bounds,
             Ordering::Equal => {}
         }
         let wanted = head(rest);
@@ -166,7 +170,7 @@ impl Branch {
         for &head in self.heads[line..].iter().take(LINE) {
             at += usize::from(head < wanted);
         }
-        while self.heads.get(at) == Some(&wanted) && self.separator(at + 1) <= key {
+        while at < bounds && self.heads[at] == wanted && self.separator(at + 1) <= key {
             at += 1;
         }
         at

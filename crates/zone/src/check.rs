@@ -8,7 +8,7 @@ use crate::digest::{Reckoner, Summary};
 use crate::node::{Node, Rrsets, name_len, spelling_len};
 use crate::nsec3;
 use crate::owner::is_spelling;
-use crate::page::{Entry, HEAD, Page, View};
+use crate::page::{Entry, Page, View};
 use crate::pieces::{self, PIECE};
 use crate::rrset::{Rrset, covered};
 use crate::tree::Tree as PageTree;
@@ -117,11 +117,7 @@ impl<'s> Sequence<'s> {
     pub(crate) fn page(&mut self, bytes: &[u8]) -> Checked<()> {
         let view = View::new(bytes).ok_or("its head does not fit")?;
         let count = view.len();
-        let narrow = bytes.len().saturating_sub((view.width - 2) * count) <= usize::from(u16::MAX);
-        if narrow != (view.width == 2) {
-            return Err("its offsets have the wrong width");
-        }
-        if count == 0 || view.start(0) != Some(HEAD + count * (1 + view.width) + view.prefix.len()) {
+        if count == 0 || !view.is_filled() {
             return Err("its head does not fit");
         }
         let mut common_with_first = view.prefix.len();
@@ -258,7 +254,6 @@ fn is_key(key: &[u8], apex: NameRef<'_>) -> bool {
 mod tests {
     use super::*;
     use crate::rrset;
-    use crate::varint;
     use secondo_wire::Serial;
 
     const SECRET: [u8; 16] = [4; 16];
@@ -299,16 +294,19 @@ mod tests {
             out.extend((prefix.len() as u16).to_le_bytes());
             out.extend((count as u32).to_le_bytes());
             out.extend(self.owners.iter().map(|(key, ..)| secret.hash(key).fingerprint() ^ self.fingerprint));
-            let (mut at, mut entries) = (HEAD + count * (1 + usize::from(self.width)) + prefix.len(), vec![]);
-            for (key, spelled, body) in &self.owners {
-                out.extend(&(at as u32).to_le_bytes()[..usize::from(self.width)]);
-                let mut entry = vec![];
-                varint::put(&mut entry, ((key.len() - prefix.len()) as u32) << 1 | u32::from(*spelled));
-                entry.extend([&key[prefix.len()..], body].concat());
-                at += entry.len();
-                entries.extend(entry);
+            let suffixes: Vec<&[u8]> = self.owners.iter().map(|(key, ..)| &key[prefix.len()..]).collect();
+            let width = usize::from(self.width);
+            let mut at = 0;
+            for (suffix, (_, spelled, _)) in suffixes.iter().zip(&self.owners) {
+                out.extend(&(at << 1 | u32::from(*spelled)).to_le_bytes()[..width]);
+                at += suffix.len() as u32;
             }
-            [&out[..], prefix, &entries].concat()
+            for (_, _, body) in &self.owners {
+                out.extend(&at.to_le_bytes()[..width]);
+                at += body.len() as u32;
+            }
+            let bodies: Vec<u8> = self.owners.iter().flat_map(|(_, _, body)| body).copied().collect();
+            [&out[..], prefix, &suffixes.concat(), &bodies].concat()
         }
 
         fn load(&self, tree: Tree) -> Result<Zone, &'static str> {
@@ -332,7 +330,7 @@ mod tests {
     #[test]
     fn each_rule_of_a_page_is_checked() {
         let refused = |plan: &Plan| plan.load(Tree::Main).unwrap_err();
-        assert_eq!(refused(&Plan { width: 4, ..plan() }), "its offsets have the wrong width");
+        assert_eq!(refused(&Plan { width: 4, ..plan() }), "its head does not fit");
         assert_eq!(refused(&Plan { width: 3, ..plan() }), "its head does not fit");
         assert_eq!(
             refused(&Plan { owners: vec![plan().owners[0].clone(); 2], ..plan() }),

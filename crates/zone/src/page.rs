@@ -2,35 +2,37 @@
 //!
 //! ```text
 //! version       1 octet
-//! width         1 octet: octets of an offset, 2 in a page below 64 KiB, else 4
+//! width         1 octet: octets of an offset, 2 where offsets fit (see [`width`]), else 4
 //! prefix length 2 octets
 //! count         4 octets: owners, at least one
 //! fingerprints  1 octet each: the low octet of the keyed hash of the owner's key
-//! offsets       2 or 4 octets each: where the owner's entry begins, from the beginning of the page
+//! keys          2 or 4 octets each: where the owner's suffix begins * 2, + 1 when its body begins with a spelling
+//! bodies        2 or 4 octets each: where its body begins
 //! prefix        what the keys of all owners begin with
-//! entries       one behind the other up to the end
+//! rest          suffixes, one behind the other: the keys without the prefix; behind them bodies in the same order
 //!
-//! entry:  number: suffix length * 2, + 1 when a spelling follows
-//!         suffix: the key without the prefix
-//!         [spelling]: one bit for each octet of the name in wire form, set where the letter is a capital
-//!         RRsets
+//! body:  [spelling]: one bit for each octet of the name in wire form, set where the letter is a capital
+//!        RRsets
 //! ```
 //!
-//! Numbers are little-endian. One prefix for all keys of the page costs an octet or two more a name than one for each,
-//! but each entry then stands alone: a search needs no walk from the entry before. Equal owners are equal octets.
+//! Numbers are little-endian; offsets count from where the rest begins. One prefix for all keys of the page costs an octet or
+//! two more a name than one for each, but a search needs no walk. What a search reads stands together at the front, some
+//! hundred octets that come from memory side by side; then one body. Equal owners are equal octets.
 //!
-//! **Invariant** ([`View::is_sound`]): there is an owner, entries fill the page, keys ascend, the prefix is all that the first and
-//! the last key, and hence all, begin with. Asserted of each page that is written; [`crate::check`] refuses others from a disk.
+//! **Invariant** ([`View::is_sound`]): there is an owner, suffixes and bodies fill the page, keys ascend, the prefix is all that
+//! the first and the last key, and hence all, begin with. Asserted of each page that is written; [`crate::check`] refuses others from a disk.
 
 use crate::branch;
-use crate::varint;
 use std::cmp::Ordering;
 use std::sync::Arc;
 
 /// Version of the layout.
-pub(crate) const VERSION: u8 = 1;
+pub(crate) const VERSION: u8 = 2;
 /// Octets before the fingerprints.
 pub(crate) const HEAD: usize = 8;
+
+/// Octets at the front of a page in which mostly all stands that a search reads, also where keys are hashes.
+const FRONT: usize = 2048;
 
 /// One page; cheap to clone.
 #[derive(Clone)]
@@ -68,20 +70,21 @@ impl Page {
         (self.0.len() + 16 + 8).next_multiple_of(16)
     }
 
-    /// Has it fetched from memory, all lines side by side, while there is something else to do. Of a page larger than most, what
-    /// a search reads first.
+    /// Has what a search reads fetched from memory, all lines side by side, while there is something else to do; of a small page
+    /// that is all of it.
     #[inline]
     pub(crate) fn touch(&self) {
-        touch(self.0.get(..4096).unwrap_or(&self.0));
+        touch(self.0.get(..FRONT).unwrap_or(&self.0));
     }
 
     pub(crate) fn view(&self) -> View<'_> {
         View::new(&self.0).unwrap_or(View {
             width: 2,
             fingerprints: &[],
-            offsets: &[],
+            keys: &[],
+            bodies: &[],
             prefix: &[],
-            bytes: &[],
+            rest: &[],
         })
     }
 }
@@ -91,9 +94,16 @@ impl Page {
 pub(crate) struct View<'p> {
     pub(crate) width: usize,
     pub(crate) fingerprints: &'p [u8],
-    pub(crate) offsets: &'p [u8],
+    keys: &'p [u8],
+    bodies: &'p [u8],
     pub(crate) prefix: &'p [u8],
-    bytes: &'p [u8],
+    /// Suffixes and bodies.
+    rest: &'p [u8],
+}
+
+/// Octets of an offset in a page with so many octets of suffixes, and of suffixes and bodies.
+pub(crate) fn width(suffixes: usize, rest: usize) -> usize {
+    if suffixes <= usize::from(u16::MAX >> 1) && rest <= usize::from(u16::MAX) { 2 } else { 4 }
 }
 
 impl<'p> View<'p> {
@@ -107,9 +117,10 @@ impl<'p> View<'p> {
             return None;
         }
         let (fingerprints, rest) = rest.split_at_checked(count)?;
-        let (offsets, rest) = rest.split_at_checked(count.checked_mul(width)?)?;
-        let prefix = rest.get(..usize::from(u16::from_le_bytes([p0, p1])))?;
-        Some(View { width, fingerprints, offsets, prefix, bytes })
+        let (keys, rest) = rest.split_at_checked(count.checked_mul(width)?)?;
+        let (bodies, rest) = rest.split_at_checked(keys.len())?;
+        let (prefix, rest) = rest.split_at_checked(usize::from(u16::from_le_bytes([p0, p1])))?;
+        Some(View { width, fingerprints, keys, bodies, prefix, rest })
     }
 
     /// Number of owners.
@@ -118,34 +129,46 @@ impl<'p> View<'p> {
         self.fingerprints.len()
     }
 
-    /// Where the entry at `index` begins; where the page ends for the index behind the last.
+    /// The number at `index` of one of the two lists.
     #[inline]
-    pub(crate) fn start(&self, index: usize) -> Option<usize> {
-        if index == self.len() {
-            return Some(self.bytes.len());
-        }
+    fn number(&self, list: &[u8], index: usize) -> Option<usize> {
         match self.width {
-            2 => Some(usize::from(u16::from_le_bytes(*self.offsets.get(index * 2..)?.first_chunk()?))),
-            _ => Some(u32::from_le_bytes(*self.offsets.get(index * 4..)?.first_chunk()?) as usize),
+            2 => Some(usize::from(u16::from_le_bytes(*list.get(index * 2..)?.first_chunk()?))),
+            _ => Some(u32::from_le_bytes(*list.get(index * 4..)?.first_chunk()?) as usize),
         }
+    }
+
+    /// Where the suffix at `index` begins; behind the last, where suffixes end.
+    #[inline]
+    fn suffix_start(&self, index: usize) -> Option<usize> {
+        if index == self.len() {
+            return self.number(self.bodies, 0);
+        }
+        Some(self.number(self.keys, index)? >> 1)
+    }
+
+    /// Where the body at `index` begins; where the page ends for the index behind the last.
+    #[inline]
+    fn body_start(&self, index: usize) -> Option<usize> {
+        if index == self.len() {
+            return Some(self.rest.len());
+        }
+        self.number(self.bodies, index)
     }
 
     /// The owner at `index`.
     #[inline]
     pub(crate) fn entry(&self, index: usize) -> Option<Entry<'p>> {
-        let entry = self.bytes.get(self.start(index)?..self.start(index + 1)?)?;
-        let (head, rest) = varint::take(entry)?;
-        let (suffix, body) = rest.split_at_checked((head >> 1) as usize)?;
-        Some(Entry { prefix: self.prefix, suffix, spelled: head & 1 == 1, body })
+        let spelled = self.number(self.keys, index)? & 1 == 1;
+        let suffix = self.rest.get(self.suffix_start(index)?..self.suffix_start(index + 1)?)?;
+        let body = self.rest.get(self.body_start(index)?..self.body_start(index + 1)?)?;
+        Some(Entry { prefix: self.prefix, suffix, spelled, body })
     }
 
     /// The suffix of the key at `index`, for searches.
     #[inline]
     fn suffix(&self, index: usize) -> &'p [u8] {
-        let suffix = || {
-            let (head, rest) = varint::take(self.bytes.get(self.start(index)?..)?)?;
-            rest.get(..(head >> 1) as usize)
-        };
+        let suffix = || self.rest.get(self.suffix_start(index)?..self.suffix_start(index + 1)?);
         suffix().unwrap_or_default()
     }
 
@@ -175,45 +198,44 @@ impl<'p> View<'p> {
         let suffix = &key[head.len()..];
         let wanted = branch::head(suffix);
         let (mut low, mut high) = (0, self.len());
-        while low < high {
-            // Seven owners at a time: their octets come from memory side by side, not each after the one before.
-            let pivots: [usize; 7] = std::array::from_fn(|nth| low + (high - low) * (nth + 1) / 8);
-            let mut heads = [0; 7];
-            for (head, pivot) in heads.iter_mut().zip(pivots) {
-                *head = self.suffix_head(pivot);
-            }
-            let is_less = |nth: usize| match heads[nth].cmp(&wanted) {
-                Ordering::Equal => self.suffix(pivots[nth]) < suffix,
-                order => order.is_lt(),
-            };
-            // They ascend.
-            let mut below = 0;
-            for nth in 0..pivots.len() {
-                below += usize::from(is_less(nth));
-            }
-            if let Some(&pivot) = pivots.get(below) {
-                high = pivot;
-            }
-            if let Some(last) = below.checked_sub(1) {
-                low = pivots[last] + 1;
-            }
+        while high - low > 7 {
+            let pivot = |nth: usize| low + (high - low) * (nth + 1) / 8;
+            let below = self.less_among(std::array::from_fn(pivot), 7, wanted, suffix);
+            let behind = if below < 7 { pivot(below) } else { high };
+            low = if below > 0 { pivot(below - 1) + 1 } else { low };
+            high = behind;
         }
-        low
+        low + self.less_among(std::array::from_fn(|nth| low + nth), high - low, wanted, suffix)
+    }
+
+    /// How many of the first owners at some places, which ascend, stand before `suffix`, whose first octets are `wanted`. What is
+    /// read of them comes from memory side by side, not each after the one before.
+    #[inline]
+    fn less_among(&self, places: [usize; 7], count: usize, wanted: u64, suffix: &[u8]) -> usize {
+        let mut below = 0;
+        for &place in &places[..count] {
+            below += usize::from(self.suffix_head(place) < wanted);
+        }
+        let ties = |place: usize| self.suffix_head(place) == wanted && self.suffix(place) < suffix;
+        while below < count && ties(places[below]) {
+            below += 1;
+        }
+        below
     }
 
     /// The first eight octets of a suffix as a number that compares as they do, see [`branch::head`].
     #[inline]
     fn suffix_head(&self, index: usize) -> u64 {
-        let entry = self.start(index).and_then(|start| self.bytes.get(start..));
-        match entry.and_then(<[u8]>::first_chunk::<9>) {
-            // A length of one octet, and no end of the page near.
-            Some(&[head @ 0..0x80, a, b, c, d, e, f, g, h]) => {
-                let beyond = 8_u32.saturating_sub(u32::from(head >> 1)) * 8;
-                u64::from_be_bytes([a, b, c, d, e, f, g, h])
-                    .checked_shr(beyond)
-                    .map_or(0, |kept| kept << beyond)
+        let (Some(start), Some(end)) = (self.suffix_start(index), self.suffix_start(index + 1)) else {
+            return 0;
+        };
+        match self.rest.get(start..).and_then(<[u8]>::first_chunk::<8>) {
+            Some(&eight) => {
+                let beyond = 8_u32.saturating_sub(end.saturating_sub(start) as u32) * 8;
+                u64::from_be_bytes(eight).checked_shr(beyond).map_or(0, |kept| kept << beyond)
             }
-            _ => branch::head(self.suffix(index)),
+            // The end of the page is near.
+            None => branch::head(self.suffix(index)),
         }
     }
 
@@ -221,11 +243,16 @@ impl<'p> View<'p> {
     pub(crate) fn is_sound(self) -> bool {
         let mut pairs = self.entries().zip(self.entries().skip(1));
         let common = |(first, last): (Entry<'_>, Entry<'_>)| common(first.suffix, last.suffix);
-        let heads = HEAD + self.len() * (1 + self.width) + self.prefix.len();
         self.entries().count() == self.len()
             && pairs.all(|(one, next)| one.cmp_entry(&next).is_lt())
-            && self.start(0) == Some(heads)
+            && self.is_filled()
             && self.first().zip(self.last()).is_some_and(|ends| self.len() == 1 || common(ends) == 0)
+    }
+
+    /// Whether suffixes begin where they must, and offsets have the width they must.
+    pub(crate) fn is_filled(&self) -> bool {
+        let suffixes = self.suffix_start(self.len()).unwrap_or_default();
+        self.suffix_start(0) == Some(0) && self.width == width(suffixes, self.rest.len())
     }
 
     pub(crate) fn entries(self) -> impl Iterator<Item = Entry<'p>> {

@@ -3,7 +3,6 @@
 use crate::border::{BorderSecret, Cutter, LARGEST, MOST};
 use crate::page::{self, HEAD, Page, VERSION};
 use crate::tree::Tree;
-use crate::varint;
 use std::sync::Arc;
 
 /// Collects the owners of one page, closes it where [`Cutter`] says so, goes on with the next.
@@ -138,42 +137,33 @@ impl PageWriter {
         let first = &self.keys[..self.owners.first().map_or(0, |owner| owner.key_end as usize)];
         let last_start = count.checked_sub(2).map_or(0, |at| self.owners[at].key_end as usize);
         let prefix = page::common(first, &self.keys[last_start..]);
-        let heads = |width: usize| HEAD + count * (1 + width) + prefix;
-        // Suffixes below 64 octets take one octet for their length, others two.
-        let (mut key_start, mut entries) = (0, self.bodies.len());
-        for owner in &self.owners {
-            let suffix = owner.key_end as usize - key_start - prefix;
-            entries += suffix + varint::length((suffix as u32) << 1);
-            key_start = owner.key_end as usize;
-        }
-        let width = if heads(2) + entries <= usize::from(u16::MAX) { 2 } else { 4 };
+        let suffixes = self.keys.len() - count * prefix;
+        let width = page::width(suffixes, suffixes + self.bodies.len());
         let out = &mut self.scratch;
         out.clear();
-        out.reserve(heads(width) + entries);
+        out.reserve(HEAD + count * (1 + 2 * width) + prefix + suffixes + self.bodies.len());
         out.extend_from_slice(&[VERSION, width as u8]);
         out.extend_from_slice(&(prefix as u16).to_le_bytes());
         out.extend_from_slice(&(count as u32).to_le_bytes());
         out.extend(self.owners.iter().map(|owner| owner.fingerprint));
-        let (mut key_start, mut body_start, mut at) = (0, 0, heads(width));
+        let mut key_start = 0;
+        for (index, owner) in self.owners.iter().enumerate() {
+            let at = key_start - index * prefix;
+            out.extend_from_slice(&((at << 1 | usize::from(owner.spelled)) as u32).to_le_bytes()[..width]);
+            key_start = owner.key_end as usize;
+        }
+        let mut body_start = 0;
         for owner in &self.owners {
-            match width {
-                2 => out.extend_from_slice(&(at as u16).to_le_bytes()),
-                _ => out.extend_from_slice(&(at as u32).to_le_bytes()),
-            }
-            let suffix = owner.key_end as usize - key_start - prefix;
-            at += varint::length((suffix as u32) << 1) + suffix + owner.body_end as usize - body_start;
-            (key_start, body_start) = (owner.key_end as usize, owner.body_end as usize);
+            out.extend_from_slice(&((suffixes + body_start) as u32).to_le_bytes()[..width]);
+            body_start = owner.body_end as usize;
         }
         out.extend_from_slice(&first[..prefix]);
-        let (mut key_start, mut body_start) = (0, 0);
+        let mut key_start = 0;
         for owner in &self.owners {
-            let suffix = &self.keys[key_start + prefix..owner.key_end as usize];
-            varint::put(out, (suffix.len() as u32) << 1 | u32::from(owner.spelled));
-            out.extend_from_slice(suffix);
-            out.extend_from_slice(&self.bodies[body_start..owner.body_end as usize]);
-            (key_start, body_start) = (owner.key_end as usize, owner.body_end as usize);
+            out.extend_from_slice(&self.keys[key_start + prefix..owner.key_end as usize]);
+            key_start = owner.key_end as usize;
         }
-        debug_assert_eq!(out.len(), heads(width) + entries);
+        out.extend_from_slice(&self.bodies);
         debug_assert!(page::View::new(out).is_some_and(page::View::is_sound), "a page is as it must be");
         let reused = self.reuse.as_mut().and_then(|reuse| reuse.equal_to(out));
         self.pages.push(reused.unwrap_or_else(|| Page::from_checked(Arc::from(&out[..]))));
