@@ -6,7 +6,7 @@
 //! an ordinary one.
 
 use crate::node::{Node, Rrsets};
-use crate::tree::Tree;
+use crate::tree::{Spot, Tree};
 use secondo_wire::{NameRef, RecordType};
 
 /// Whether an owner belongs to the tree of hashed owners.
@@ -22,10 +22,16 @@ pub(crate) fn belongs(key: &[u8], sets: Rrsets<'_>) -> bool {
     hashed && !key.is_empty() && key.iter().position(|&octet| octet == 0) == key.len().checked_sub(1)
 }
 
+/// Where a key belongs; has the page there fetched from memory.
+pub(crate) fn approach<'z>(tree: &'z Tree, key: &[u8]) -> Option<Spot<'z>> {
+    let spot = tree.locate(key)?;
+    spot.page.touch_hashed();
+    Some(spot)
+}
+
 /// The hashed owner at or before `key`, around the end of the chain if need be; `None` when there are none.
 pub(crate) fn at_or_before<'z>(tree: &'z Tree, key: &[u8], apex: NameRef<'z>) -> Option<Node<'z>> {
-    let spot = tree.locate(key)?;
-    spot.page.touch();
+    let spot = approach(tree, key)?;
     let view = spot.page.view();
     let rank = view.rank(key);
     let exact = view.entry(rank).filter(|entry| entry.cmp_key(key).is_eq());

@@ -31,8 +31,12 @@ pub(crate) const VERSION: u8 = 2;
 /// Octets before the fingerprints.
 pub(crate) const HEAD: usize = 8;
 
-/// Octets at the front of a page in which mostly all stands that a search reads, also where keys are hashes.
-const FRONT: usize = 2048;
+/// A page of so few octets is fetched from memory whole.
+const SMALL: usize = 2048;
+/// Octets at the front of others in which mostly all stands that a search reads.
+const FRONT: usize = 512;
+/// The same where keys are hashes, of some 31 octets each.
+const HASHED_FRONT: usize = 1536;
 
 /// One page; cheap to clone.
 #[derive(Clone)]
@@ -70,11 +74,22 @@ impl Page {
         (self.0.len() + 16 + 8).next_multiple_of(16)
     }
 
-    /// Has what a search reads fetched from memory, all lines side by side, while there is something else to do; of a small page
-    /// that is all of it.
+    /// Has what a search reads fetched from memory, all lines side by side, while there is something else to do.
     #[inline]
     pub(crate) fn touch(&self) {
-        touch(self.0.get(..FRONT).unwrap_or(&self.0));
+        self.touch_front(FRONT);
+    }
+
+    /// The same where keys are hashes.
+    #[inline]
+    pub(crate) fn touch_hashed(&self) {
+        self.touch_front(HASHED_FRONT);
+    }
+
+    #[inline]
+    fn touch_front(&self, front: usize) {
+        let length = self.0.len();
+        touch(&self.0[..if length <= SMALL { length } else { front }]);
     }
 
     pub(crate) fn view(&self) -> View<'_> {

@@ -213,6 +213,11 @@ impl Version {
         self.node(first.unwrap_or(Entry { prefix: &[], suffix: &[], spelled: false, body: &[] }))
     }
 
+    /// Has the page fetched from memory that [`Zone::hashed_at_or_before`] will read for `key`.
+    pub fn approach_hashed(&self, key: &[u8]) {
+        let _spot = nsec3::approach(&self.0.hashed, key);
+    }
+
     /// The hashed owner (RFC 5155 §3) at `key` or before it, around the end of the chain if need be: the one that
     /// matches or covers. `None` in a zone without NSEC3.
     pub fn hashed_at_or_before(&self, key: &[u8]) -> Option<Node<'_>> {

@@ -12,6 +12,7 @@ mod ready;
 use secondo_wire::{Full, KeyBuf, NameBuf, NameRef, Rcode, RecordType, Section};
 use secondo_zone::{Node, Seek, Version};
 
+use self::hash::Hash;
 use self::ready::{Ready, Shown, place};
 use crate::bounds::PROOF_RECORDS;
 use crate::reply::Reply;
@@ -57,6 +58,27 @@ impl Denial<'_> {
         match self {
             Denial::NameError { .. } => Rcode::NXDOMAIN,
             _ => Rcode::NOERROR,
+        }
+    }
+
+    /// The name that its proof by NSEC3 begins with: `name` itself where that exists, else the next closer name (RFC 5155 §1.3).
+    fn crucial<'n>(&self, name: NameRef<'n>) -> NameRef<'n> {
+        match *self {
+            Denial::NoData { .. } | Denial::InsecureReferral { .. } => name,
+            Denial::NameError { below, .. }
+            | Denial::WildcardNoData { below, .. }
+            | Denial::Expansion { below, .. } => name.ancestor(below.saturating_sub(1)),
+        }
+    }
+
+    /// Where the name stands; a cut stands where it was found.
+    fn place(&self) -> Option<Place<'_>> {
+        match *self {
+            Denial::NoData { name }
+            | Denial::NameError { name, .. }
+            | Denial::WildcardNoData { name, .. }
+            | Denial::Expansion { name, .. } => Some(name),
+            Denial::InsecureReferral { .. } => None,
         }
     }
 
@@ -126,16 +148,18 @@ impl Proofs {
         name: NameRef<'_>,
         key: &mut KeyBuf,
     ) -> Result<(), Full> {
-        // First of all, so that what it needs comes from memory while the SOA is written.
-        let proof =
-            reply.dnssec().then(|| prove(zone, denial, name, self.iterations, key, ready.map(|(r, _)| r)));
+        let approached = if reply.dnssec() { approach(zone, denial, name, self.iterations) } else { None };
         if denial.is_negative() {
             match ready.and_then(|(ready, base)| Some((ready.soa(reply.dnssec())?, base))) {
                 Some((soa, base)) => reply.prepared(Section::Authority, soa, base)?,
                 None => negative_soa(reply, zone, apex_of(name, zone))?,
             }
         }
-        let Some((rtype, proof)) = proof else { return Ok(()) };
+        if !reply.dnssec() {
+            return Ok(());
+        }
+        let prepared = ready.map(|(ready, _)| ready);
+        let (rtype, proof) = prove(zone, denial, name, self.iterations, key, approached, prepared);
         proof.into_iter().flatten().try_for_each(|witness| match (witness, ready) {
             (Witness::Node(node), _) => self.show(reply, node, rtype),
             (Witness::Ready(shown), Some((_, base))) => {
@@ -170,6 +194,16 @@ impl Proofs {
     }
 }
 
+/// Has what proves a denial fetched from memory, as far as it is known where that is, while there is something else to do. The
+/// hash is for [`prove`].
+fn approach(zone: &Zone, denial: &Denial<'_>, name: NameRef<'_>, iterations: u16) -> Option<Hash> {
+    let hash = nsec3::approach(zone, denial, name, iterations);
+    if let (None, Some(Place::At(node) | Place::Behind(node))) = (hash, denial.place()) {
+        node.touch();
+    }
+    hash
+}
+
 /// What proves a denial, and the type of record by which it does. What is `ready` is used wherever it can be.
 ///
 /// RFC 5155 §10.4, §10.5: while a zone goes from one kind of chain to the other, NSEC3PARAM says which to use.
@@ -179,9 +213,10 @@ fn prove<'z>(
     name: NameRef<'_>,
     iterations: u16,
     key: &mut KeyBuf,
+    approached: Option<Hash>,
     ready: Option<&'z Ready>,
 ) -> (RecordType, Proof<'z>) {
-    if let Some(proof) = nsec3::prove(zone, denial, name, iterations, ready) {
+    if let Some(proof) = nsec3::prove(zone, denial, name, iterations, approached, ready) {
         return (RecordType::NSEC3, proof);
     }
     let signed = zone.apex_has(RecordType::NSEC);
@@ -201,7 +236,7 @@ pub(crate) fn shows_nsec(
     if !zone.apex_has(RecordType::NSEC) {
         return false;
     }
-    let (rtype, proof) = prove(zone, denial, name, iterations, key, None);
+    let (rtype, proof) = prove(zone, denial, name, iterations, key, None, None);
     let mut shown = NameBuf::new();
     rtype == RecordType::NSEC
         && proof.into_iter().flatten().any(|witness| match witness {

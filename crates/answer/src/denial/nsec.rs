@@ -54,7 +54,6 @@ pub(super) fn witness<'z>(zone: &'z Version, key: &[u8], place: Place<'z>) -> No
         Place::At(node) => return node,
         Place::Behind(node) => node,
     };
-    before.touch();
     // Mostly nothing hides anything.
     if zone.diverting_depths() <= 1 {
         return before;

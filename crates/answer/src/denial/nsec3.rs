@@ -19,14 +19,27 @@ pub(super) fn prove<'z>(
     denial: &Denial<'z>,
     name: NameRef<'_>,
     limit: u16,
+    approached: Option<Hash>,
     ready: Option<&'z Ready>,
 ) -> Option<Proof<'z>> {
-    // What is ready is the first chain's.
-    let mut ready = ready.and_then(|ready| ready.nsec3.as_ref());
+    // What is ready, and what was approached, is the first chain's.
+    let mut first = Some((approached, ready.and_then(|ready| ready.nsec3.as_ref())));
     chains(zone).find_map(|chain| match chain.iterations <= limit {
-        true => chain.prove(denial, name, ready.take()),
+        true => {
+            let (approached, ready) = first.take().unwrap_or_default();
+            let hash = approached.unwrap_or_else(|| chain.hash(denial.crucial(name)));
+            chain.prove(denial, name, hash, ready)
+        }
         false => Some([Some(Witness::Node(chain.at_or_before(&[])?.0)), None, None]),
     })
+}
+
+/// The hash of a denial's crucial name in the first chain; what is said of it is on its way from memory.
+pub(super) fn approach(zone: &Zone, denial: &Denial<'_>, name: NameRef<'_>, limit: u16) -> Option<Hash> {
+    let chain = chains(zone).next().filter(|chain| chain.iterations <= limit)?;
+    let hash = chain.hash(denial.crucial(name));
+    zone.approach_hashed(&hash::key(&hash));
+    Some(hash)
 }
 
 /// The node of the first chain that matches the apex, and the one that covers the wildcard right below it.
@@ -85,33 +98,29 @@ impl<'z> Chain<'z> {
         (salt.len() == usize::from(length)).then_some(Chain { zone, parameters, iterations, salt })
     }
 
+    /// `hash`: that of the crucial name.
     fn prove(
         &self,
         denial: &Denial<'z>,
         name: NameRef<'_>,
+        hash: Hash,
         ready: Option<&'z (Shown, Option<Shown>)>,
     ) -> Option<Proof<'z>> {
         match *denial {
             // RFC 5155 §7.2.3, §7.2.4, §7.2.7.
-            Denial::NoData { .. } | Denial::InsecureReferral { .. } => {
-                let hash = self.hash(name);
-                match self.seek(&hash)? {
-                    Seen::Matched(node) => Some([Some(Witness::Node(node)), None, None]),
-                    // Opt-out: a cut without DS, and what exists only by such cuts, need not be in the chain.
-                    Seen::Covered(_) => {
-                        let Enclosed { matched, covered, .. } = self.closest(name, 1, Some(hash), ready)?;
-                        Some([Some(matched), Some(covered), None])
-                    }
+            Denial::NoData { .. } | Denial::InsecureReferral { .. } => match self.seek(&hash)? {
+                Seen::Matched(node) => Some([Some(Witness::Node(node)), None, None]),
+                // Opt-out: a cut without DS, and what exists only by such cuts, need not be in the chain.
+                Seen::Covered(_) => {
+                    let Enclosed { matched, covered, .. } = self.closest(name, 1, hash, ready)?;
+                    Some([Some(matched), Some(covered), None])
                 }
-            }
+            },
             // RFC 5155 §7.2.6: the next closer name is enough, the signature tells the closest encloser.
-            Denial::Expansion { below, .. } => {
-                let hash = self.hash(name.ancestor(below.saturating_sub(1)));
-                Some([Some(self.cover(&hash)?), None, None])
-            }
+            Denial::Expansion { .. } => Some([Some(self.cover(&hash)?), None, None]),
             // RFC 5155 §7.2.2.
             Denial::NameError { below, .. } => {
-                let Enclosed { matched, covered, encloser } = self.closest(name, below, None, ready)?;
+                let Enclosed { matched, covered, encloser } = self.closest(name, below, hash, ready)?;
                 // Where opt-out hides the true encloser there may be a wildcard at the provable one: nothing to deny.
                 let wildcard = match (matched, ready) {
                     (Witness::Ready(_), Some((_, wildcard))) => wildcard.as_ref().map(Witness::Ready),
@@ -121,7 +130,7 @@ impl<'z> Chain<'z> {
             }
             // RFC 5155 §7.2.5.
             Denial::WildcardNoData { below, .. } => {
-                let Enclosed { matched, covered, encloser } = self.closest(name, below, None, ready)?;
+                let Enclosed { matched, covered, encloser } = self.closest(name, below, hash, ready)?;
                 // One that exists only by cuts left out is no more in the chain than what it stands for; then the wildcard
                 // at the provable encloser is another.
                 let wildcard = match encloser == name.ancestor(below) {
@@ -134,33 +143,31 @@ impl<'z> Chain<'z> {
     }
 
     /// RFC 5155 §7.2.1: the closest provable encloser of `name`, from `below` labels above it on, and the cover of the
-    /// next closer name. `known`: the hash of the name before, if it was reckoned; `ready`: what matches the apex.
+    /// next closer name. `next_closer`: the hash of the name before; `ready`: what matches the apex.
     fn closest<'n>(
         &self,
         name: NameRef<'n>,
         below: usize,
-        known: Option<Hash>,
+        mut next_closer: Hash,
         ready: Option<&'z (Shown, Option<Shown>)>,
     ) -> Option<Enclosed<'z, 'n>> {
-        let mut next_closer = known;
         let depth = depth(name, self.zone);
-        for below in below..=depth {
+        for below in below..depth {
             let encloser = name.ancestor(below);
-            let (matched, hash) = match ready.filter(|_| below == depth) {
-                Some((apex, _)) => (Some(Witness::Ready(apex)), None),
-                None => {
-                    let hash = self.hash(encloser);
-                    (self.seek(&hash)?.matched().map(Witness::Node), Some(hash))
-                }
-            };
-            if let Some(matched) = matched {
-                let next_closer =
-                    next_closer.unwrap_or_else(|| self.hash(name.ancestor(below.saturating_sub(1))));
+            let hash = self.hash(encloser);
+            if let Seen::Matched(matched) = self.seek(&hash)? {
+                let matched = Witness::Node(matched);
                 return Some(Enclosed { matched, covered: self.cover(&next_closer)?, encloser });
             }
             next_closer = hash;
         }
-        None
+        // The apex has none above it.
+        let encloser = (below <= depth).then(|| name.ancestor(depth))?;
+        let matched = match ready {
+            Some((apex, _)) => Witness::Ready(apex),
+            None => Witness::Node(self.seek(&self.hash(encloser))?.matched()?),
+        };
+        Some(Enclosed { matched, covered: self.cover(&next_closer)?, encloser })
     }
 
     fn cover(&self, hash: &Hash) -> Option<Witness<'z>> {
