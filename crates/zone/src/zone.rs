@@ -215,7 +215,7 @@ impl Version {
 
     /// Has the page fetched from memory that [`Zone::hashed_at_or_before`] will read for `key`.
     pub fn approach_hashed(&self, key: &[u8]) {
-        let _spot = nsec3::approach(&self.0.hashed, key);
+        let _spot = nsec3::approach(&self.hashed, key);
     }
 
     /// The hashed owner (RFC 5155 §3) at `key` or before it, around the end of the chain if need be: the one that
