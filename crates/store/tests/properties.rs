@@ -124,7 +124,7 @@ impl Model {
         };
         let serials: Vec<Serial> = history.serials().collect();
         let versions = &self.versions[self.versions.len().saturating_sub(serials.len())..];
-        prop_assert!(serials.iter().eq(versions.iter().map(Zone::serial).collect::<Vec<_>>().iter()));
+        prop_assert!(serials.iter().eq(versions.iter().map(|zone| zone.serial()).collect::<Vec<_>>().iter()));
         prop_assert!(
             serials.len() > if purged { 0 } else { least },
             "{} kept, not {least}",

@@ -202,7 +202,7 @@ mod tests {
             zone,
             difference: None,
             kind: Kind::Axfr,
-            from: from.map(Zone::serial),
+            from: from.map(|zone| zone.serial()),
             expire: None,
             authoritative: true,
             skew: None,

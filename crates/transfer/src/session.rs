@@ -257,6 +257,7 @@ pub(crate) mod tests {
     use crate::testing::{self, ANSWER, ID, NOW, Rr, a, expire, message, soa, stream, with_opt};
     use secondo_tsig::Key;
     use secondo_zone::Limits;
+    use secondo_zone::Zone;
 
     const AXFR: RecordType = RecordType::AXFR;
     const IXFR: RecordType = RecordType::IXFR;

@@ -207,7 +207,7 @@ impl Archive {
         let newest = &self.chain[self.chain.len() - 1];
         let history = self.running().history(&self.apex).expect("the disk has the zone");
         let serials: Vec<Serial> = history.serials().collect();
-        let known: Vec<Serial> = self.chain.iter().map(Zone::serial).collect();
+        let known: Vec<Serial> = self.chain.iter().map(|zone| zone.serial()).collect();
         assert!(known.ends_with(&serials), "kept are {serials:?}, published were {known:?}");
         let least = known.len().min(self.keep as usize + 1);
         assert!(serials.len() >= least, "{} of {known:?} are wanted, {serials:?} are kept", self.keep);

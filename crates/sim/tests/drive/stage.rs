@@ -305,9 +305,9 @@ impl Stage {
     /// A sound disk with all that is served: after another start that is served at once.
     pub(crate) fn settle(&mut self) {
         self.archive.allow();
-        let served = self.zone.as_ref().map(Zone::serial);
+        let served = self.zone.as_ref().map(|zone| zone.serial());
         self.restart(End::Clean, false, 1, false);
-        assert_eq!(self.zone.as_ref().map(Zone::serial), served);
+        assert_eq!(self.zone.as_ref().map(|zone| zone.serial()), served);
         assert!(matches!(self.machine.validity(), Validity::Current { .. }), "{:?}", self.machine);
     }
 
@@ -398,7 +398,7 @@ impl Stage {
     /// The answer arrives.
     fn land(&mut self) {
         let Flight { attempt, sent, result, vouched, .. } = self.flight.take().unwrap();
-        let served = self.zone.as_ref().map(Zone::serial);
+        let served = self.zone.as_ref().map(|zone| zone.serial());
         let event = match result {
             Brought::Probed(result) => {
                 self.vouched(vouched.filter(|vouched| Some(vouched.serial) == served), sent);
@@ -454,7 +454,7 @@ impl Stage {
     fn check(&self) {
         if let Validity::Current { until, .. } = self.machine.validity() {
             self.reference.check(self.before + until, self.real(), seconds(self.boots.into()));
-            assert_eq!(self.machine.serial(), self.zone.as_ref().map(Zone::serial));
+            assert_eq!(self.machine.serial(), self.zone.as_ref().map(|zone| zone.serial()));
         }
         let longest = seconds(REFRESH.1.max(RETRY.1)).max(Settings::PATIENCE);
         assert!(self.machine.next_deadline() <= self.now.boot + longest, "idle without a deadline");
