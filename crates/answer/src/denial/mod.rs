@@ -196,7 +196,7 @@ impl Proofs {
 
 /// Has what proves a denial fetched from memory, as far as it is known where that is, while there is something else to do. The
 /// hash is for [`prove`].
-fn approach(zone: &Zone, denial: &Denial<'_>, name: NameRef<'_>, iterations: u16) -> Option<Hash> {
+fn approach(zone: &Version, denial: &Denial<'_>, name: NameRef<'_>, iterations: u16) -> Option<Hash> {
     let hash = nsec3::approach(zone, denial, name, iterations);
     if let (None, Some(Place::At(node) | Place::Behind(node))) = (hash, denial.place()) {
         node.touch();

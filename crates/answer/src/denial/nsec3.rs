@@ -35,7 +35,7 @@ pub(super) fn prove<'z>(
 }
 
 /// The hash of a denial's crucial name in the first chain; what is said of it is on its way from memory.
-pub(super) fn approach(zone: &Zone, denial: &Denial<'_>, name: NameRef<'_>, limit: u16) -> Option<Hash> {
+pub(super) fn approach(zone: &Version, denial: &Denial<'_>, name: NameRef<'_>, limit: u16) -> Option<Hash> {
     let chain = chains(zone).next().filter(|chain| chain.iterations <= limit)?;
     let hash = chain.hash(denial.crucial(name));
     zone.approach_hashed(&hash::key(&hash));
