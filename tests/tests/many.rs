@@ -36,6 +36,43 @@ fn a_thousand_zones_of_a_silent_primary_hold_up_nobody_else() {
     assert!(begun.elapsed() < NOT_HELD_UP, "it took {:?}", begun.elapsed());
 }
 
+/// Each of them may be waited for by as many as it may; together they want far more places than there are.
+#[test]
+fn however_many_primaries_are_silent_a_living_one_finds_a_place() {
+    if !peers::ready(&[Software::Nsd]) {
+        return;
+    }
+    let port = Port::free();
+    let silent = |n: u8| {
+        let address = port.at([127, 9, 0, n].into());
+        (address, TcpListener::bind(address).unwrap(), UdpSocket::bind(address).unwrap())
+    };
+    let silent: Vec<_> = (1..=100).map(silent).collect();
+    let zone = Zone::ordinary("alive.test.");
+    let mut primary = primary::start(Software::Nsd, Plan::of(&zone));
+    let mut config = Config::new().primary("alive", primary.address(), None).more("limits: { transfers: 4 }");
+    for (n, (address, ..)) in silent.iter().enumerate() {
+        config = config.primary(&format!("silent{n}"), *address, None);
+        for number in 0..10 {
+            config = config.zone(&format!("dead{number}.of{n}.test."), &format!("silent{n}"), &[]);
+        }
+    }
+    let lines = ["allow-notify: [{ address: 127.0.0.1 }]"];
+    let secondo = Secondo::start(Port::free(), &config.zone(&zone.apex, "alive", &lines));
+    // What was heard from has a place from then on; what was not, has to wait for its turn.
+    let notify = interop::datagram::notify(1, &zone.apex);
+    let told = || interop::datagram::over_udp(secondo.address(), &notify, NOT_HELD_UP).expect("a response");
+    told();
+    secondo.until_serving(&zone.apex, zone.serial, NOT_HELD_UP);
+    let mut next = zone;
+    for host in 0..3 {
+        next = next.plus(&[&format!("new{host} 60 IN A 192.0.2.93")]);
+        primary.publish(&next);
+        told();
+        secondo.until_serving(&next.apex, next.serial, NOT_HELD_UP);
+    }
+}
+
 fn fifty_zones_arrive_at_once(software: Software) {
     let zones: Vec<Zone> = (0..50).map(|n| Zone::ordinary(&format!("zone{n}.test."))).collect();
     let mut plan = Plan::of(&zones[0]);

@@ -1,6 +1,6 @@
 //! Who may go next, when more attempts want to run than may.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::net::SocketAddr;
 
 use crate::{AttemptId, Urgency, ZoneId};
@@ -42,7 +42,8 @@ pub struct Ticket {
     pub attempt: AttemptId,
 }
 
-/// The queue of all attempts. An address that is full holds up nobody but those who want to go there.
+/// The queue of all attempts. An address that is full holds up nobody but those who want to go there, and addresses that
+/// do not answer hold up nobody elsewhere, however many they are: a quarter of all places is for those that do.
 #[derive(Clone, Debug)]
 pub struct Admission {
     probes: Lane,
@@ -68,8 +69,19 @@ struct Holder {
 struct Lane {
     limit: usize,
     limit_per_address: usize,
-    running: usize,
     addresses: HashMap<SocketAddr, Queue>,
+    alive: HashSet<SocketAddr>,
+    /// At addresses that are alive, and at others.
+    sides: [Side; 2],
+}
+
+const ALIVE: usize = 0;
+const DOUBTFUL: usize = 1;
+
+/// What is of one kind of addresses.
+#[derive(Clone, Debug, Default)]
+struct Side {
+    running: usize,
     /// The head of each queue whose address has room.
     heads: BTreeSet<(Rank, SocketAddr)>,
 }
@@ -85,47 +97,79 @@ struct Queue {
 
 impl Lane {
     fn new(limit: usize, limit_per_address: usize) -> Lane {
-        Lane { limit, limit_per_address, running: 0, addresses: HashMap::new(), heads: BTreeSet::new() }
+        let (addresses, alive) = (HashMap::new(), HashSet::new());
+        Lane { limit, limit_per_address, addresses, alive, sides: Default::default() }
     }
 
-    /// Changes the queue of an address and brings `heads` up to date with it.
+    fn running(&self) -> usize {
+        self.sides.iter().map(|side| side.running).sum()
+    }
+
+    fn side(&mut self, address: SocketAddr) -> &mut Side {
+        let side = if self.alive.contains(&address) { ALIVE } else { DOUBTFUL };
+        &mut self.sides[side]
+    }
+
+    /// Changes the queue of an address and brings its side up to date with it.
     fn change(&mut self, address: SocketAddr, change: impl FnOnce(&mut Queue)) {
-        let queue = self.addresses.entry(address).or_default();
-        change(queue);
+        let mut queue = self.addresses.remove(&address).unwrap_or_default();
+        let (head, running) = (queue.head, queue.running);
+        change(&mut queue);
         let room = queue.running < self.limit_per_address;
-        let head = queue.waiting.keys().next().copied().filter(|_| room);
+        queue.head = queue.waiting.keys().next().copied().filter(|_| room);
+        let side = self.side(address);
+        side.running = side.running + queue.running - running;
         if head != queue.head {
-            if let Some(old) = queue.head {
-                self.heads.remove(&(old, address));
-            }
-            if let Some(new) = head {
-                self.heads.insert((new, address));
-            }
-            queue.head = head;
+            head.map(|head| side.heads.remove(&(head, address)));
+            queue.head.map(|head| side.heads.insert((head, address)));
         }
-        if queue.running == 0 && queue.waiting.is_empty() {
-            self.addresses.remove(&address);
+        if queue.running > 0 || !queue.waiting.is_empty() {
+            self.addresses.insert(address, queue);
+        }
+    }
+
+    /// Takes an address to the other side, if it is not there already.
+    fn set_alive(&mut self, address: SocketAddr, alive: bool) {
+        if alive == self.alive.contains(&address) {
+            return;
+        }
+        // Off one side and onto the other.
+        let queue = self.addresses.remove(&address);
+        if let Some(queue) = &queue {
+            let side = self.side(address);
+            side.running -= queue.running;
+            queue.head.map(|head| side.heads.remove(&(head, address)));
+        }
+        if alive {
+            self.alive.insert(address)
+        } else {
+            self.alive.remove(&address)
+        };
+        if let Some(queue) = queue {
+            let side = self.side(address);
+            side.running += queue.running;
+            queue.head.map(|head| side.heads.insert((head, address)));
+            self.addresses.insert(address, queue);
         }
     }
 
     fn admit(&mut self) -> Option<Ticket> {
-        if self.running >= self.limit {
+        if self.running() >= self.limit {
             return None;
         }
-        let (rank, address) = self.heads.first().copied()?;
+        let [alive, doubtful] = &self.sides;
+        let has_room = doubtful.running < self.limit - self.limit / 4;
+        let doubtful = doubtful.heads.first().filter(|_| has_room);
+        let (rank, address) = alive.heads.first().into_iter().chain(doubtful).min().copied()?;
         let mut admitted = None;
         self.change(address, |queue| {
             admitted = queue.waiting.remove(&rank);
             queue.running += 1;
         });
-        self.running += 1;
         admitted
     }
 
     fn leave(&mut self, address: SocketAddr, waiting: Option<Rank>) {
-        if waiting.is_none() {
-            self.running = self.running.saturating_sub(1);
-        }
         self.change(address, |queue| match waiting {
             Some(rank) => {
                 queue.waiting.remove(&rank);
@@ -172,14 +216,20 @@ impl Admission {
         }
     }
 
+    /// Whether an address has given a sign of life, and is not down. Until it is said, it has not.
+    pub fn set_alive(&mut self, address: SocketAddr, alive: bool) {
+        self.probes.set_alive(address, alive);
+        self.transfers.set_alive(address, alive);
+    }
+
     /// Attempts that run, probes and transfers.
     pub fn running(&self) -> (usize, usize) {
-        (self.probes.running, self.transfers.running)
+        (self.probes.running(), self.transfers.running())
     }
 
     /// Attempts that wait.
     pub fn waiting(&self) -> usize {
-        self.holders.len() - self.probes.running - self.transfers.running
+        self.holders.len() - self.probes.running() - self.transfers.running()
     }
 
     fn lane(&mut self, errand: Errand) -> &mut Lane {
@@ -264,6 +314,35 @@ mod tests {
     }
 
     #[test]
+    fn however_many_addresses_do_not_answer_those_that_do_find_a_place() {
+        let mut admission = Admission::new(AdmissionLimits { transfers: 8, ..LIMITS });
+        for zone in 0..200 {
+            admission.request(ticket(zone), Errand::Transfer, address(zone as u8), Urgency::Asked);
+        }
+        assert_eq!(admitted(&mut admission), [0, 1, 2, 3, 4, 5]);
+        // What is not known to live is no better off for being late.
+        admission.request(ticket(300), Errand::Transfer, address(250), routine(9));
+        assert!(admitted(&mut admission).is_empty());
+        admission.set_alive(address(250), true);
+        assert_eq!(admitted(&mut admission), [300]);
+        admission.release(ticket(300));
+        // Nothing is lost where all live, and order holds among all.
+        for n in 0..8 {
+            admission.set_alive(address(n), true);
+        }
+        assert_eq!(admitted(&mut admission), [6, 7]);
+        (0..8).for_each(|zone| admission.release(ticket(zone)));
+        assert_eq!(admitted(&mut admission), [8, 9, 10, 11, 12, 13]);
+        // One that dies stands behind the bound again, with what it has under way.
+        admission.request(ticket(301), Errand::Transfer, address(250), routine(9));
+        admission.set_alive(address(250), false);
+        assert!(admitted(&mut admission).is_empty());
+        (8..200).for_each(|zone| admission.release(ticket(zone)));
+        assert_eq!(admitted(&mut admission), [301]);
+        assert_eq!((admission.running(), admission.waiting()), ((0, 1), 0));
+    }
+
+    #[test]
     fn what_is_released_while_it_waits_never_runs() {
         let mut admission = Admission::new(LIMITS);
         for zone in 0..3 {
@@ -276,7 +355,8 @@ mod tests {
         assert_eq!(admitted(&mut admission), [2]);
         admission.release(ticket(2));
         assert_eq!((admission.running(), admission.waiting()), ((0, 0), 0));
-        assert!(admission.probes.addresses.is_empty() && admission.probes.heads.is_empty());
+        assert!(admission.probes.addresses.is_empty());
+        assert!(admission.probes.sides.iter().all(|side| side.heads.is_empty()));
     }
 
     #[test]

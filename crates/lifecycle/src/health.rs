@@ -146,6 +146,11 @@ impl<W: Copy + Eq + Hash> Health<W> {
         }
     }
 
+    /// Whether something has come that way, and it is not down.
+    pub fn is_alive(&self, way: W) -> bool {
+        self.ways.get(&way).is_some_and(|record| record.answered && record.down.is_none())
+    }
+
     /// The moment before which it is not worth asking, when it is down.
     pub fn down_until(&self, way: W) -> Option<Duration> {
         self.ways.get(&way)?.down.map(|down| down.until)

@@ -171,6 +171,7 @@ impl Scheduler {
             }
             Some(_) => self.health.answered(reach, now.boot),
         };
+        self.admission.set_alive(reach.address, self.health.is_alive(reach));
         match fault {
             Some(fault) => {
                 let kind = errand.transfer.map(|(question, _)| match question {

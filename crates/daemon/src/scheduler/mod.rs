@@ -249,6 +249,7 @@ impl Scheduler {
                     self.book.reaches(zone.machine.settings()).filter(|reach| is_at(*reach, notice.from))
                 {
                     self.health.notified(reach, now.boot);
+                    self.admission.set_alive(reach.address, true);
                 }
             }
             let event = secondo_lifecycle::Event::Notify { from: notice.from, hint: notice.hint };
