@@ -182,6 +182,9 @@ pub struct ZoneStatus {
     /// Why it needs a person, as codes; empty: it does not. See [`Problem`].
     #[serde(default)]
     pub problems: Vec<String>,
+    /// A newer version that a primary told of, and that has not come yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub newer: Option<NewerVersion>,
     /// Records in it.
     pub records: Option<u64>,
     /// What failed last, unless something worked since.
@@ -196,6 +199,15 @@ impl ZoneStatus {
     pub fn is_problem(&self) -> bool {
         !self.problems.is_empty()
     }
+}
+
+/// A version that a zone should have, and has not.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct NewerVersion {
+    /// Its serial.
+    pub serial: u32,
+    /// Seconds since a primary first told of a newer version than the one served.
+    pub ago: f64,
 }
 
 /// A NOTIFY downstream that was not answered yet, and is sent again and again.
@@ -224,6 +236,8 @@ pub enum Problem {
     Expired,
     /// The primaries are asked in vain, and half of its life since the last confirmation is over.
     Expiring,
+    /// A primary has had a newer version for five minutes, and it cannot be had.
+    Behind,
     /// The disk refused the version served.
     NotDurable,
     /// IXFR is asked for and failed more than once in a row, though the primary offers it.
@@ -238,6 +252,7 @@ impl Problem {
         Problem::NeverLoaded,
         Problem::Expired,
         Problem::Expiring,
+        Problem::Behind,
         Problem::NotDurable,
         Problem::IxfrBroken,
         Problem::ClockSkewed,
@@ -255,6 +270,10 @@ impl Problem {
             Problem::Expiring => {
                 "the primaries are asked in vain and half of the zone's life is over; it is served until it expires: mend what \
                  the last error says"
+            }
+            Problem::Behind => {
+                "a primary has had a newer version for five minutes, and it cannot be had; the older one is served: mend what the \
+                 last error says"
             }
             Problem::NotDurable => {
                 "the disk refused the version, it is served from memory and a restart would lose it: look at space (`df`), \
@@ -276,6 +295,7 @@ impl Problem {
             Problem::NeverLoaded => "never-loaded",
             Problem::Expired => "expired",
             Problem::Expiring => "expiring",
+            Problem::Behind => "behind",
             Problem::NotDurable => "not-durable",
             Problem::IxfrBroken => "ixfr-broken",
             Problem::ClockSkewed => "clock-skewed",

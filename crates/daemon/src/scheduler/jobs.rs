@@ -118,6 +118,9 @@ impl Scheduler {
     pub(super) fn probed(&mut self, ticket: Ticket, result: Result<Found, Fault>, now: Now) {
         let verdict = result.as_ref().map(|found| found.skew).map_err(Fault::clone);
         let Some(mut events) = self.end(ticket, verdict, now) else { return };
+        if let (Some(zone), Ok(found)) = (self.zones.get_mut(&ticket.zone), &result) {
+            zone.told_of(found.soa.serial, now.boot);
+        }
         let result = result
             .map(|found| ProbeAnswer { soa: found.soa, expire: found.expire })
             .map_err(|fault| self.failure(ticket.zone, fault.reason));

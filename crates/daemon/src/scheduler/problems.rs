@@ -5,11 +5,14 @@ use std::time::Duration;
 use secondo_lifecycle::{Now, Validity};
 
 use super::Scheduler;
+use super::trouble::Behind;
 use super::zones::Zone;
 use crate::control::{Problem, ZoneStatus};
 
 /// So many times in a row IXFR may fail before a person should look.
 const IXFR_FAILS: u32 = 2;
+/// So long a newer version may take to come.
+const LATE: Duration = Duration::from_secs(300);
 
 impl Scheduler {
     /// A zone's state, with what only all zones together know.
@@ -37,6 +40,8 @@ impl Zone {
             }
             Validity::Expired { .. } => problems.push(Problem::Expired),
         }
+        let late = |behind: Behind| now.saturating_sub(behind.since) >= LATE;
+        problems.extend(self.behind().is_some_and(late).then_some(Problem::Behind));
         problems.extend(self.facts.volatile.then_some(Problem::NotDurable));
         let trouble = self.facts.trouble.as_deref();
         let ixfr = trouble.and_then(|trouble| trouble.ixfr());

@@ -20,6 +20,18 @@ pub(super) struct Trouble {
     ixfr: Option<NoIxfr>,
     /// What the disk said when it refused the version served.
     disk: Option<String>,
+    /// A primary told of a newer version, which has not come yet.
+    behind: Option<Behind>,
+}
+
+/// A version that we should have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Behind {
+    /// Who told of it last.
+    pub(super) target: Target,
+    pub(super) serial: Serial,
+    /// When a primary first told of a newer version, on the boot clock.
+    pub(super) since: Duration,
 }
 
 /// An attempt that failed.
@@ -125,6 +137,22 @@ impl Trouble {
         self.disk = refused;
     }
 
+    /// A primary told of a newer version.
+    pub(super) fn fell_behind(&mut self, target: Target, serial: Serial, now: Duration) {
+        let since = self.behind.map_or(now, |behind| behind.since);
+        self.behind = Some(Behind { target, serial, since });
+    }
+
+    /// It came, or there is none any more.
+    pub(super) fn caught_up(&mut self) {
+        self.behind = None;
+    }
+
+    /// The version that we should have.
+    pub(super) fn behind(&self) -> Option<Behind> {
+        self.behind
+    }
+
     /// What it said.
     pub(super) fn disk(&self) -> Option<&str> {
         self.disk.as_deref()
@@ -137,7 +165,11 @@ impl Trouble {
 
     /// Whether there is none.
     pub(super) fn is_over(&self) -> bool {
-        self.tries.is_empty() && self.told.is_empty() && self.ixfr.is_none() && self.disk.is_none()
+        self.tries.is_empty()
+            && self.told.is_empty()
+            && self.ixfr.is_none()
+            && self.disk.is_none()
+            && self.behind.is_none()
     }
 }
 
@@ -183,6 +215,18 @@ mod tests {
         assert_eq!(trouble.tries().len(), TRIES);
         assert!(trouble.tries().iter().all(|failed| failed.reason == Reason::Timeout));
         assert_eq!(trouble.last().map(|last| last.target.address.port()), Some(99));
+    }
+
+    #[test]
+    fn how_long_a_newer_version_is_known_counts_from_the_first_of_them() {
+        let mut trouble = Trouble::default();
+        let target = failed(1, Reason::Timeout, 0, "").target;
+        trouble.fell_behind(target, Serial(5), Duration::from_secs(10));
+        trouble.fell_behind(target, Serial(6), Duration::from_secs(20));
+        let expected = Behind { target, serial: Serial(6), since: Duration::from_secs(10) };
+        assert!(trouble.behind() == Some(expected) && !trouble.is_over());
+        trouble.caught_up();
+        assert!(trouble.is_over());
     }
 
     #[test]

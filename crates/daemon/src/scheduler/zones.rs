@@ -13,9 +13,9 @@ use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
 
 use super::book::Reach;
-use super::trouble::{Trouble, Try};
+use super::trouble::{Behind, Trouble, Try};
 use crate::config::{Config, ServerConfig, ZoneConfig};
-use crate::control::{Health, LastError, ZoneOutcome, ZoneStatus};
+use crate::control::{Health, LastError, NewerVersion, ZoneOutcome, ZoneStatus};
 use crate::downstream::Herald;
 
 /// A zone. There may be a million: what most of them do not have most of the time stands in a box.
@@ -116,6 +116,9 @@ impl Zone {
         let settled = place(target);
         if let Some(trouble) = &mut self.facts.trouble {
             trouble.settle(transfers, |target| place(target) >= settled);
+            if transfers {
+                trouble.caught_up();
+            }
         }
         self.facts.trouble.take_if(|trouble| trouble.is_over());
     }
@@ -167,6 +170,22 @@ impl Zone {
     /// Whether it has more than one address to ask.
     pub(super) fn has_other_addresses(&self) -> bool {
         self.machine.settings().primaries().iter().map(|primary| primary.addresses.len()).sum::<usize>() > 1
+    }
+
+    /// The primary heard from last has that serial.
+    pub(super) fn told_of(&mut self, serial: Serial, now: Duration) {
+        let Some(target) = self.facts.primary else { return };
+        if self.machine.serial().is_some_and(|ours| serial.newer_than(ours)) {
+            self.trouble().fell_behind(target, serial, now);
+        } else if self.behind().is_some_and(|behind| behind.target == target) {
+            self.trouble().caught_up();
+            self.facts.trouble.take_if(|trouble| trouble.is_over());
+        }
+    }
+
+    /// The version that it should have, and has not.
+    pub(super) fn behind(&self) -> Option<Behind> {
+        self.facts.trouble.as_ref().and_then(|trouble| trouble.behind())
     }
 
     /// How long until it acts again by itself; `None` while it acts.
@@ -271,6 +290,10 @@ impl Zone {
             durable: !self.facts.volatile,
             unanswered: self.heralds.iter().filter_map(|herald| herald.unanswered(now)).collect(),
             problems: self.problems(now),
+            newer: self.behind().map(|behind| NewerVersion {
+                serial: behind.serial.0,
+                ago: seconds(now.saturating_sub(behind.since)),
+            }),
             records: published.map(|zone| zone.counts().records),
             last_error: self.last_try().map(|failed| LastError {
                 reason: failed.reason.to_string(),

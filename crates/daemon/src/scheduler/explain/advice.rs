@@ -122,7 +122,7 @@ fn on(case: &Case, primary: &PrimaryConfig, failed: &Try, reason: Reason) -> Vec
         | Reason::Unreachable
         | Reason::NetworkError
         | Reason::TruncatedStream
-        | Reason::PrimaryDown => unreachable_primary(case, primary, address, reason),
+        | Reason::PrimaryDown => unreachable_primary(case, primary, failed, reason),
         Reason::TooSlow => vec![format!(
             "Transfers from {who} must bring `minimum-rate: {}` in each minute from the sixth on and end within \
              `transfer-timeout: {}`: mend the way there, or change these in `primaries: {}`.",
@@ -242,12 +242,8 @@ fn unanswered(case: &Case, told: &Unanswered) -> String {
     )
 }
 
-fn unreachable_primary(
-    case: &Case,
-    primary: &PrimaryConfig,
-    address: SocketAddr,
-    reason: Reason,
-) -> Vec<String> {
+fn unreachable_primary(case: &Case, primary: &PrimaryConfig, failed: &Try, reason: Reason) -> Vec<String> {
+    let address = failed.target.address;
     let (zone, who) = (bare(&case.status.zone), whom(primary, address));
     let what = match (reason, &primary.tls) {
         (Reason::ConnectionRefused, _) => "the host is there, but nothing listens at that port over TCP",
@@ -256,6 +252,11 @@ fn unreachable_primary(
         }
         (Reason::Timeout, Some(_)) => {
             "it is down, the address is wrong, a firewall drops packets, or what listens there does not speak TLS"
+        }
+        // The version that is to be fetched was told of by its SOA.
+        (Reason::Timeout, None) if failed.step != Step::Probe && case.status.newer.is_some() => {
+            "its SOA comes, over UDP, but a connection over TCP, which every transfer needs, does not: a firewall drops it, or \
+             it takes no more"
         }
         (Reason::Timeout, None) => {
             "it is down, the address is wrong, or a firewall drops packets (UDP and TCP must pass both ways)"

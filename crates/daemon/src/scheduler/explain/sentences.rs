@@ -27,6 +27,13 @@ pub(super) fn state(case: &Case) -> Vec<String> {
                 number(case.status.records)
             ));
             said.push(whence(case));
+            said.extend(case.status.newer.as_ref().map(|newer| {
+                let ago = long(Duration::from_secs_f64(newer.ago));
+                format!(
+                    "A primary told of serial {}, which is newer, {ago} ago; it is not served yet.",
+                    newer.serial
+                )
+            }));
             said.push(expiry(case, until.saturating_sub(case.now)));
         }
         Validity::Current { until: since, .. } | Validity::Expired { since, .. } => {

@@ -10,7 +10,7 @@ use secondo_wire::{Class, Reason, Serial};
 
 use super::{Case, Doing, Known, KnownDown, explain};
 use crate::config::{self, PrimaryConfig};
-use crate::control::{Explanation, Health, Sentences, ZoneStatus};
+use crate::control::{Explanation, Health, NewerVersion, Sentences, ZoneStatus};
 use crate::primary::{Did, Roll};
 use crate::scheduler::trouble::{NoIxfr, Try};
 
@@ -56,6 +56,7 @@ fn case_of(more: &str) -> Case {
             records: Some(5),
             last_error: None,
             unanswered: Vec::new(),
+            newer: None,
         },
         now: NOW,
         wall: 0,
@@ -113,6 +114,19 @@ fn every_reason_is_told_with_its_cause_what_is_served_what_comes_next_and_what_t
         assert_eq!(told.attempts[0].reason, reason.code());
         assert_eq!(told.attempts[0].keys, ["k."]);
     }
+}
+
+#[test]
+fn a_firewall_that_lets_udp_alone_pass_is_told_by_what_came_over_udp() {
+    let mut case = failed(case(), Step::Ixfr, Reason::Timeout, "no connection within 5 s");
+    case.status.newer = Some(NewerVersion { serial: 9, ago: 400.0 });
+    assert_has(
+        &explain(&case),
+        &[
+            "A primary told of serial 9, which is newer, 6m 40s ago; it is not served yet.",
+            "its SOA comes, over UDP, but a connection over TCP, which every transfer needs, does not: a firewall drops it",
+        ],
+    );
 }
 
 #[test]
