@@ -5,6 +5,7 @@ use secondo_wire::{Class, Reason, Serial, SerialOrder, Soa};
 use crate::accept::{Accept, at_its_end};
 use crate::action::{Action, AttemptId, Question};
 use crate::event::{Failure, Kind, ProbeAnswer, Transferred};
+use crate::expiry::Version;
 use crate::machine::{Activity, Attempt, Machine, Suspended};
 use crate::outcome::{Outcome, Step};
 use crate::round::{Cause, Contact, Round};
@@ -154,7 +155,7 @@ impl Machine {
         let current = matches!(self.validity, Validity::Current { .. });
         match self.served.map(|ours| (ours, theirs.compare(ours.serial))) {
             Some((ours, SerialOrder::Equal)) => {
-                self.confirm(ours.life(&self.settings, answer.expire, on_the_way), true, now);
+                self.confirm(ours.life(&self.settings, answer.expire, on_the_way), Version::Same, now);
                 self.succeeded(attempt, None, now);
             }
             Some((_, SerialOrder::Older)) if current => {
@@ -204,7 +205,7 @@ impl Machine {
             (Some(attempt), Ok(Transferred::UpToDate { expire, .. })) => match self.served {
                 Some(ours) if !at_its_end(expire) => {
                     let on_the_way = now.boot.saturating_sub(attempt.asked);
-                    self.confirm(ours.life(&self.settings, expire, on_the_way), true, now);
+                    self.confirm(ours.life(&self.settings, expire, on_the_way), Version::Same, now);
                     self.succeeded(attempt, None, now);
                 }
                 Some(_) => self.failed(attempt, Reason::PrimaryExpiring.into(), now),
@@ -221,21 +222,22 @@ impl Machine {
         let new = Timing::from(soa);
         let old = self.served.replace(new);
         self.memory.changed();
-        if !old.is_some_and(|old| old.same_intervals(&new)) {
-            self.warn_of_bounds(new);
-        }
         let on_the_way = attempt.as_ref().map(|a| now.boot.saturating_sub(a.asked)).unwrap_or_default();
-        self.confirm(new.life(&self.settings, expire, on_the_way), false, now);
+        let known = old.is_some_and(|old| old.same_intervals(&new));
+        let version = if known { Version::New } else { Version::NewTimers };
+        self.confirm(new.life(&self.settings, expire, on_the_way), version, now);
         if let Some(attempt) = attempt {
             self.succeeded(attempt, Some((old.map(|o| o.serial), kind)), now);
         }
     }
 
-    fn warn_of_bounds(&mut self, new: Timing) {
+    /// Says which of the owner's timers do not hold.
+    pub(crate) fn warn_of_bounds(&mut self) {
+        let Some(ours) = self.served else { return };
         let settings = &self.settings;
-        let refresh = (new.refresh, settings.refresh().clamp(new.refresh));
-        let retry = (new.retry, settings.retry().clamp(new.retry));
-        let expire = (new.expire, settings.expire().clamp(new.expire));
+        let refresh = (ours.refresh, settings.refresh().clamp(ours.refresh));
+        let retry = (ours.retry, settings.retry().clamp(ours.retry));
+        let expire = (ours.expire, ours.expire_that_holds(settings, self.validity));
         if [refresh, retry, expire].iter().any(|(soa, holds)| holds.as_secs() != u64::from(*soa)) {
             self.report(Outcome::TimersBounded { refresh, retry, expire });
         }
@@ -309,7 +311,8 @@ impl Machine {
         if round.contact.is_none() {
             self.last_failure = Some((reason, primary));
         }
-        self.report(Outcome::RefreshFailed { reason, primary, next_in: wait });
+        let next_in = self.acts_in(wait, now);
+        self.report(Outcome::RefreshFailed { reason, primary, next_in });
         let until = now.boot.saturating_add(wait);
         self.activity = Activity::Suspended(Box::new(Suspended { until, reason, round }));
         self.warn(now);
@@ -321,14 +324,15 @@ impl Machine {
         let (wait, why) = match (round.contact, self.validity) {
             (Some(contact), Validity::Current { life, .. }) => {
                 let (wait, why) = self.after_contact(&round, life, intervals);
-                self.report_contact(contact, wait);
+                self.report_contact(contact, self.acts_in(wait, now));
                 (wait, why)
             }
             _ => {
                 let wait = self.memory.earliest().saturating_sub(now.boot);
                 if let Some((reason, primary)) = round.failure {
                     self.last_failure = Some((reason, primary));
-                    self.report(Outcome::RefreshFailed { reason, primary, next_in: wait });
+                    let next_in = self.acts_in(wait, now);
+                    self.report(Outcome::RefreshFailed { reason, primary, next_in });
                 }
                 (wait, Cause::Retry)
             }
@@ -357,6 +361,14 @@ impl Machine {
                 if again < refresh { (again, Cause::Hint(hint)) } else { (refresh, Cause::Refresh) }
             }
             (None, _) => (refresh, Cause::Refresh),
+        }
+    }
+
+    /// How long until it acts by itself, when it would wait so long: it does when it expires, too.
+    fn acts_in(&self, wait: std::time::Duration, now: Now) -> std::time::Duration {
+        match self.validity {
+            Validity::Current { until, .. } => wait.min(until.saturating_sub(now.boot)),
+            Validity::Empty | Validity::Expired { .. } => wait,
         }
     }
 

@@ -33,6 +33,17 @@ pub enum Validity {
     },
 }
 
+/// What a primary vouches for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Version {
+    /// What was held before.
+    Same,
+    /// Another, just published.
+    New,
+    /// Another with other timers.
+    NewTimers,
+}
+
 impl Machine {
     /// Takes over what the disk kept.
     pub(crate) fn restore(&mut self, restored: &Restored, now: Now) {
@@ -105,10 +116,16 @@ impl Machine {
         Some((percent, until.saturating_sub(life / 100 * u32::from(100 - percent))))
     }
 
-    /// A primary vouches for the version held, which lives so long from now; `same` as the version held before.
-    pub(crate) fn confirm(&mut self, life: Duration, same: bool, now: Now) {
+    /// A primary vouches for the version held, which lives so long from now.
+    pub(crate) fn confirm(&mut self, life: Duration, version: Version, now: Now) {
         let Some(served) = self.served else { return };
         let new = now.boot.saturating_add(life);
+        let raised = |validity: Validity| match validity {
+            Validity::Current { life, .. } => life.as_secs() > u64::from(served.expire),
+            Validity::Empty | Validity::Expired { .. } => false,
+        };
+        let was_raised = raised(self.validity);
+        let (same, is_news) = (version == Version::Same, version == Version::NewTimers);
         let until = match self.validity {
             // RFC 7314 §4: for an unchanged zone the option never shortens what an earlier contact gave.
             Validity::Current { until, .. } if same => until.max(new),
@@ -123,6 +140,9 @@ impl Machine {
         self.actions.push_back(Action::Confirm(confirmation));
         (self.warned, self.last_failure, self.local_failures) = (0, None, 0);
         self.demand = self.demand.filter(|d| *d >= Demand::Refresh);
+        if is_news || !was_raised && raised(self.validity) {
+            self.warn_of_bounds();
+        }
     }
 
     /// The drill: expires the zone by order. It is written down, or a restart would undo it.

@@ -99,7 +99,7 @@ pub enum Outcome {
         refresh: (u32, Duration),
         /// RETRY, likewise.
         retry: (u32, Duration),
-        /// EXPIRE, likewise.
+        /// EXPIRE, likewise; a lower bound does not hold against EDNS EXPIRE (RFC 7314 §4).
         expire: (u32, Duration),
     },
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use secondo_wire::{Serial, Soa};
 
-use crate::Settings;
+use crate::{Settings, Validity};
 
 /// REFRESH assumed while no version is known.
 const UNKNOWN_REFRESH: u32 = 3600;
@@ -43,6 +43,19 @@ impl Timing {
             None => own,
             // RFC 7314 §4: the option can only shorten; our lower bound does not raise what came from it.
             Some(seconds) => Duration::from_secs(u64::from(seconds)).saturating_sub(on_the_way).min(own),
+        }
+    }
+}
+
+impl Timing {
+    /// What holds for EXPIRE, for a version with this validity. A lower bound raises the owner's EXPIRE, but not a life that
+    /// a primary told (RFC 7314 §4): it holds only where a longer life than the owner's was given.
+    pub(crate) fn expire_that_holds(&self, settings: &Settings, validity: Validity) -> Duration {
+        let owner = Duration::from_secs(u64::from(self.expire));
+        let bounded = settings.expire().clamp(self.expire);
+        match validity {
+            Validity::Current { life, .. } if bounded > owner => life.clamp(owner, bounded),
+            _ => bounded,
         }
     }
 }

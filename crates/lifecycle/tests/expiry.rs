@@ -189,6 +189,68 @@ fn bounds_that_override_the_owner_are_told_once_for_a_set_of_timers() {
     assert_eq!(told.count(), 1);
 }
 
+/// What was said to hold for EXPIRE, in order.
+fn told_of_expire(stage: &Stage) -> Vec<u64> {
+    let told = stage.outcomes.iter().filter_map(|outcome| match outcome {
+        Outcome::TimersBounded { expire, .. } => Some(expire.1.as_secs()),
+        _ => None,
+    });
+    told.collect()
+}
+
+#[test]
+fn a_minimum_of_expire_is_said_to_hold_where_it_does_and_not_against_a_life_that_a_primary_told() {
+    let owner = |serial| soa_with(serial, [60, 60, 600]);
+    let mut stage = Stage::empty(settings(vec![primary(1, 1)]));
+    stage.publish(owner(1), Some(600));
+    assert_eq!(stage.left(), seconds(600), "RFC 7314 §4: no bound of ours lengthens what was told");
+    assert_eq!(told_of_expire(&stage), []);
+    // The same primary, or another, tells nothing: from now on the owner is overridden, and that is said once.
+    for serial in 1..3 {
+        stage.pass_until_asked();
+        stage.show_with(1, None);
+        assert_eq!(stage.left(), seconds(3600));
+        assert_eq!(told_of_expire(&stage), [3600], "{serial}");
+    }
+    stage.pass_until_asked();
+    stage.show_with(1, Some(600));
+    assert!(stage.left() > seconds(3500), "it never shortens what an earlier contact gave");
+    assert_eq!(told_of_expire(&stage), [3600]);
+    // A new version begins with what is told of it.
+    stage.notify(1, None);
+    stage.show(2);
+    stage.publish(owner(2), Some(500));
+    assert_eq!(stage.left(), seconds(500));
+    assert_eq!(told_of_expire(&stage), [3600]);
+    for (serial, expire) in [(3, 600), (4, 600), (5, 700)] {
+        stage.notify(1, None);
+        stage.show(serial);
+        stage.publish(soa_with(serial, [60, 60, expire]), None);
+    }
+    assert_eq!(told_of_expire(&stage), [3600; 3]);
+}
+
+#[test]
+fn what_is_said_to_come_next_comes_no_later_than_the_expiry() {
+    let mut stage = Stage::empty(settings(vec![primary(1, 1)]));
+    stage.publish(soa_with(1, [60, 3600, 3600]), Some(300));
+    stage.pass_until_asked();
+    loop {
+        let left = stage.left();
+        stage.outcomes.clear();
+        stage.fail(Reason::Refused);
+        let next = stage.outcomes.iter().find_map(|outcome| match outcome {
+            Outcome::RefreshFailed { next_in, .. } => Some(*next_in),
+            _ => None,
+        });
+        assert!(next.unwrap() <= left, "{next:?} with {left:?} left");
+        if stage.pass_until_asked() >= left {
+            break;
+        }
+    }
+    assert_eq!(stage.expired, 1);
+}
+
 #[test]
 fn nothing_but_a_contact_renews() {
     let mut stage = one();

@@ -195,6 +195,11 @@ impl Zone {
             Activity::Suspended(suspended) => suspended.until,
             Activity::Probing(_) | Activity::Transferring(_) => return None,
         };
+        // When it expires, it acts, too.
+        let until = match self.machine.validity() {
+            Validity::Current { until: expiry, .. } => until.min(expiry),
+            Validity::Empty | Validity::Expired { .. } => until,
+        };
         Some(until.saturating_sub(now.boot))
     }
 

@@ -63,11 +63,11 @@ impl Scheduler {
     }
 
     fn doing(&self, zone: &Zone, now: Now) -> Option<Doing> {
-        let left = |until: Duration| until.saturating_sub(now.boot);
+        let left = zone.next_in(now).unwrap_or_default();
         let attempt = match zone.machine.activity() {
-            Activity::Waiting { until, why } => return Some(Doing::Waits(left(*until), *why)),
+            Activity::Waiting { why, .. } => return Some(Doing::Waits(left, *why)),
             Activity::Suspended(suspended) => {
-                return Some(Doing::Suspended(left(suspended.until), suspended.reason));
+                return Some(Doing::Suspended(left, suspended.reason));
             }
             Activity::Probing(attempt) | Activity::Transferring(attempt) => attempt,
         };

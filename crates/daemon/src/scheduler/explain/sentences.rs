@@ -122,6 +122,13 @@ fn bounds(case: &Case) -> Vec<String> {
         .filter_map(|(timer, seconds, bounds, key)| {
             let wanted = Duration::from_secs(u64::from(seconds));
             let holds = bounds.clamp(wanted);
+            if key == "expire-bounds" && holds > wanted && told_less(case, holds) {
+                return Some(format!(
+                    "The SOA's EXPIRE of {} is less than `expire-bounds` allow and is not raised: the primary tells how long its \
+                     own copy lives (EDNS EXPIRE), which no bound lengthens (RFC 7314 §4).",
+                    long(wanted)
+                ));
+            }
             (holds != wanted).then(|| {
                 format!(
                     "The SOA's {timer} of {} holds as {}: `{key}: [{}, {}]`.",
@@ -133,6 +140,11 @@ fn bounds(case: &Case) -> Vec<String> {
             })
         })
         .collect()
+}
+
+/// Whether a primary told a shorter life than the lower bound of EXPIRE would give.
+fn told_less(case: &Case, bound: Duration) -> bool {
+    matches!(case.validity, Validity::Current { life, .. } if life < bound)
 }
 
 /// A duration as the configuration writes it.

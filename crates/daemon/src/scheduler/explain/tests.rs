@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use secondo_lifecycle::{Cause, PrimaryId, Step, Target, Validity};
 use secondo_tsig::{Algorithm, Key};
-use secondo_wire::{Class, Reason, Serial};
+use secondo_wire::{Class, Reason, Serial, Soa};
 
 use super::{Case, Doing, Known, KnownDown, explain};
 use crate::config::{self, PrimaryConfig};
@@ -283,4 +283,28 @@ fn a_roll_of_keys_is_told_step_by_step_to_its_end() {
             "The roll is at its end at hidden (127.0.0.1:5300): leave old out of `primaries: hidden: keys`, then `secondo reload`.",
         ],
     );
+}
+
+#[test]
+fn a_minimum_of_expire_is_told_to_hold_only_where_the_primary_did_not_tell_a_shorter_life() {
+    let soa = |expire| Soa {
+        mname: "ns.".parse().unwrap(),
+        rname: "h.".parse().unwrap(),
+        serial: Serial(8),
+        refresh: 3600,
+        retry: 600,
+        expire,
+        minimum: 60,
+    };
+    // The case's zone lives for an hour from its confirmation on, which is the least of the bounds.
+    let mut case = Case { soa: Some(soa(600)), ..case() };
+    assert_has(&explain(&case), &["The SOA's EXPIRE of 10m holds as 1h: `expire-bounds: [1h, 60d]`."]);
+    case.validity =
+        Validity::Current { until: NOW + Duration::from_secs(500), life: Duration::from_secs(600) };
+    assert_has(
+        &explain(&case),
+        &["The SOA's EXPIRE of 10m is less than `expire-bounds` allow and is not raised: "],
+    );
+    case.soa = Some(soa(86_400 * 90));
+    assert_has(&explain(&case), &["The SOA's EXPIRE of 90d holds as 60d: "]);
 }
