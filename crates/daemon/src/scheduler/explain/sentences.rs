@@ -255,7 +255,7 @@ fn keys(primary: &PrimaryConfig) -> String {
         [] => "unsigned".into(),
         [one] => format!("with key {one}"),
         [first, others @ ..] => {
-            format!("with key {first}, and where that is not known there with {}", others.join(", then "))
+            format!("with key {first}, and where that does not do with {}", others.join(", then "))
         }
     }
 }
