@@ -9,6 +9,7 @@
 
 pub mod bind;
 pub mod config;
+pub mod crowd;
 pub mod datagram;
 pub mod dice;
 pub mod dig;

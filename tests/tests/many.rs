@@ -1,13 +1,21 @@
 //! Many zones at once: some primaries do not answer, and those that do serve all zones over few connections.
 
+use std::collections::BTreeSet;
 use std::net::{TcpListener, UdpSocket};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
+
+use interop::crowd::{self, Crowd};
+use interop::message::Question;
+use interop::name::Name;
 
 use interop::secondo::Mark;
 use interop::{Config, Plan, Port, Secondo, Software, Zone, each_primary, peers, primary};
 
 /// Far less than a silent primary is waited for.
 const NOT_HELD_UP: Duration = Duration::from_secs(20);
+/// What thousands of zones may take on a loaded machine.
+const MANY: Duration = Duration::from_secs(120);
 
 #[test]
 fn a_thousand_zones_of_a_silent_primary_hold_up_nobody_else() {
@@ -71,6 +79,74 @@ fn however_many_primaries_are_silent_a_living_one_finds_a_place() {
         told();
         secondo.until_serving(&next.apex, next.serial, NOT_HELD_UP);
     }
+}
+
+/// The serial in a response that ends with a SOA record.
+fn soa_serial(response: &[u8]) -> Option<u32> {
+    let answered = interop::datagram::rcode(response) == 0 && response[7] == 1;
+    let from = response.len().checked_sub(20).filter(|_| answered)?;
+    Some(u32::from_be_bytes(*response[from..].first_chunk()?))
+}
+
+/// As fast as a socket takes them, amid ten times as many from strangers: none that reached the socket is forgotten, and
+/// what found no room there is repeated by whoever sent it, as any primary does (RFC 1996 §3.6).
+#[test]
+fn of_a_flood_of_notifies_none_is_forgotten() {
+    const ZONES: u32 = 5000;
+    let primary = Crowd::start(ZONES).unwrap();
+    let lines = ["allow-notify: [{ address: 127.0.0.1 }]"];
+    let config = Config::new().primary("crowd", primary.address(), None);
+    let config = (0..ZONES).fold(config, |config, zone| config.zone(&crowd::apex(zone), "crowd", &lines));
+    let secondo = Secondo::start(Port::free(), &config);
+    let server = secondo.address();
+    let questions: Vec<Question> =
+        (0..ZONES).map(|zone| Question::plain(&Name::of(&crowd::apex(zone)), 6)).collect();
+    let until_all_have = |serial: u32| {
+        interop::wait::until(
+            "all zones at the new serial",
+            MANY,
+            || secondo.tail(),
+            || {
+                let answers = interop::volley::ask(server, &questions, NOT_HELD_UP).ok()?;
+                let new = answers.iter().filter(|answer| soa_serial(answer) == Some(serial)).count();
+                (new == ZONES as usize).then_some(())
+            },
+        );
+    };
+    until_all_have(crowd::FIRST_SERIAL);
+    let serial = primary.change();
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            // Nobody's NOTIFYs, for our zones and for others.
+            let stranger = UdpSocket::bind("127.0.0.9:0").unwrap();
+            for n in 0..10 * ZONES {
+                if over.load(Ordering::Relaxed) {
+                    break;
+                }
+                let zone = if n % 2 == 0 { crowd::apex(n % ZONES) } else { format!("n{n}.other.test.") };
+                let _ = stranger.send_to(&interop::datagram::notify(n as u16, &zone), server);
+            }
+        });
+        // Each with an ID of its own, so that it is known which were answered.
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        socket.connect(server).unwrap();
+        socket.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
+        let mut unanswered: BTreeSet<u16> = (0..ZONES as u16).collect();
+        while !unanswered.is_empty() {
+            let mut buffer = [0; 512];
+            for &zone in &unanswered.clone() {
+                let _ = socket.send(&interop::datagram::notify(zone, &crowd::apex(zone.into())));
+            }
+            while let Ok(length) = socket.recv(&mut buffer) {
+                assert_eq!(interop::datagram::rcode(&buffer[..length]), 0);
+                unanswered.remove(&u16::from_be_bytes([buffer[0], buffer[1]]));
+            }
+        }
+        over.store(true, Ordering::Relaxed);
+    });
+    // What was answered counts: nothing is sent again.
+    until_all_have(serial);
 }
 
 fn fifty_zones_arrive_at_once(software: Software) {

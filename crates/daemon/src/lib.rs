@@ -17,6 +17,7 @@ mod downstream;
 mod event;
 mod floods;
 mod listing;
+mod losses;
 mod notices;
 mod primary;
 mod publish;

@@ -8,6 +8,7 @@ use secondo_answer::{Client, Clock, Outcome, Scratch, Table, TableCell, respond}
 
 use crate::clock;
 use crate::floods::Floods;
+use crate::losses::Losses;
 use crate::notices::{Notice, Notices};
 use crate::refusals::Refusals;
 use crate::tls::TlsServer;
@@ -23,6 +24,8 @@ pub(crate) struct Respond {
     refusals: Refusals,
     /// Answers that were limited.
     pub floods: Floods,
+    /// Datagrams that never came so far.
+    pub losses: Losses,
     stopping: AtomicBool,
 }
 
@@ -44,6 +47,7 @@ impl Respond {
             tls: ArcSwapOption::new(tls),
             refusals: Refusals::default(),
             floods: Floods::default(),
+            losses: Losses::default(),
             stopping: AtomicBool::new(false),
         }
     }

@@ -25,6 +25,7 @@ use crate::event::{self, Event};
 use crate::publish::Publisher;
 use crate::respond::Respond;
 use crate::scheduler::{self, Message, Parts, Scheduler, Secrets};
+use crate::socket::RECEIVE_BUFFER;
 use crate::udp::UdpListener;
 use crate::{signals, socket, user};
 
@@ -91,6 +92,21 @@ impl Sockets {
             .map_err(|error| format!("control socket {}: {error}", server.control.display()))?;
         Ok(Sockets { udp, tcp, control })
     }
+
+    /// Says when the system gives listeners less room for bursts than was asked for.
+    fn say_room(&self) {
+        let room = self.udp.iter().map(|(_, socket)| socket::receive_buffer(socket)).min();
+        if let Some(room) = room.filter(|room| *room < RECEIVE_BUFFER) {
+            let detail = format!(
+                "{} KiB instead of {}: longer bursts of NOTIFY are lost until their senders repeat them; net.core.rmem_max is the bound",
+                room >> 10,
+                RECEIVE_BUFFER >> 10
+            );
+            let event =
+                Event::new("daemon.started", "the system gives UDP listeners a smaller receive buffer");
+            Event { transport: Some("udp"), detail: Some(&detail), ..event }.info();
+        }
+    }
 }
 
 async fn serve(path: &Path, config: Config) -> Result<(), String> {
@@ -125,6 +141,7 @@ async fn serve(path: &Path, config: Config) -> Result<(), String> {
     let detail = format!("{}, listening on {}", path.display(), listen_on.join(" "));
     let event = Event::new("daemon.started", concat!("secondo ", env!("CARGO_PKG_VERSION"), " started"));
     Event { detail: Some(&detail), ..event }.info();
+    sockets.say_room();
     let store = Arc::new(store);
     let mut scheduler = Scheduler::new(Parts {
         path: path.into(),
@@ -204,6 +221,7 @@ fn listen(
     sender: &tokio::sync::mpsc::UnboundedSender<Message>,
 ) -> Result<(), String> {
     for (address, socket) in sockets.udp {
+        respond.losses.watch(&socket);
         let listener = UdpListener { socket, address, respond: Arc::clone(respond) };
         let thread = thread::Builder::new().name("udp".into());
         thread.spawn(move || listener.run()).map_err(|error| format!("no thread: {error}"))?;

@@ -3,13 +3,13 @@
 use std::io;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 
-use nix::sys::socket::{setsockopt, sockopt};
+use nix::sys::socket::{getsockopt, setsockopt, sockopt};
 use socket2::{Domain, Protocol, Socket, Type};
 
 /// Connections waiting to be accepted.
 const BACKLOG: i32 = 1024;
-/// Octets of datagrams that the kernel keeps for a listener: bursts of NOTIFY wait rather than get lost.
-const RECEIVE_BUFFER: usize = 4 << 20;
+/// Octets of datagrams that the kernel is to keep for a listener: bursts of NOTIFY wait rather than get lost.
+pub(crate) const RECEIVE_BUFFER: usize = 4 << 20;
 
 /// A UDP listener, one of several on its port; on a wildcard address it is told where each datagram was sent to.
 pub(crate) fn udp_listener(address: SocketAddr) -> io::Result<UdpSocket> {
@@ -26,6 +26,11 @@ pub(crate) fn udp_listener(address: SocketAddr) -> io::Result<UdpSocket> {
     }
     socket.bind(&address.into())?;
     Ok(socket.into())
+}
+
+/// Octets that the kernel keeps for a listener; of what is asked for it takes twice as much for its own account (socket(7)).
+pub(crate) fn receive_buffer(listener: &UdpSocket) -> usize {
+    getsockopt(listener, sockopt::RcvBuf).map_or(0, |octets| octets / 2)
 }
 
 /// Whether the address is free for us alone: listeners that share a port would share it with another daemon, too.

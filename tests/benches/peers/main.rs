@@ -19,7 +19,6 @@ mod group;
 mod idle;
 mod interrupt;
 mod many;
-mod many_primary;
 mod memory;
 mod message;
 mod offered;

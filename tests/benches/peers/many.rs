@@ -3,11 +3,11 @@
 use std::path::Path;
 use std::time::Duration;
 
+use interop::crowd::{APEX, Crowd, HOSTS, RECORDS, apex};
 use interop::{Config, secondo};
 
 use crate::cost::{ECHO, SECONDO, names};
 use crate::grid::Grid;
-use crate::many_primary::{self, APEX, HOSTS, RECORDS, apex};
 use crate::offered::Load;
 use crate::questions::Questions;
 use crate::round::Bench;
@@ -21,13 +21,13 @@ const EACH: Duration = Duration::from_millis(10);
 /// CPU a query of secondo.
 pub(crate) fn measure(bench: &Bench) -> Result<String, String> {
     let zones = bench.options.zones;
-    let primary = many_primary::start(zones).map_err(|error| format!("cannot start the primary: {error}"))?;
+    let primary = Crowd::start(zones).map_err(|error| format!("cannot start the primary: {error}"))?;
     // Once all zones, then over and over: scattered, as everywhere.
     let questions = Questions::for_addresses(zones, |zone, random| {
         format!("h{}.{}", random % u64::from(HOSTS), apex(zone))
     });
     let start = |name: &str, zones: &mut dyn Iterator<Item = String>| {
-        let config = Config::new().more(&limits(1, 1000)).primary("primary", primary.at_loopback(), None);
+        let config = Config::new().more(&limits(1, 1000)).primary("primary", primary.address(), None);
         let config = zones.fold(config, |config, zone| config.zone(&zone, "primary", &[]));
         Running::start(name, |folder: &Path, _: &Path, address| {
             let file = folder.join("secondo.yaml");

@@ -306,7 +306,8 @@ impl Problem {
 /// What needs a person, of the daemon as a whole.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ServerProblem {
-    /// `certificate-expiring`, `certificate-expired` (or its time has not begun), or `disk` (it refuses writes).
+    /// `certificate-expiring`, `certificate-expired` (or its time has not begun), `disk` (it refuses writes), or
+    /// `datagrams-lost` (they came faster than they were read).
     pub code: String,
     /// What, when, and what to do.
     pub detail: String,

@@ -8,6 +8,7 @@ use std::time::Duration;
 use secondo_lifecycle::Now;
 
 use super::Scheduler;
+use crate::clock;
 use crate::config::OwnCertificate;
 use crate::control::ServerProblem;
 use crate::event::Event;
@@ -73,7 +74,8 @@ impl Scheduler {
             Some(ServerProblem { code: code.into(), detail: certificate.concern(now.wall)? })
         };
         let certificates = self.config().certificates.iter().filter_map(problem);
-        certificates.chain(self.disk.problem(&self.config().server.state_dir, now.boot)).collect()
+        let lost = self.parts.respond.losses.problem(clock::boot_ms());
+        certificates.chain(self.disk.problem(&self.config().server.state_dir, now.boot)).chain(lost).collect()
     }
 }
 

@@ -1,21 +1,29 @@
-//! A primary of many small zones, and of one zone with all their names: answers SOA and AXFR, and knows one version.
+//! A primary of many small zones, and of one zone with all their names: answers SOA and AXFR. All of them change at once.
 
 use std::io::{self, Read, Write};
-use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 
-use interop::Port;
-use interop::types::wire_name;
+use crate::Port;
+use crate::types::wire_name;
 
-use crate::message::{A, AXFR, IXFR, NS, SOA};
-use crate::zone;
+const A: u16 = 1;
+const NS: u16 = 2;
+const SOA: u16 = 6;
+const IXFR: u16 = 251;
+const AXFR: u16 = 252;
+
+/// The serial of the first version of all zones.
+pub const FIRST_SERIAL: u32 = 1;
 
 /// The one zone; the many are below it.
-pub(crate) const APEX: &str = "many.example.";
+pub const APEX: &str = "many.example.";
 /// Hosts of each of the many zones, which have a SOA and an NS record, too.
-pub(crate) const HOSTS: u32 = 8;
+pub const HOSTS: u32 = 8;
 /// Records of each of the many zones, and as many hosts in the one zone instead.
-pub(crate) const RECORDS: u32 = HOSTS + 2;
+pub const RECORDS: u32 = HOSTS + 2;
 
 /// Octets after which a message of a transfer is sent.
 const MESSAGE: usize = 16 << 10;
@@ -24,7 +32,7 @@ const HEADER: usize = 12;
 const APEX_POINTER: [u8; 2] = [0xC0, 12];
 
 /// The name of one of the many zones.
-pub(crate) fn apex(number: u32) -> String {
+pub fn apex(number: u32) -> String {
     format!("{}{APEX}", below(number))
 }
 
@@ -32,44 +40,66 @@ fn below(number: u32) -> String {
     format!("z{number:07}.")
 }
 
-/// Starts it, in threads of this process; `zones` are the small ones.
-///
-/// # Errors
-/// Those of sockets.
-pub(crate) fn start(zones: u32) -> io::Result<Port> {
-    let port = Port::free();
-    let udp = UdpSocket::bind(port.at_loopback())?;
-    let tcp = TcpListener::bind(port.at_loopback())?;
-    thread::spawn(move || {
-        let mut buffer = [0; 4096];
-        loop {
-            // An error is a port that is closed at the other end: somebody else's affair.
-            let Ok((length, from)) = udp.recv_from(&mut buffer) else { continue };
-            let question = buffer.get(..length).and_then(Question::read);
-            if let Some(question) = question.filter(|question| question.qtype != AXFR) {
-                let mut answer = question.head();
-                question.put_soa(&mut answer);
-                let _ = udp.send_to(&answer, from);
-            }
-        }
-    });
-    thread::spawn(move || {
-        for stream in tcp.incoming().flatten() {
-            // A secondary that goes away ends its connection and nothing else.
-            thread::spawn(move || connection(stream, zones));
-        }
-    });
-    Ok(port)
+/// It runs, in threads of this process, until the process ends.
+#[derive(Debug)]
+pub struct Crowd {
+    port: Port,
+    serial: Arc<AtomicU32>,
 }
 
-fn connection(mut stream: TcpStream, zones: u32) -> io::Result<()> {
+impl Crowd {
+    /// Starts it; `zones` are the small ones.
+    ///
+    /// # Errors
+    /// Those of sockets.
+    pub fn start(zones: u32) -> io::Result<Self> {
+        let (port, serial) = (Port::free(), Arc::new(AtomicU32::new(FIRST_SERIAL)));
+        let udp = UdpSocket::bind(port.at_loopback())?;
+        let tcp = TcpListener::bind(port.at_loopback())?;
+        let current = Arc::clone(&serial);
+        thread::spawn(move || {
+            let mut buffer = [0; 4096];
+            loop {
+                // An error is a port that is closed at the other end: somebody else's affair.
+                let Ok((length, from)) = udp.recv_from(&mut buffer) else { continue };
+                let question = buffer.get(..length).and_then(|octets| Question::read(octets, &current));
+                if let Some(question) = question.filter(|question| question.qtype != AXFR) {
+                    let mut answer = question.head();
+                    question.put_soa(&mut answer);
+                    let _ = udp.send_to(&answer, from);
+                }
+            }
+        });
+        let current = Arc::clone(&serial);
+        thread::spawn(move || {
+            for stream in tcp.incoming().flatten() {
+                let current = Arc::clone(&current);
+                // A secondary that goes away ends its connection and nothing else.
+                thread::spawn(move || connection(stream, zones, &current));
+            }
+        });
+        Ok(Self { port, serial })
+    }
+
+    /// Where it answers.
+    pub fn address(&self) -> SocketAddr {
+        self.port.at_loopback()
+    }
+
+    /// All zones have a new version; its serial.
+    pub fn change(&self) -> u32 {
+        self.serial.fetch_add(1, Ordering::SeqCst) + 1
+    }
+}
+
+fn connection(mut stream: TcpStream, zones: u32, serial: &AtomicU32) -> io::Result<()> {
     stream.set_nodelay(true)?;
     loop {
         let mut length = [0; 2];
         stream.read_exact(&mut length)?;
         let mut octets = vec![0; u16::from_be_bytes(length).into()];
         stream.read_exact(&mut octets)?;
-        let Some(question) = Question::read(&octets) else { return Ok(()) };
+        let Some(question) = Question::read(&octets, serial) else { return Ok(()) };
         let mut answer = question.head();
         question.put_soa(&mut answer);
         if question.qtype == AXFR || question.qtype == IXFR {
@@ -84,17 +114,23 @@ fn send(message: &[u8], stream: &mut TcpStream) -> io::Result<()> {
     stream.write_all(&[&length.to_be_bytes(), message].concat())
 }
 
-/// What is asked: the header's ID, a name as it stands, and a type.
+/// What is asked: the header's ID, a name as it stands, and a type; and of which version the answer tells.
 #[derive(Debug)]
 struct Question {
     id: [u8; 2],
+    serial: u32,
     name: Vec<u8>,
     qtype: u16,
     whole: bool,
 }
 
 impl Question {
-    fn read(octets: &[u8]) -> Option<Self> {
+    /// `None` for what is none, such as the response to a NOTIFY.
+    fn read(octets: &[u8], serial: &AtomicU32) -> Option<Self> {
+        if octets.get(2)? & 0x80 != 0 {
+            return None;
+        }
+        let serial = serial.load(Ordering::SeqCst);
         let from = octets.get(HEADER..)?;
         let mut length = 0;
         while *from.get(length)? != 0 {
@@ -103,7 +139,7 @@ impl Question {
         let (name, rest) = from.split_at_checked(length + 1)?;
         let qtype = u16::from_be_bytes(*rest.first_chunk()?);
         let whole = name.eq_ignore_ascii_case(&wire_name(APEX));
-        Some(Self { id: *octets.first_chunk()?, name: name.to_vec(), qtype, whole })
+        Some(Self { id: *octets.first_chunk()?, serial, name: name.to_vec(), qtype, whole })
     }
 
     /// A response to it without records.
@@ -118,7 +154,12 @@ impl Question {
     }
 
     fn put_soa(&self, message: &mut Vec<u8>) {
-        put(message, "", SOA, &zone::soa(zone::FIRST_SERIAL));
+        // Timers so long that only a NOTIFY makes a secondary move.
+        let mut rdata = b"\x03ns1\xC0\x0C\x0Ahostmaster\xC0\x0C".to_vec();
+        for number in [self.serial, 7200, 900, 1_209_600, 300] {
+            rdata.extend(number.to_be_bytes());
+        }
+        put(message, "", SOA, &rdata);
     }
 
     /// All that stands between the SOA, which is there, and the one that closes a transfer (RFC 5936 §2.2). What does
