@@ -14,3 +14,5 @@ pub mod grown;
 pub mod stream;
 #[path = "../../crates/transfer/src/testing.rs"]
 mod testing;
+#[path = "../../crates/zone/tests/fuzz/stored.rs"]
+pub mod stored;

@@ -7,23 +7,42 @@ mod common;
 
 use common::signer::{Chain, signed};
 use common::{NOW, Query, Reply, UNIX, World, zone};
-use secondo_answer::bounds::{ADDITIONAL_NAMES, CHAIN_LENGTH, NSEC3_ITERATIONS, REQUEST_RECORDS};
+use secondo_answer::bounds::{
+    ADDITIONAL_NAMES, CHAIN_LENGTH, NSEC3_ITERATIONS, REQUEST_RECORDS, take_hashes,
+};
 use secondo_answer::{Client, Clock, Scratch, Transport, respond};
-use secondo_wire::{Rcode, RecordType};
+use secondo_wire::{Name, Rcode, RecordType};
+use secondo_zone::{Limits, Patch, Zone, take_searches};
 
 const A: RecordType = RecordType::A;
 
 /// The reply, made without an allocation by a thread that has answered before.
 fn free_of_charge(world: &World, request: &[u8], transport: Transport) -> Reply {
+    counted(world, request, transport).0
+}
+
+/// What was looked for to make a reply: keys in zones, and hashes of names.
+#[derive(Debug)]
+struct Cost {
+    searches: u64,
+    hashes: u64,
+}
+
+/// The same with what it cost; all of it is zero in builds that do not count.
+fn counted(world: &World, request: &[u8], transport: Transport) -> (Reply, Cost) {
     let (table, mut scratch, mut out) = (world.table(), Scratch::new(), Vec::with_capacity(65_535));
     let (client, clock) = (Client { addr: world.client, transport }, Clock { boot_ms: NOW, unix: UNIX });
     respond(request, client, &table, clock, &mut scratch, &mut out);
     out.clear();
-    let counted = allocation_counter::measure(|| {
+    take_searches();
+    take_hashes();
+    let allocations = allocation_counter::measure(|| {
         respond(request, client, &table, clock, &mut scratch, &mut out);
     });
-    assert_eq!(counted.count_total, 0);
-    Reply::read(out)
+    let cost = Cost { searches: take_searches(), hashes: take_hashes() };
+    assert_eq!(allocations.count_total, 0);
+    assert_eq!(cost.searches > 0, cfg!(debug_assertions), "what is looked for is counted");
+    (Reply::read(out), cost)
 }
 
 fn owners(lines: &[String]) -> usize {
@@ -126,4 +145,91 @@ fn a_request_as_large_as_can_be_is_walked_once() {
     let mut padded = ask().octets();
     padded.resize(65_535, 0xC0);
     assert_eq!(free_of_charge(&world, &padded, Transport::Tcp).answer.len(), 1);
+}
+
+/// A zone with an address added that its chains know nothing of.
+fn with_stranger(zone: &Zone, owner: &str) -> Zone {
+    let mut patch = Patch::new(zone, Limits::default());
+    patch.add(owner.parse::<Name>().unwrap().as_ref(), A, 300, &[192, 0, 2, 1]).unwrap();
+    patch.finish().unwrap().zone
+}
+
+/// Labels of the deepest name below `example.`.
+const DEPTH: u64 = 122;
+
+#[test]
+fn a_name_that_is_not_there_costs_few_searches_and_hashes_however_deep_it_is() {
+    let deep = "x.".repeat(DEPTH as usize - 1);
+    let (below, above) = (format!("y.{deep}example."), "y.example.".to_string());
+    let text = format!("{deep}x A 192.0.2.1\n*.w A 192.0.2.1");
+    let ask = |zone: &Zone, name: &str| {
+        let query = Query::new(name, A).dnssec().octets();
+        let (reply, cost) = counted(&World::new([zone.clone()]), &query, Transport::Udp);
+        assert_eq!(reply.rcode, Rcode::NXDOMAIN, "{name}");
+        cost
+    };
+    let plain = zone("example.", &text);
+    for iterations in [0, NSEC3_ITERATIONS] {
+        let each = 1 + u64::from(iterations);
+        let whole = signed(&plain, &[Chain::nsec3(iterations, b"salt", false)]);
+        // The name and its wildcard; right below the apex one hash, approached and found, elsewhere three.
+        let cost = ask(&whole, &above);
+        assert!(cost.searches <= 2 + 2 && cost.hashes <= each, "{cost:?}");
+        let cost = ask(&whole, &below);
+        assert!(cost.searches <= 2 + 4 && cost.hashes <= 3 * each, "{cost:?}");
+        // Where the chain does not know what is there each ancestor is hashed.
+        let shallow =
+            signed(&zone("example.", "*.w A 192.0.2.1"), &[Chain::nsec3(iterations, b"salt", false)]);
+        let cost = ask(&with_stranger(&shallow, &format!("{deep}x.example.")), &below);
+        assert!(cost.searches <= 2 * (DEPTH + 2) && cost.hashes <= (DEPTH + 2) * each, "{cost:?}");
+        assert!(!cfg!(debug_assertions) || cost.hashes > DEPTH / 2 * each, "it is the dear case: {cost:?}");
+    }
+    let nsec = signed(&plain, &[Chain::Nsec]);
+    for name in [&above, &below] {
+        let cost = ask(&nsec, name);
+        assert!(cost.searches <= 2 + 1 && cost.hashes == 0, "{cost:?}");
+    }
+}
+
+#[test]
+fn an_ancestor_is_looked_for_once_where_cuts_can_be() {
+    // A cut at each depth, none above the name.
+    let depth = DEPTH - 4;
+    let up = |labels: u64| "x.".repeat(labels as usize);
+    let cuts: String = (0..depth).map(|above| format!("cut.{}ns NS ns\n", up(above))).collect();
+    let deep = format!("{}ns", up(depth));
+    let world = World::new([zone("example.", &format!("{cuts}{deep} A 192.0.2.1"))]);
+    let query = |name: &str| Query::new(&format!("{name}.example."), A).dnssec().octets();
+    let (reply, cost) = counted(&world, &query(&deep), Transport::Udp);
+    assert_eq!(reply.answer.len(), 1);
+    assert!(cost.searches <= 1 + depth && cost.hashes == 0, "{cost:?}");
+    assert!(!cfg!(debug_assertions) || cost.searches > depth / 2, "it is the dear case: {cost:?}");
+}
+
+#[test]
+fn each_link_of_a_chain_costs_the_same() {
+    let links = 2 * CHAIN_LENGTH;
+    let text: String = (0..links).map(|n| format!("*.w{n} CNAME a.w{}\n", n + 1)).collect();
+    let chain = Chain::nsec3(NSEC3_ITERATIONS, b"salt", false);
+    let world = World::new([signed(&zone("example.", &text), &[chain])]);
+    let query = Query::new("a.w0.example.", A).dnssec().octets();
+    let (_, cost) = counted(&world, &query, Transport::Tcp);
+    // The name, its wildcard; its proof, approached and found, with one hash.
+    let (links, each) = (CHAIN_LENGTH as u64 + 1, 1 + u64::from(NSEC3_ITERATIONS));
+    assert!(cost.searches <= 4 * links && cost.hashes <= links * each, "{cost:?}");
+}
+
+#[test]
+fn each_server_that_fits_the_message_is_looked_for_once() {
+    let text: String = (0..400)
+        .map(|n| format!("in NS n{n}.in\nn{n}.in A 192.0.2.1\nby NS n{n}.x\nn{n}.x A 192.0.2.1\n"))
+        .collect();
+    let world = World::new([zone("example.", &text)]);
+    for (name, servers) in [("in", 400), ("by", ADDITIONAL_NAMES as u64)] {
+        let query = Query::new(&format!("{name}.example."), A).octets();
+        let (reply, cost) = counted(&world, &query, Transport::Tcp);
+        assert_eq!(reply.authority.len(), 400);
+        // The name; of a server beside the cut its ancestors too.
+        assert!(cost.searches <= 1 + 2 * servers, "{name}: {cost:?}");
+    }
 }

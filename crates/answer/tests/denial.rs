@@ -315,6 +315,30 @@ fn a_broken_chain_costs_the_proof_and_nothing_else() {
     }
 }
 
+/// To the zone a name that is not there though its hash is, is one whose hash is that of another (RFC 5155 §7.2.9): nothing can
+/// deny it, and what would is not shown.
+#[test]
+fn a_name_with_the_hash_of_another_is_never_proved_to_be_what_it_is_not() {
+    for opt_out in [false, true] {
+        let whole = signed(
+            &zone("example.", "a A 192.0.2.1\nghost A 192.0.2.1\nz A 192.0.2.1"),
+            &[Chain::nsec3(1, b"s", opt_out)],
+        );
+        let ghost: Name = "ghost.example.".parse().unwrap();
+        let world = World::new([without(&whole, |name, _| *name == ghost)]);
+        for (name, qtype) in
+            [("ghost.example.", A), ("ghost.example.", RecordType::DS), ("x.ghost.example.", A)]
+        {
+            let reply = world.ask(Query::new(name, qtype).dnssec());
+            assert_eq!((reply.rcode, reply.tc), (Rcode::NXDOMAIN, false), "{name} {qtype}");
+            assert!(records(&reply).iter().all(|seen| seen.rtype != RecordType::NSEC3), "{name} {qtype}");
+        }
+        // The chain goes on to prove what else is not there.
+        let reply = world.ask(Query::new("other.example.", A).dnssec());
+        assert!(records(&reply).iter().any(|seen| seen.rtype == RecordType::NSEC3));
+    }
+}
+
 #[test]
 fn what_proves_is_required_and_never_left_out_for_space() {
     // Three signed proofs of some ninety octets and a signed SOA do not fit into 512 beside a long name.

@@ -134,6 +134,7 @@ mod sort;
 mod spill;
 mod tree;
 mod varint;
+mod work;
 mod zone;
 
 pub use border::BorderSecret;
@@ -147,4 +148,5 @@ pub use record::{Record, Records};
 pub use rrset::{Rdatas, Rrset};
 pub use seek::{Approach, Gap, Seek};
 pub use spill::{Spill, SpillError};
+pub use work::take_searches;
 pub use zone::{Counts, Nodes, Tree, Version, Zone};

@@ -9,6 +9,7 @@
 
 use crate::branch::{Below, Branch, Child, ChildRef, FAN_OUT, between};
 use crate::page::Page;
+use crate::work;
 use std::borrow::Cow;
 use std::sync::Arc;
 
@@ -96,6 +97,7 @@ impl Tree {
     /// The page that `key` belongs to; `None` in an empty tree.
     #[inline]
     pub(crate) fn locate(&self, key: &[u8]) -> Option<Spot<'_>> {
+        work::search();
         let (mut left, mut right) = (None, None);
         let mut child = self.root()?;
         loop {

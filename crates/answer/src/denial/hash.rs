@@ -3,6 +3,8 @@
 use secondo_wire::{MAX_NAME, NameRef};
 use sha1::{Digest, Sha1};
 
+use crate::bounds;
+
 /// SHA-1 of a name, as often as the chain says.
 pub(super) type Hash = [u8; 20];
 
@@ -11,6 +13,7 @@ const DIGITS: &[u8; 32] = b"0123456789abcdefghijklmnopqrstuv";
 
 /// `labels`, then `suffix`, hashed: iterations and salt are the chain's.
 pub(super) fn hash(label: Option<&[u8]>, suffix: NameRef<'_>, salt: &[u8], iterations: u16) -> Hash {
+    bounds::hash(1 + u64::from(iterations));
     let mut octets = [0; MAX_NAME];
     let wire = suffix.as_wire();
     let name = &mut octets[..wire.len()];
