@@ -11,6 +11,7 @@
 
 mod churn;
 mod cost;
+mod dead;
 mod disk;
 mod echo;
 mod figures;
@@ -121,6 +122,7 @@ fn measure(mut options: Options) -> Result<String, String> {
             Part::Zones => many::measure(&bench)?,
             Part::Tcp => tcp::measure(&bench)?,
             Part::Idle => idle::measure(&bench)?,
+            Part::Dead => dead::measure(&bench)?,
         };
         let load = format!("Load of the machine before and after: {before}; {}.", load_average());
         return Ok(format!("{heading}\n{load}\n\n{table}"));

@@ -21,6 +21,7 @@ servers run side by side and are measured in turn:
     zones                      the same with one zone and with many zones of ten records
     tcp                        queries a second of CPU over TCP: connections that stay, and one for each query
     idle                       memory of connections on which nothing happens
+    dead                       from NOTIFY to served: a zone alone, and beside thousands whose primaries are dead
 
     --names 555000             hosts in the zone, about 1.8 records each
     --order canonical          of the owners in a full transfer: canonical | random
@@ -62,15 +63,18 @@ pub(crate) enum Part {
     Tcp,
     /// Idle connections.
     Idle,
+    /// A living zone beside dead ones.
+    Dead,
 }
 
-const PARTS: [(&str, Part); 6] = [
+const PARTS: [(&str, Part); 7] = [
     ("cost", Part::Cost),
     ("churn", Part::Churn),
     ("threads", Part::Threads),
     ("zones", Part::Zones),
     ("tcp", Part::Tcp),
     ("idle", Part::Idle),
+    ("dead", Part::Dead),
 ];
 
 /// A phase of the whole measurement that can be left out.
