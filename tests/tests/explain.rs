@@ -141,6 +141,8 @@ fn a_wrong_secret_is_told_as_such(software: Software) {
     let pair = Setting::of(software, &zone).key(&key).our_key(&key.with_other_secret()).launch();
     let text =
         explained(&pair, &zone, |text| text.contains("transfer.key") && !text.contains("\n  Nothing."));
+    let failed = pair.secondo.zone_event(Mark::START, "transfer.failed", &zone.apex);
+    assert_eq!(failed.text("key"), "transfer.key.");
     let status = pair.secondo.zone_status(&zone.apex);
     let reason = status["last_error"]["reason"].as_str().unwrap_or_default().to_owned();
     eprintln!("{software:?}: {reason}\n{text}");

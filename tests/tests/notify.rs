@@ -104,8 +104,11 @@ fn only_the_key_that_the_rule_names_admits_a_notify() {
     let unsigned = datagram::notify(4713, &zone.apex);
     let response = datagram::over_udp(pair.secondo.address(), &unsigned, PATIENCE).expect("a response");
     assert_eq!(rcode(&response), 5, "unsigned is refused");
+    let mark = pair.secondo.mark();
     let next = zone.plus(&["new 60 IN A 192.0.2.93"]);
     pair.change(&next);
+    let accepted = pair.secondo.zone_event(mark, "notify.accepted", &zone.apex);
+    assert_eq!(accepted.text("key"), "named.key.");
 }
 
 /// A reader sees one version or the next, never none and never a mixture.

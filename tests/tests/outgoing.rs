@@ -71,11 +71,15 @@ fn only_those_named_may_transfer() {
         .key(&other)
         .primary("upstream", primary.address(), None)
         .zone(&zone.apex, "upstream", &["allow-transfer: [{ address: 127.0.0.1, key: allowed.key }]"])
-        .zone("nobody.test.", "upstream", &[]);
+        .zone("nobody.test.", "upstream", &[])
+        .zone("safe.test.", "upstream", &["allow-transfer: [{ address: 127.0.0.1, transport: tls }]"]);
     let secondo = Secondo::start(Port::free(), &config);
     secondo.until_published(Mark::START, &zone.apex, zone.serial);
     let server = secondo.address();
 
+    assert_eq!(dig::refusal(server, "safe.test.", "AXFR", None), "REFUSED");
+    let refused = secondo.event(Mark::START, "downstream.refused", |e| e.is_about("safe.test."));
+    assert!(refused.text("detail").contains("asks for TLS"), "{}", refused.line());
     for client in [Client::Dig, Client::Kdig] {
         assert!(dig::transfer(client, server, &zone.apex, Some(&key)).is_ok(), "{client:?}");
         for stranger in [None, Some(&other), Some(&key.with_other_secret())] {

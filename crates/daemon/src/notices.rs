@@ -20,10 +20,12 @@ pub(crate) struct Notice {
     pub from: IpAddr,
     /// The serial that it hints at.
     pub hint: Option<Serial>,
+    /// The key that sealed it.
+    pub key: Option<Name>,
 }
 
-/// Who sent NOTIFY for a zone, each with the newest hint.
-type Senders = Vec<(IpAddr, Option<Serial>)>;
+/// Who sent NOTIFY for a zone, each with the newest hint, and the key of the last.
+type Senders = Vec<(IpAddr, Option<Serial>, Option<Name>)>;
 
 /// The board: query threads pin, the scheduler takes all.
 #[derive(Debug, Default)]
@@ -40,11 +42,11 @@ impl Notices {
         let mut pinned = self.pinned.lock().unwrap_or_else(PoisonError::into_inner);
         let first = pinned.is_empty();
         let senders = pinned.entry(notice.apex).or_default();
-        match senders.iter().position(|(from, _)| *from == notice.from) {
-            Some(at) => senders[at].1 = newest(senders[at].1, notice.hint),
-            None if senders.len() < SENDERS => senders.push((notice.from, notice.hint)),
+        match senders.iter().position(|(from, ..)| *from == notice.from) {
+            Some(at) => senders[at] = (notice.from, newest(senders[at].1, notice.hint), notice.key),
+            None if senders.len() < SENDERS => senders.push((notice.from, notice.hint, notice.key)),
             None => {
-                if let Some((_, hint)) = senders.last_mut() {
+                if let Some((_, hint, _)) = senders.last_mut() {
                     *hint = None;
                 }
             }
@@ -66,7 +68,8 @@ impl Notices {
         let mut notices: Vec<Notice> = pinned
             .into_iter()
             .flat_map(|(apex, senders)| {
-                senders.into_iter().map(move |(from, hint)| Notice { apex: apex.clone(), from, hint })
+                let apex = move || apex.clone();
+                senders.into_iter().map(move |(from, hint, key)| Notice { apex: apex(), from, hint, key })
             })
             .collect();
         // The order of a hash map is nobody's business.
@@ -90,7 +93,8 @@ mod tests {
     use super::*;
 
     fn notice(apex: &str, from: u8, hint: u32) -> Notice {
-        Notice { apex: apex.parse().unwrap(), from: [192, 0, 2, from].into(), hint: Some(Serial(hint)) }
+        let from = [192, 0, 2, from].into();
+        Notice { apex: apex.parse().unwrap(), from, hint: Some(Serial(hint)), key: None }
     }
 
     #[tokio::test]
@@ -105,9 +109,13 @@ mod tests {
         let expected = [notice("a.example.", 1, 6), notice("b.example.", 1, 999), notice("b.example.", 2, 5)];
         assert_eq!(notices.take(), expected);
         assert!(notices.take().is_empty());
-        notices.pin(notice("c.example.", 1, 7));
+        for key in [None, Some("k.".parse().unwrap())] {
+            notices.pin(Notice { key, ..notice("c.example.", 1, 7) });
+        }
         notices.rung().await;
-        assert_eq!(notices.take().len(), 1);
+        let taken = notices.take();
+        assert_eq!(taken.len(), 1);
+        assert_eq!(taken[0].key.as_ref().map(ToString::to_string), Some("k.".into()));
     }
 
     #[test]

@@ -2,11 +2,11 @@
 //! fill the log, and how many were left out is said with the next.
 
 use std::collections::HashSet;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use secondo_answer::{Asked, Cause, Refused};
+use secondo_answer::{Asked, Cause, Client, Refused, Rule, Table, Transport};
 use secondo_wire::{Message, Name};
 
 use crate::event::{Event, Peer};
@@ -33,7 +33,8 @@ type Matter = (IpAddr, Option<Name>, &'static str);
 
 impl Refusals {
     /// Says that `request` was refused, unless the same was said a moment ago.
-    pub(crate) fn note(&self, refused: &Refused, request: &[u8], from: SocketAddr) {
+    pub(crate) fn note(&self, refused: &Refused, request: &[u8], client: Client, table: &Table) {
+        let from = client.addr;
         let (name, phrase) = match refused.asked {
             Asked::Notify => ("notify.refused", "NOTIFY refused"),
             Asked::Transfer => ("downstream.refused", "transfer refused"),
@@ -43,6 +44,11 @@ impl Refusals {
         let question = Message::new(request).and_then(|message| message.question()).ok().flatten();
         let zone: Option<Name> = question.map(|question| question.name.as_ref().to_owned());
         let (reason, why) = match &refused.cause {
+            Cause::AccessList
+                if refused.asked == Asked::Transfer && lacks_tls(client, zone.as_ref(), table) =>
+            {
+                (None, "the access list does not admit it: a rule for its address asks for TLS")
+            }
             Cause::AccessList => (None, "the access list does not admit it"),
             Cause::NotOurs => (None, "no such zone is configured"),
             Cause::NotServed => (None, "the zone is not served now"),
@@ -74,6 +80,14 @@ impl Refusals {
         minute.unsaid += 1;
         None
     }
+}
+
+/// Whether it came without TLS though a rule of the zone for that address asks for it.
+fn lacks_tls(client: Client, zone: Option<&Name>, table: &Table) -> bool {
+    let Some(entry) = zone.and_then(|zone| table.exact(zone.as_ref())) else { return false };
+    let is_for =
+        |rule: &Rule| rule.prefix.is_none_or(|prefix| prefix.contains(client.addr.ip().to_canonical()));
+    client.transport != Transport::Tls && entry.transfer.rules().iter().any(|rule| rule.tls && is_for(rule))
 }
 
 #[cfg(test)]

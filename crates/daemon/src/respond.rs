@@ -105,11 +105,12 @@ impl Batch<'_> {
         out: &mut Vec<u8>,
     ) -> Outcome {
         let outcome = respond(request, client, &self.table, self.clock, scratch, out);
-        if let Outcome::Notify { entry, hint, .. } = &outcome {
-            self.notices.pin(Notice { apex: entry.apex.clone(), from: client.addr.ip(), hint: *hint });
+        if let Outcome::Notify { entry, hint, key } = &outcome {
+            let (apex, from) = (entry.apex.clone(), client.addr.ip());
+            self.notices.pin(Notice { apex, from, hint: *hint, key: key.clone() });
         }
         if let Some(refused) = scratch.refused() {
-            self.refusals.note(refused, request, client.addr);
+            self.refusals.note(refused, request, client, &self.table);
         }
         outcome
     }

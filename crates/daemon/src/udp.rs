@@ -131,10 +131,15 @@ impl UdpListener {
             let event = Event::new("query.limited", "UDP queries have to wait");
             Event { transport: Some("udp"), detail: Some(&detail), ..event }.warn();
         }
-        if errors >= ERRORS {
-            std::thread::sleep(PAUSE);
+        if let Some(pause) = pause_after(errors) {
+            std::thread::sleep(pause);
         }
     }
+}
+
+/// How long a listener pauses after so many errors in a row.
+fn pause_after(errors: u64) -> Option<Duration> {
+    (errors >= ERRORS).then_some(PAUSE)
 }
 
 /// Where a datagram came from, and which of our addresses it asked.
@@ -289,8 +294,30 @@ impl<P: Peer> Sender<P> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
     use super::*;
+    use crate::config;
+    use crate::scheduler::{Secrets, table};
     use crate::socket::udp_listener;
+
+    #[test]
+    fn a_socket_that_keeps_failing_keeps_no_processor_busy_and_single_errors_delay_nothing() {
+        let pauses: Vec<bool> = (0..ERRORS + 2).map(|errors| pause_after(errors).is_some()).collect();
+        assert_eq!(pauses.iter().position(|pauses| *pauses), Some(ERRORS as usize));
+        assert_eq!(pauses.iter().filter(|pauses| **pauses).count(), 2, "as long as it fails");
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("c.yaml");
+        std::fs::write(&path, "listen: [\"127.0.0.1:53\"]\n").unwrap();
+        let table = table([], &config::load(&path).unwrap(), &Secrets::random(), None);
+        let address: SocketAddr = "127.0.0.1:0".parse().unwrap();
+        let socket = udp_listener(address).unwrap();
+        let listener = UdpListener { socket, address, respond: Arc::new(Respond::new(table, None)) };
+        let began = Instant::now();
+        listener.endure(ERRORS, Errno::EIO);
+        listener.endure(ERRORS + 1, Errno::EIO);
+        assert!(began.elapsed() >= PAUSE * 2);
+    }
 
     /// Sends so many datagrams that room for them has to grow, and sends each back; on a wildcard address from where each
     /// was asked.

@@ -434,6 +434,29 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn an_answer_that_begins_and_stops_is_given_up_though_others_are_answered() {
+        let way = deaf_to_lost().await;
+        let mut begun = one_on_each_line(&way, "begun");
+        for begun in &mut begun {
+            assert_eq!(hear(begun).await, Some("begun".into()), "one message of more");
+        }
+        let others = way.clone();
+        let others = tokio::spawn(async move {
+            for number in 0_u32.. {
+                assert_eq!(exchange(&others, &number.to_string()).await, Some(number.to_string()));
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        });
+        let idle = Duration::from_millis(500);
+        let next = begun[0].next(idle, Instant::now() + LONG);
+        let ended = tokio::time::timeout(Duration::from_secs(30), next).await;
+        assert!(!others.is_finished(), "the others are answered");
+        others.abort();
+        assert!(matches!(ended, Ok(Next::Silence)), "many times the time to be silent, and still waiting");
+        assert!(!begun[0].may_try_again(), "its answer had begun");
+    }
+
+    #[tokio::test]
     async fn the_first_on_a_connection_that_ended_for_others_may_try_again() {
         // Answers what it is asked last, of two, and closes.
         let (way, _) = primary(async |mut stream| {
@@ -506,9 +529,12 @@ mod tests {
         assert!(matches!(second.next(LONG, Instant::now() + LONG).await, Next::End(End::GivenUp(_))));
         assert!(second.may_try_again());
         // It was not the primary that ended it: nothing is to be learnt.
-        while !way.lines.pools().by_key.is_empty() {
-            tokio::task::yield_now().await;
-        }
+        let forgotten = async {
+            while !way.lines.pools().by_key.is_empty() {
+                tokio::task::yield_now().await;
+            }
+        };
+        assert!(tokio::time::timeout(LONG, forgotten).await.is_ok(), "{:?}", way.lines.pools().by_key);
     }
 
     #[tokio::test]

@@ -126,7 +126,8 @@ impl Scheduler {
                 let phrase =
                     if later { "NOTIFY accepted, for after the running attempt" } else { "NOTIFY accepted" };
                 let (name, peer) = ("notify.accepted", Some(Peer::Host(from)));
-                Event { name, phrase, serial: hint, peer, next_in, ..event }.info();
+                let key = self.notice_key.as_ref();
+                Event { name, phrase, serial: hint, peer, key, next_in, ..event }.info();
             }
             Outcome::NotifyIgnored { from, hint, why } => {
                 let peer = Some(Peer::Host(from));
@@ -136,7 +137,8 @@ impl Scheduler {
                         ("NOTIFY ignored: the version was found unfit", Some(reason))
                     }
                 };
-                let event = Event { phrase, serial: hint, reason, peer, next_in, ..event };
+                let key = self.notice_key.as_ref();
+                let event = Event { phrase, serial: hint, reason, peer, key, next_in, ..event };
                 let event = Event { name: "notify.ignored", ..event };
                 // A flood of them must not fill the log.
                 if now.boot < zone.facts.quiet_until {

@@ -175,7 +175,7 @@ async fn a_notify_does_not_wait_until_no_job_ends_any_more() {
     let zone = "  - { name: z.test, primaries: [{ addresses: [\"127.0.0.1:1\"] }] }\n";
     let (scheduler, inbox) = scheduler(&folder, zone);
     let (sender, respond) = (scheduler.parts.sender.clone(), Arc::clone(&scheduler.parts.respond));
-    let notice = Notice { apex: Name::root(), from: [127, 0, 0, 1].into(), hint: None };
+    let notice = Notice { apex: Name::root(), from: [127, 0, 0, 1].into(), hint: None, key: None };
     respond.notices.pin(notice);
     for _ in 0..1000 {
         sender.send(Message::Confirmed(ZoneId(u32::MAX), Ok(()))).unwrap();
