@@ -79,7 +79,7 @@ impl IpPrefix {
     }
 
     /// The range of `length` bits that `address` lies in; the whole family's width where that is less.
-    pub(crate) fn around(address: IpAddr, length: u8) -> IpPrefix {
+    pub fn around(address: IpAddr, length: u8) -> IpPrefix {
         let (family, bits) = split(address);
         let length = length.min(family.width());
         IpPrefix { family, length, bits: bits & mask(length) }

@@ -13,6 +13,7 @@ use tokio::sync::mpsc::{Receiver, Sender, WeakSender, channel};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::listener::Shared;
+use super::places::Place;
 use super::sending;
 use crate::tls::Stream;
 
@@ -26,6 +27,8 @@ const WHOLE: Duration = Duration::from_secs(5);
 const STALL: Duration = Duration::from_secs(10);
 /// How long a client may take to read what is written at once, an octet now and then: about 100 kB at most.
 const READ_BY: Duration = Duration::from_secs(60);
+/// How long a connection may be idle when its place is wanted: what its client has sent may be on its way.
+const CROWDED: Duration = Duration::from_millis(50);
 /// Octets read at once; all that an idle connection holds.
 const READ: usize = 2048;
 /// Answers that are collected for one write, octets.
@@ -39,7 +42,7 @@ thread_local! {
 }
 
 /// Serves a connection to its end.
-pub(super) async fn serve(stream: Stream, peer: SocketAddr, shared: Arc<Shared>) {
+pub(super) async fn serve(stream: Stream, peer: SocketAddr, place: Place, shared: Arc<Shared>) {
     let (out, queue) = channel(QUEUE);
     let transport = match &stream {
         Stream::Tcp(_) => Transport::Tcp,
@@ -48,6 +51,7 @@ pub(super) async fn serve(stream: Stream, peer: SocketAddr, shared: Arc<Shared>)
     let conversation = Conversation {
         stream,
         client: Client { addr: peer, transport },
+        place,
         shared,
         out: out.downgrade(),
         kept: Some(out),
@@ -61,6 +65,7 @@ pub(super) async fn serve(stream: Stream, peer: SocketAddr, shared: Arc<Shared>)
 struct Conversation {
     stream: Stream,
     client: Client,
+    place: Place,
     shared: Arc<Shared>,
     /// Of transfers; given up at the end, so that the queue ends with the last of them.
     kept: Option<Sender<Vec<u8>>>,
@@ -83,10 +88,19 @@ impl Conversation {
     async fn hold(mut self) -> io::Result<()> {
         let mut unread = Vec::new();
         let mut buffer = [0; READ];
-        let mut deadline = Instant::now() + self.shared.limits.idle;
+        // Less once the place is wanted.
+        let mut idle = self.shared.limits.idle;
+        let mut deadline = Instant::now() + idle;
         loop {
+            let is_idle = unread.is_empty() && self.transfers() == 0 && idle > CROWDED;
             let read = tokio::select! {
+                biased;
                 read = timeout_at(deadline, self.stream.read(&mut buffer)) => read,
+                () = self.place.wanted(), if is_idle => {
+                    idle = CROWDED;
+                    deadline = Instant::now() + idle;
+                    continue;
+                }
                 // It never ends while `kept` is there.
                 Some(message) = self.queue.recv() => {
                     self.send(&message).await?;
@@ -97,7 +111,7 @@ impl Conversation {
                 Ok(read) => read?,
                 // RFC 7766 §6.2.3: idle is who has nothing under way.
                 Err(_) if unread.is_empty() && self.transfers() > 0 => {
-                    deadline = Instant::now() + self.shared.limits.idle;
+                    deadline = Instant::now() + idle;
                     continue;
                 }
                 Err(_) => 0,
@@ -123,7 +137,7 @@ impl Conversation {
             }
             if unread.is_empty() {
                 unread = Vec::new();
-                deadline = Instant::now() + self.shared.limits.idle;
+                deadline = Instant::now() + idle;
             } else if began {
                 deadline = Instant::now() + WHOLE;
             }

@@ -11,6 +11,7 @@ use tokio::runtime::{Builder, Handle};
 use tokio::sync::Semaphore;
 
 use super::connection;
+use super::places::Places;
 use crate::event::Event;
 use crate::respond::Respond;
 use crate::tls::Stream;
@@ -56,7 +57,7 @@ impl Shared {
 /// and forgotten where it arrived, and nobody is woken for it.
 pub(crate) struct TcpRoom {
     shared: Arc<Shared>,
-    clients: Arc<Semaphore>,
+    places: Arc<Places>,
     /// Until when it is not said that connections have to wait.
     quiet_until: Mutex<Instant>,
 }
@@ -65,9 +66,9 @@ impl TcpRoom {
     /// Answers with `respond`, and composes transfers on the runtime of the caller.
     pub(crate) fn new(respond: Arc<Respond>, limits: Limits) -> TcpRoom {
         let transfers = Arc::new(Semaphore::new(limits.transfers.clamp(1, Semaphore::MAX_PERMITS)));
-        let clients = Arc::new(Semaphore::new(limits.clients.clamp(1, Semaphore::MAX_PERMITS)));
+        let places = Arc::new(Places::new(limits.clients));
         let shared = Shared { respond, limits, transfers, aside: Handle::current() };
-        TcpRoom { shared: Arc::new(shared), clients, quiet_until: Mutex::new(Instant::now()) }
+        TcpRoom { shared: Arc::new(shared), places, quiet_until: Mutex::new(Instant::now()) }
     }
 
     /// Serves these listeners, each clear or with TLS, on the thread of the caller, for ever.
@@ -84,7 +85,8 @@ impl TcpRoom {
         })
     }
 
-    /// Accepts connections for ever, clear or with TLS. When all places are taken, new ones wait in the kernel's queue.
+    /// Accepts connections for ever, clear or with TLS. When all places are taken and nobody is idle, new ones wait in the
+    /// kernel's queue.
     async fn accept(&self, listener: TcpListener, tls: bool) {
         loop {
             let (stream, peer) = match listener.accept().await {
@@ -95,18 +97,17 @@ impl TcpRoom {
                     continue;
                 }
             };
-            if self.clients.available_permits() == 0 {
+            if self.places.are_taken() {
                 self.say_waiting("`tcp-clients` is reached");
             }
             // Only now: a listener that nobody connects to must not keep a place from the others.
-            let Ok(place) = Arc::clone(&self.clients).acquire_owned().await else { return };
+            let place = self.places.take(peer.ip()).await;
             let shared = Arc::clone(&self.shared);
             tokio::spawn(async move {
                 // A handshake has its place like all else that follows; why one failed is of no use to anybody.
                 if let Ok(stream) = shared.open(stream, tls).await {
-                    connection::serve(stream, peer, shared).await;
+                    connection::serve(stream, peer, place, shared).await;
                 }
-                drop(place);
             });
         }
     }

@@ -9,6 +9,7 @@
 mod connection;
 mod herald;
 mod listener;
+mod places;
 mod sending;
 
 pub(crate) use herald::{Herald, Heralds};

@@ -114,16 +114,35 @@ fn a_message_that_is_no_query_costs_nobody_else_the_connection() {
     assert_eq!(dns::id(&read(&mut stream).unwrap().unwrap()), 3);
 }
 
+/// Connections that have had an answer each, and so have a place.
+fn holders<const N: usize>(daemon: &Daemon) -> [TcpStream; N] {
+    std::array::from_fn(|id| {
+        let mut holder = connect(daemon.address());
+        holder.write_all(&framed(&query(id as u16, "a.test", SOA))).unwrap();
+        read(&mut holder).unwrap().unwrap();
+        holder
+    })
+}
+
+#[test]
+fn one_of_the_idle_makes_room_for_a_newcomer() {
+    let daemon = serving("limits: { tcp-clients: 2, tcp-idle: 60s }");
+    let holders: [_; 2] = holders(&daemon);
+    assert_eq!(rcode(&ask_tcp(daemon.address(), "a.test", SOA)), 0);
+    let answered = holders.into_iter().filter_map(|mut holder| {
+        // To write to one that was closed may fail.
+        let _ = holder.write_all(&framed(&query(8, "a.test", SOA)));
+        read(&mut holder).ok().flatten()
+    });
+    assert_eq!(answered.count(), 1, "the other goes on as if nothing had been");
+}
+
 #[test]
 fn more_clients_than_places_wait_for_one() {
     let daemon = serving("limits: { tcp-clients: 2, tcp-idle: 60s }");
-    // Who has an answer has a place.
-    let holders = [1, 2].map(|id| {
-        let mut holder = connect(daemon.address());
-        holder.write_all(&framed(&query(id, "a.test", SOA))).unwrap();
-        read(&mut holder).unwrap().unwrap();
-        holder
-    });
+    let mut holders: [_; 2] = holders(&daemon);
+    // Who is in the middle of a message is not idle.
+    holders.iter_mut().for_each(|holder| holder.write_all(&[0, 40, 1]).unwrap());
     let mut third = connect(daemon.address());
     third.write_all(&framed(&query(3, "a.test", SOA))).unwrap();
     third.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
