@@ -49,6 +49,13 @@ struct Down {
     leased: Option<Duration>,
 }
 
+impl Down {
+    /// A zone that would hold it for no longer wants to ask too.
+    fn shorten(&mut self, hold: HoldDown) {
+        self.until = self.until.min(self.failed.saturating_add(hold.after(self.in_vain)));
+    }
+}
+
 /// Whether an attempt is worth making.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Permit {
@@ -90,7 +97,7 @@ impl<W: Copy + Eq + Hash> Health<W> {
     /// Before an attempt of a zone that would hold the primary down for `hold`.
     pub fn ask(&mut self, way: W, now: Duration, hold: HoldDown) -> Permit {
         let Some(down) = self.down(way) else { return Permit::Go };
-        down.until = down.until.min(down.failed.saturating_add(hold.after(down.in_vain)));
+        down.shorten(hold);
         if now < down.until {
             return Permit::Down { again: down.until };
         }
@@ -117,8 +124,9 @@ impl<W: Copy + Eq + Hash> Health<W> {
     /// An attempt ended without a sign of life. `hold` is that of the zone that asked; others may shorten it.
     pub fn failed(&mut self, way: W, now: Duration, hold: HoldDown) -> Option<Turn> {
         let record = self.ways.entry(way).or_default();
-        if record.down.is_some_and(|down| now < down.until) {
-            // It was asked before it was known to be down; one hold for all of those.
+        if let Some(down) = record.down.as_mut().filter(|down| now < down.until) {
+            // It was asked before it was known to be down; one hold for all of those, the shortest.
+            down.shorten(hold);
             return None;
         }
         record.failures = record.failures.saturating_add(1);

@@ -6,8 +6,10 @@ use std::time::{Duration, Instant};
 use secondo_wire::Name;
 
 use crate::bounds::{ROW_LIMIT, size};
+use crate::committed::{Committed, Durability};
 use crate::confirmation::Confirmation;
 use crate::op::{Commit, Confirm, Incoming, Op};
+use crate::restore::Restored;
 
 /// Delays between tries while the disk refuses: the first, and the longest.
 pub(crate) const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
@@ -52,6 +54,15 @@ impl Backlog {
     /// What waits of a zone.
     pub(crate) fn of(&self, apex: &Name) -> Option<&Pending> {
         self.pending.get(apex)
+    }
+
+    /// The version of a zone that waits.
+    pub(crate) fn version(&self, apex: &Name) -> Option<Restored> {
+        let Pending { version, confirmation, why } = self.of(apex)?;
+        let version = version.as_ref()?;
+        let committed = Committed::from_checked(&version.checked, Durability::Volatile(why.clone()));
+        let confirmation = Some(*confirmation).filter(|c| c.serial == version.zone().serial());
+        Some(Restored { committed, confirmation })
     }
 
     /// Whether a version of the zone waits.

@@ -14,10 +14,10 @@ use std::time::{Duration, Instant};
 
 use secondo_wire::Name;
 
-use crate::backlog::{Backlog, Pending};
+use crate::backlog::Backlog;
 use crate::batch::collect;
 use crate::bounds::is_large;
-use crate::committed::{Committed, Durability};
+use crate::committed::Durability;
 use crate::inventory::Kept;
 use crate::ledger::Ledger;
 use crate::op::{Ask, Commit, Confirm, Notice, Op, Recovered};
@@ -101,6 +101,10 @@ impl Writer {
             if !ending {
                 self.wake();
             }
+            // What the disk takes at the end is followed by the next that it refused.
+            while ending && self.parked.is_empty() && self.is_retry_due() {
+                self.retry();
+            }
         }
     }
 
@@ -114,10 +118,15 @@ impl Writer {
         (!self.backlog.is_empty() || !self.marks.is_empty()).then(|| self.backlog.due())
     }
 
+    /// Whether that is now.
+    fn is_retry_due(&self) -> bool {
+        self.retry_due().is_some_and(|due| due <= Instant::now())
+    }
+
     /// Does what is due.
     fn wake(&mut self) {
         let now = Instant::now();
-        if self.retry_due().is_some_and(|due| due <= now) {
+        if self.is_retry_due() {
             self.retry();
         }
         if self.chores.is_some_and(|due| due <= now) {
@@ -345,22 +354,13 @@ impl Writer {
 
     /// A zone as it is here: in memory if the disk does not have it, else read beside the writer.
     fn restore(&mut self, ask: Ask<Restored>) {
-        match self.waiting(&ask.apex) {
+        match self.backlog.version(&ask.apex) {
             Some(waiting) => ask.finish(Ok(waiting)),
             None => {
                 self.restoring += 1;
                 self.reader.restore(ask, self.ledger.is_open());
             }
         }
-    }
-
-    /// A version that waits for the disk.
-    fn waiting(&self, apex: &Name) -> Option<Restored> {
-        let Pending { version, confirmation, why } = self.backlog.of(apex)?;
-        let version = version.as_ref()?;
-        let committed = Committed::from_checked(&version.checked, Durability::Volatile(why.clone()));
-        let confirmation = Some(*confirmation).filter(|c| c.serial == version.zone().serial());
-        Some(Restored { committed, confirmation })
     }
 
     /// Gives a zone to whom it was read for. What was not found there, or is not the newest any more, is
@@ -373,7 +373,7 @@ impl Writer {
             Err(why) => return ask.finish(Err(why)),
         };
         self.say_damages();
-        let mut found = self.waiting(&ask.apex).or(found);
+        let mut found = self.backlog.version(&ask.apex).or(found);
         if let (Some(restored), Some(pending)) = (&mut found, self.backlog.of(&ask.apex))
             && pending.confirmation.serial == restored.committed.zone().serial()
         {

@@ -7,6 +7,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod held;
 mod state;
 mod world;
 

@@ -42,10 +42,33 @@ pub(crate) enum Choice {
     Change(usize),
     /// It takes over that of the other.
     Follow(usize),
+    /// Of the process.
     Restart,
+    /// Of the machine: the clock that counts in suspend begins anew, and only the wall clock goes on.
+    Reboot,
+    /// An operator wants these primaries, in this order.
+    Configure(Order),
     Refresh,
     Retransfer,
     ExpireNow,
+}
+
+/// Primaries in the order in which they are asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Order {
+    Both,
+    Turned,
+    Only(usize),
+}
+
+impl Order {
+    fn primaries(self) -> Vec<usize> {
+        match self {
+            Order::Both => vec![0, 1],
+            Order::Turned => vec![1, 0],
+            Order::Only(primary) => vec![primary],
+        }
+    }
 }
 
 /// How a question is answered.
@@ -68,7 +91,8 @@ struct Flight {
 /// A NOTIFY that was accepted and is to be answered: by asking its sender, or by serving what it hints at.
 #[derive(Clone, Copy, Debug)]
 struct Owed {
-    sender: usize,
+    /// `None`: whoever, since the primaries are others now.
+    sender: Option<usize>,
     hint: Option<Serial>,
 }
 
@@ -77,6 +101,11 @@ pub(crate) struct World {
     wide: bool,
     machine: Machine,
     now: Now,
+    order: Order,
+    /// How often the primaries were others; that is few times.
+    configured: u8,
+    /// How often the machine was started again; that is few times.
+    boots: u8,
     serials: [u32; 2],
     flight: Option<Flight>,
     notified: u8,
@@ -98,12 +127,12 @@ fn address(primary: usize) -> SocketAddr {
     SocketAddr::from(([192, 0, 2, primary as u8], 53))
 }
 
-fn settings() -> Arc<Settings> {
+fn settings(order: Order) -> Arc<Settings> {
     // Both bounds alike: no jitter.
     let exactly = |n| Bounds::new(seconds(n), seconds(n)).unwrap();
     let primary = |i| Primary { id: PrimaryId(i as u32), addresses: vec![address(i)], ixfr: true };
-    let settings =
-        Settings::new(exactly(REFRESH), exactly(RETRY), exactly(EXPIRE), vec![primary(0), primary(1)]);
+    let primaries = order.primaries().into_iter().map(primary).collect();
+    let settings = Settings::new(exactly(REFRESH), exactly(RETRY), exactly(EXPIRE), primaries);
     Arc::new(settings.unwrap().with_patience(seconds(PATIENCE)))
 }
 
@@ -118,8 +147,11 @@ impl World {
         let now = Now { boot: seconds(EPOCH), boot_id: BootId([0; 16]), wall: 0 };
         let mut world = World {
             wide,
-            machine: Machine::new(settings(), None, now, 1),
+            machine: Machine::new(settings(Order::Both), None, now, 1),
             now,
+            order: Order::Both,
+            configured: 0,
+            boots: 0,
             serials: [1, 1],
             flight: None,
             notified: 0,
@@ -135,10 +167,15 @@ impl World {
 
     pub(crate) fn key(&self) -> u128 {
         // The wall clock says nothing within one boot.
-        let written = self.written.map(|c| (c.serial, c.boot, c.expire_in));
+        let written = self.written.map(|c| {
+            let age = (c.boot_id != self.now.boot_id).then_some(self.now.wall - c.wall);
+            (c.serial, c.boot, c.expire_in, age)
+        });
         let asked = self.flight.as_ref().map(|f| (f.primary, f.question, f.asked));
-        let World { machine, serials, notified, round, owed, .. } = self;
-        let text = format!("{machine:?} {serials:?} {asked:?} {notified} {round:?} {owed:?} {written:?}");
+        let World { machine, serials, notified, round, owed, configured, boots, .. } = self;
+        let text = format!(
+            "{machine:?} {serials:?} {asked:?} {notified} {round:?} {owed:?} {written:?} {configured} {boots}"
+        );
         digest(&canonical(&text, self.now.boot))
     }
 
@@ -148,6 +185,13 @@ impl World {
         let at_rest = matches!(self.machine.activity(), Activity::Waiting { .. });
         if self.wide || at_rest {
             all.push(Choice::Restart);
+            if self.served.is_some() && self.boots == 0 {
+                all.push(Choice::Reboot);
+            }
+        }
+        if self.configured < if self.wide { 2 } else { 1 } {
+            let orders = [Order::Both, Order::Turned, Order::Only(0), Order::Only(1)];
+            all.extend(orders.into_iter().filter(|order| *order != self.order).map(Choice::Configure));
         }
         if let Some(flight) = &self.flight {
             all.push(Choice::Answer(Manner::Honest));
@@ -203,6 +247,14 @@ impl World {
                 Ok(())
             }
             Choice::Restart => self.restart(),
+            Choice::Reboot => self.reboot(),
+            Choice::Configure(order) => {
+                (self.order, self.configured) = (order, self.configured + 1);
+                // A new round begins, and the NOTIFYs of the old one are whoever's.
+                self.round.clear();
+                self.owed.iter_mut().for_each(|owed| owed.sender = None);
+                self.tell(Event::Reconfigure(settings(order)))
+            }
             Choice::Refresh => self.tell(Event::Refresh),
             Choice::Retransfer => self.tell(Event::Retransfer),
             Choice::ExpireNow => {
@@ -215,7 +267,7 @@ impl World {
     /// The primaries that may be trusted, each with what the other does meanwhile.
     pub(crate) fn hopes(&self) -> Vec<(usize, Manner)> {
         let others = [Manner::Honest, Manner::Fails(Reason::Timeout), Manner::Fails(Reason::Refused)];
-        (0..2).flat_map(|primary| others.map(|other| (primary, other))).collect()
+        self.order.primaries().into_iter().flat_map(|primary| others.map(|other| (primary, other))).collect()
     }
 
     /// From now on this primary is honest: soon nothing older than what it has is served, and something is. If the other
@@ -250,7 +302,9 @@ impl World {
         if deadline <= self.now.boot {
             return Err(format!("a deadline that does not move: {deadline:?}"));
         }
-        self.now.boot = deadline.min(self.now.boot + TICK);
+        let before = self.now.boot;
+        self.now.boot = deadline.min(before + TICK);
+        self.now.wall += self.now.boot.as_secs() - before.as_secs();
         self.notified = 0;
         if self.now.boot < deadline { Ok(()) } else { self.tell(Event::Timeout) }
     }
@@ -260,9 +314,26 @@ impl World {
         self.round.clear();
         self.owed.clear();
         let restored = self.served.map(|serial| Restored { soa: soa(serial), confirmation: self.written });
-        self.machine = Machine::new(settings(), restored, self.now, 1);
+        self.machine = Machine::new(settings(self.order), restored, self.now, 1);
         self.check()?;
         if self.machine.next_deadline() <= self.now.boot { self.tell(Event::Timeout) } else { Ok(()) }
+    }
+
+    /// As a restart, but that the time since the last confirmation is the wall clock's, which counts whole seconds.
+    fn reboot(&mut self) -> Result<(), String> {
+        self.boots += 1;
+        self.now.boot_id = BootId([self.boots; 16]);
+        let restored = self.served.map(|serial| Restored { soa: soa(serial), confirmation: self.written });
+        let until = match Machine::new(settings(self.order), restored, self.now, 1).validity() {
+            Validity::Current { until, .. } => until,
+            Validity::Empty | Validity::Expired { .. } => self.now.boot,
+        };
+        let allowed = self.until.max(self.now.boot);
+        if until > allowed + seconds(1) || until + seconds(1) < allowed {
+            return Err(format!("served until {until:?} after a reboot, while contacts allow {allowed:?}"));
+        }
+        self.until = until;
+        self.restart()
     }
 
     fn answer(&mut self, manner: Manner) -> Result<(), String> {
@@ -348,6 +419,8 @@ impl World {
             }
             Outcome::NotifyAccepted { from, hint, .. } => {
                 let sender = (0..2).find(|i| address(*i).ip() == from).unwrap();
+                // Who is no primary any more has nothing to be asked.
+                let sender = Some(sender).filter(|sender| self.order.primaries().contains(sender));
                 self.owed.push(Owed { sender, hint });
             }
             _ => {}
@@ -373,7 +446,7 @@ impl World {
             return Err(format!("asks primary {primary} the same twice in a round: {:?}", self.round));
         }
         self.round.push((primary, what));
-        self.owed.retain(|owed| owed.sender != primary);
+        self.owed.retain(|owed| owed.sender.is_some_and(|sender| sender != primary));
         self.flight = Some(Flight { attempt, primary, question, asked: self.now.boot });
         Ok(())
     }

@@ -2,7 +2,7 @@
 //! moments of honesty between them. Whatever is mixed: what is served is a version that a primary had, and never an older one
 //! than before; every attempt ends; there is always a next deadline; and a primary that is honest at last is heard in time.
 //!
-//! `SECONDO_SEED=n` plays one of them again, `SECONDO_WORLDS=n` so many.
+//! `SECONDO_SEED=n` plays one of them again, `SECONDO_WORLDS=n` so many, from `SECONDO_FIRST=n` on.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -26,7 +26,7 @@ fn in_any_world_of_mixed_lies_the_zone_is_right_or_old_and_honesty_is_heard_in_t
     let number = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().unwrap());
     let (first, count) = match number("SECONDO_SEED") {
         Some(seed) => (seed, 1),
-        None => (1, number("SECONDO_WORLDS").unwrap_or(MIXTURES)),
+        None => (number("SECONDO_FIRST").unwrap_or(1), number("SECONDO_WORLDS").unwrap_or(MIXTURES)),
     };
     let (next, lies) = (AtomicU64::new(first), lies());
     let some = || {
@@ -129,7 +129,7 @@ fn play(seed: u64, lies: &[(Kind, Vec<Fault>)], store: &Running) -> u64 {
             0..4 => {
                 let rules = script(lies, &mut chance);
                 if std::env::var("SECONDO_SEED").is_ok() {
-                    println!("{:?}: {rules:?}", secondary.now.boot);
+                    eprintln!("{:?}: {rules:?}", secondary.now.boot);
                 }
                 let script = rules.iter().fold(Script::honest(), |script, (kind, faults, times)| {
                     script.mixed(*kind, faults, *times)
@@ -165,7 +165,7 @@ fn play(seed: u64, lies: &[(Kind, Vec<Fault>)], store: &Running) -> u64 {
     }
     secondary.relent();
     if std::env::var("SECONDO_SEED").is_ok() {
-        println!("{:?}: honest\n{:?}", secondary.now.boot, secondary.machine);
+        eprintln!("{:?}: honest\n{:?}", secondary.now.boot, secondary.machine);
     }
     let new = secondary.newest();
     let longest = match entry.scene.second {

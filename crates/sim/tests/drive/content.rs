@@ -3,15 +3,18 @@
 use secondo_sim::{Chance, Name, Zone};
 use secondo_wire::KeyBuf;
 
+use crate::pace::Pace;
+
 /// Owners of a large zone: those that stay, and those that come and go. With all of them it has a page file, without it
 /// has a row; and either way is too long for a step that does without a new image, so that no thread writes one in the
 /// background and each world can be played again.
 const BULK: (u32, u32) = (130, 300);
 
 /// The first version.
-pub(crate) fn whole(serial: u32, large: bool) -> String {
+pub(crate) fn whole(serial: u32, pace: &Pace, large: bool) -> String {
+    let [refresh, retry, expire] = pace.soa;
     let mut text = format!(
-        "$TTL 300\n@ SOA ns h {serial} 1800 300 43200 60\n@ NS ns\nns A 192.0.2.1\n* TXT \"wild\"\n\
+        "$TTL 300\n@ SOA ns h {serial} {refresh} {retry} {expire} 60\n@ NS ns\nns A 192.0.2.1\n* TXT \"wild\"\n\
          cut NS ns.cut\nns.cut A 192.0.2.2\nTwo A 192.0.2.3\nTwo A 192.0.2.4\n"
     );
     text.extend((0..BULK.1).filter(|_| large).map(|owner| bulk("", owner, "")));

@@ -26,6 +26,12 @@ macro_rules! tally {
 tally! {
     /// Worlds.
     worlds,
+    /// Zones in them.
+    zones,
+    /// Primaries that were taken to be down, for all zones together.
+    deaths,
+    /// Questions that they were spared meanwhile.
+    spared,
     /// Days in them.
     days,
     /// Primaries that said that we have what they have.
