@@ -111,7 +111,10 @@ pub(crate) fn seal(
         };
         let waxes = faults.iter().filter_map(|fault| bend(*fault, index, total));
         let waxes: Vec<Wax> = waxes.collect();
-        if skipped(faults, index, total) || !can_be_sealed(message) {
+        if !can_be_sealed(message) {
+            continue;
+        }
+        if skipped(faults, index, total) {
             pending.extend_from_slice(message);
             continue;
         }
