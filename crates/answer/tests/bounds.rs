@@ -192,6 +192,23 @@ fn a_name_that_is_not_there_costs_few_searches_and_hashes_however_deep_it_is() {
 }
 
 #[test]
+fn a_proof_that_does_not_fit_is_hashed_for_no_more_often() {
+    let deep = "x.".repeat(DEPTH as usize - 1);
+    let name = format!("y.{deep}example.");
+    let chain = Chain::nsec3(NSEC3_ITERATIONS, b"salt", false);
+    let shallow = signed(&zone("example.", "*.w A 192.0.2.1"), &[chain]);
+    let world = World::new([with_stranger(&shallow, &format!("{deep}x.example."))]);
+    let [large, small] = [1232, 512].map(|room| {
+        let query = Query::new(&name, A).edns(room, 0x8000, &[]).octets();
+        let (reply, cost) = counted(&world, &query, Transport::Udp);
+        assert_eq!(reply.tc, room == 512, "{room}");
+        cost
+    });
+    assert!(small.hashes <= large.hashes, "{small:?}, where it fits {large:?}");
+    assert!(small.searches <= large.searches + 4, "{small:?}, where it fits {large:?}");
+}
+
+#[test]
 fn an_ancestor_is_looked_for_once_where_cuts_can_be() {
     // A cut at each depth, none above the name.
     let depth = DEPTH - 4;

@@ -109,6 +109,16 @@ enum Witness<'z> {
     Ready(&'z Shown),
 }
 
+impl<'z> Witness<'z> {
+    /// Its node; what was prepared is searched for, never hashed again.
+    fn node(self, zone: &'z Version) -> Option<Node<'z>> {
+        match self {
+            Witness::Node(node) => Some(node),
+            Witness::Ready(shown) => shown.node(zone),
+        }
+    }
+}
+
 /// The records of a proof: at most the closest encloser's, and two that cover.
 type Proof<'z> = [Option<Witness<'z>>; 3];
 
@@ -118,6 +128,8 @@ impl Proofs {
     }
 
     /// Writes what a denial of `name` adds to the authority section. `key` is scratch space.
+    ///
+    /// Hashing and searching are done once, however often it is written.
     pub(crate) fn write(
         &mut self,
         denial: &Denial<'_>,
@@ -126,46 +138,47 @@ impl Proofs {
         name: NameRef<'_>,
         key: &mut KeyBuf,
     ) -> Result<(), Full> {
-        let base = reply.place_of(apex_of(name, zone));
+        let apex = apex_of(name, zone);
+        let base = reply.place_of(apex);
         let ready = base.and_then(|base| Some((zone.made(Ready::of)?, base)));
+        let approached = if reply.dnssec() { approach(zone, denial, name, self.iterations) } else { None };
         let (mark, count) = (reply.mark(), self.count);
-        if ready.is_some() && self.write_with(ready, denial, reply, zone, name, key).is_ok() {
-            return Ok(());
+        let soa = |reply: &mut Reply<'_>, ready| match denial.is_negative() {
+            true => negative_soa(reply, zone, apex, ready),
+            false => Ok(()),
+        };
+        // What proves is on its way from memory while the SOA is written.
+        let begun = soa(reply, ready);
+        let (rtype, proof) = match reply.dnssec() {
+            true => {
+                prove(zone, denial, name, self.iterations, key, approached, ready.map(|(ready, _)| ready))
+            }
+            false => (RecordType::NSEC, [None; 3]),
+        };
+        let written = begun.and_then(|()| self.show_all(reply, zone, (rtype, &proof), base));
+        if written.is_ok() || ready.is_none() {
+            return written;
         }
         // What is prepared may be longer than what is written here and now.
         reply.rewind(mark);
         self.count = count;
-        self.write_with(None, denial, reply, zone, name, key)
+        soa(reply, None)?;
+        self.show_all(reply, zone, (rtype, &proof), None)
     }
 
-    /// The same with what is ready, and where the apex stands in the message.
-    fn write_with(
+    /// Writes a proof, with what is ready where the place of the apex in the message is given.
+    fn show_all(
         &mut self,
-        ready: Option<(&Ready, usize)>,
-        denial: &Denial<'_>,
         reply: &mut Reply<'_>,
         zone: &Version,
-        name: NameRef<'_>,
-        key: &mut KeyBuf,
+        (rtype, proof): (RecordType, &Proof<'_>),
+        base: Option<usize>,
     ) -> Result<(), Full> {
-        let approached = if reply.dnssec() { approach(zone, denial, name, self.iterations) } else { None };
-        if denial.is_negative() {
-            match ready.and_then(|(ready, base)| Some((ready.soa(reply.dnssec())?, base))) {
-                Some((soa, base)) => reply.prepared(Section::Authority, soa, base)?,
-                None => negative_soa(reply, zone, apex_of(name, zone))?,
-            }
-        }
-        if !reply.dnssec() {
-            return Ok(());
-        }
-        let prepared = ready.map(|(ready, _)| ready);
-        let (rtype, proof) = prove(zone, denial, name, self.iterations, key, approached, prepared);
-        proof.into_iter().flatten().try_for_each(|witness| match (witness, ready) {
-            (Witness::Node(node), _) => self.show(reply, node, rtype),
-            (Witness::Ready(shown), Some((_, base))) => {
+        proof.iter().flatten().try_for_each(|witness| match (*witness, base) {
+            (Witness::Ready(shown), Some(base)) => {
                 self.once(shown.place, || reply.prepared(Section::Authority, &shown.records, base))
             }
-            (Witness::Ready(_), None) => Ok(()),
+            (witness, _) => witness.node(zone).map_or(Ok(()), |node| self.show(reply, node, rtype)),
         })
     }
 
@@ -259,7 +272,16 @@ pub(crate) fn depth(name: NameRef<'_>, zone: &Version) -> usize {
 }
 
 /// RFC 2308 §3, §5: the SOA of the zone that denies, its TTL lowered to the negative TTL; so is its signature's.
-fn negative_soa(reply: &mut Reply<'_>, zone: &Version, apex: NameRef<'_>) -> Result<(), Full> {
+/// What is ready is used, with the place of the apex in the message.
+fn negative_soa(
+    reply: &mut Reply<'_>,
+    zone: &Version,
+    apex: NameRef<'_>,
+    ready: Option<(&Ready, usize)>,
+) -> Result<(), Full> {
+    if let Some((soa, base)) = ready.and_then(|(ready, base)| Some((ready.soa(reply.dnssec())?, base))) {
+        return reply.prepared(Section::Authority, soa, base);
+    }
     let ttl = zone.soa_ttl().min(zone.soa().minimum);
     let node = zone.apex_node();
     match node.signed_rrset(RecordType::SOA) {

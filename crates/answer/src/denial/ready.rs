@@ -24,6 +24,8 @@ pub(super) struct Shown {
     pub(super) records: Prepared,
     /// See [`place`].
     pub(super) place: usize,
+    /// By which its node is found again.
+    key: Box<[u8]>,
 }
 
 impl Ready {
@@ -54,7 +56,15 @@ impl Shown {
     fn of(zone: &Version, node: Node<'_>, rtype: RecordType) -> Option<Shown> {
         let (rrset, signatures) = node.signed_rrset(rtype);
         let sets = rrset.into_iter().chain(signatures).map(|set| (set, set.ttl()));
-        Some(Shown { place: place(rrset?), records: prepared(zone, node, sets)? })
+        let mut key = KeyBuf::new();
+        node.key_into(&mut key);
+        Some(Shown { place: place(rrset?), records: prepared(zone, node, sets)?, key: key.as_slice().into() })
+    }
+
+    /// The node that shows it.
+    pub(super) fn node<'z>(&self, zone: &'z Version) -> Option<Node<'z>> {
+        let hashed = || zone.hashed_at_or_before(&self.key).filter(|node| node.cmp_key(&self.key).is_eq());
+        zone.find(&self.key).or_else(hashed)
     }
 }
 
