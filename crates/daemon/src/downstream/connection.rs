@@ -27,7 +27,7 @@ const WHOLE: Duration = Duration::from_secs(5);
 const STALL: Duration = Duration::from_secs(10);
 /// How long a client may take to read what is written at once, an octet now and then: about 100 kB at most.
 const READ_BY: Duration = Duration::from_secs(60);
-/// How long a connection may be idle when its place is wanted: what its client has sent may be on its way.
+/// How long a connection goes on when its place is wanted: what its client has sent may be on its way.
 const CROWDED: Duration = Duration::from_millis(50);
 /// Octets read at once; all that an idle connection holds.
 const READ: usize = 2048;
@@ -88,17 +88,19 @@ impl Conversation {
     async fn hold(mut self) -> io::Result<()> {
         let mut unread = Vec::new();
         let mut buffer = [0; READ];
-        // Less once the place is wanted.
-        let mut idle = self.shared.limits.idle;
+        let idle = self.shared.limits.idle;
         let mut deadline = Instant::now() + idle;
+        // When the connection ends because somebody else wants its place: nothing puts that off but a transfer under way.
+        let mut end: Option<Instant> = None;
         loop {
-            let is_idle = unread.is_empty() && self.transfers() == 0 && idle > CROWDED;
+            if self.place.rest(self.transfers() > 0) && end.is_none() {
+                end = Some(Instant::now() + CROWDED);
+            }
             let read = tokio::select! {
                 biased;
-                read = timeout_at(deadline, self.stream.read(&mut buffer)) => read,
-                () = self.place.wanted(), if is_idle => {
-                    idle = CROWDED;
-                    deadline = Instant::now() + idle;
+                read = timeout_at(end.map_or(deadline, |end| end.min(deadline)), self.stream.read(&mut buffer)) => read,
+                Ok(()) = &mut self.place.wanted, if end.is_none() => {
+                    end = Some(Instant::now() + CROWDED);
                     continue;
                 }
                 // It never ends while `kept` is there.
@@ -112,6 +114,7 @@ impl Conversation {
                 // RFC 7766 §6.2.3: idle is who has nothing under way.
                 Err(_) if unread.is_empty() && self.transfers() > 0 => {
                     deadline = Instant::now() + idle;
+                    end = end.map(|_| Instant::now() + CROWDED);
                     continue;
                 }
                 Err(_) => 0,

@@ -6,7 +6,7 @@ use std::net::TcpStream;
 use std::time::Duration;
 
 use crate::daemon::{Daemon, zone};
-use crate::dns::{self, AXFR, SOA, connect, framed, query, rcode, read};
+use crate::dns::{self, AXFR, SOA, ask, connect, framed, query, rcode, read};
 use crate::primary::Primary;
 
 /// Twelve megabytes: more than the kernel takes for a client that does not read.
@@ -65,6 +65,25 @@ fn a_transfer_under_way_is_not_idle() {
     std::thread::sleep(Duration::from_millis(1500));
     assert_eq!(records(&mut stream, WHOLE), BTreeMap::from([(1, WHOLE)]));
     assert!(read(&mut stream).unwrap().is_none(), "and then it is");
+}
+
+#[test]
+fn clients_wait_for_a_place_while_everybody_has_a_transfer_under_way() {
+    let daemon = serving("limits: { tcp-clients: 2, tcp-idle: 60s }");
+    let holders = [1, 2].map(|id| {
+        let mut deaf = connect(daemon.address());
+        ask_axfr(&mut deaf, id);
+        read(&mut deaf).unwrap().expect("it has a place");
+        deaf
+    });
+    let mut third = connect(daemon.address());
+    third.write_all(&framed(&query(3, "big.test", SOA))).unwrap();
+    third.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
+    assert!(read(&mut third).is_err(), "there is no place");
+    assert_eq!(rcode(&ask(daemon.address(), "big.test", SOA)), 0, "UDP goes on");
+    drop(holders);
+    third.set_read_timeout(Some(dns::PATIENCE)).unwrap();
+    assert_eq!(dns::id(&read(&mut third).unwrap().unwrap()), 3);
 }
 
 #[test]
