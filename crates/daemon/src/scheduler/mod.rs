@@ -17,6 +17,8 @@ mod explain;
 mod fetch;
 mod jobs;
 mod kept;
+#[cfg(test)]
+mod news;
 mod problems;
 mod reload;
 mod say;

@@ -27,6 +27,7 @@ impl Scheduler {
         match outcome {
             Outcome::RefreshCurrent { target, serial, next_in } => {
                 zone.in_order(target, true);
+                zone.vouched(target, serial);
                 zone.end_round();
                 let (name, phrase) = ("refresh.current", "primary confirms the serial");
                 let (primary, serial) = (at(target), Some(serial));
@@ -34,6 +35,7 @@ impl Scheduler {
                 zone.tell_waiters("current", serial, None);
             }
             Outcome::Published { target, serial, from, kind, next_in } => {
+                zone.vouched(target, serial);
                 zone.end_round();
                 if kind == Kind::Ixfr {
                     zone.ixfr_works();

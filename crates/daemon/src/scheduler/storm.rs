@@ -24,7 +24,7 @@ use crate::respond::Respond;
 const ZONES: usize = 300;
 const ROUNDS: usize = 24;
 
-fn scheduler(folder: &TempDir, zones: &str) -> (Scheduler, UnboundedReceiver<Message>) {
+pub(super) fn scheduler(folder: &TempDir, zones: &str) -> (Scheduler, UnboundedReceiver<Message>) {
     let path = folder.path().join("secondo.yaml");
     let limits = "limits: { transfers: 5, transfers-per-primary: 3, probes-per-primary: 7 }";
     fs::write(&path, format!("listen: [\"127.0.0.1:53\"]\nstate-dir: state\n{limits}\nzones:\n{zones}"))
@@ -48,7 +48,7 @@ fn scheduler(folder: &TempDir, zones: &str) -> (Scheduler, UnboundedReceiver<Mes
 }
 
 /// As if the zone had been loaded before: it is probed, not transferred blindly.
-fn loaded(scheduler: &mut Scheduler, id: ZoneId, now: Now) {
+pub(super) fn loaded(scheduler: &mut Scheduler, id: ZoneId, now: Now) {
     let soa = Soa {
         mname: Name::root(),
         rname: Name::root(),

@@ -27,7 +27,7 @@ pub(super) struct Trouble {
 /// A version that we should have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Behind {
-    /// Who told of it last.
+    /// Who told of it.
     pub(super) target: Target,
     pub(super) serial: Serial,
     /// When a primary first told of a newer version, on the boot clock.
@@ -137,10 +137,12 @@ impl Trouble {
         self.disk = refused;
     }
 
-    /// A primary told of a newer version.
+    /// A primary told of a newer version. Of what several tell the newest is kept.
     pub(super) fn fell_behind(&mut self, target: Target, serial: Serial, now: Duration) {
-        let since = self.behind.map_or(now, |behind| behind.since);
-        self.behind = Some(Behind { target, serial, since });
+        let known = self.behind.get_or_insert(Behind { target, serial, since: now });
+        if known.target == target || !known.serial.newer_than(serial) {
+            (known.target, known.serial) = (target, serial);
+        }
     }
 
     /// It came, or there is none any more.
@@ -225,6 +227,13 @@ mod tests {
         trouble.fell_behind(target, Serial(6), Duration::from_secs(20));
         let expected = Behind { target, serial: Serial(6), since: Duration::from_secs(10) };
         assert!(trouble.behind() == Some(expected) && !trouble.is_over());
+        let other = failed(2, Reason::Timeout, 0, "").target;
+        trouble.fell_behind(other, Serial(5), Duration::from_secs(30));
+        assert_eq!(trouble.behind(), Some(expected), "what is older is no news");
+        trouble.fell_behind(target, Serial(5), Duration::from_secs(30));
+        assert_eq!(trouble.behind(), Some(Behind { serial: Serial(5), ..expected }), "it went back");
+        trouble.fell_behind(other, Serial(7), Duration::from_secs(40));
+        assert_eq!(trouble.behind(), Some(Behind { target: other, serial: Serial(7), ..expected }));
         trouble.caught_up();
         assert!(trouble.is_over());
     }

@@ -103,22 +103,41 @@ impl Errand {
 }
 
 impl Zone {
+    /// The turn of a target among all that may be asked; one that is none of them comes last.
+    fn turn_of(settings: &secondo_lifecycle::Settings, wanted: Target) -> usize {
+        let mut all = settings.primaries().iter().flat_map(|primary| {
+            primary.addresses.iter().map(|address| Target { primary: primary.id, address: *address })
+        });
+        all.position(|target| target == wanted).unwrap_or(usize::MAX)
+    }
+
     /// A primary is in order: what was wrong with it, and with those that are asked only after it, is forgotten. A SOA alone
     /// tells nothing of `transfers`.
     pub(super) fn in_order(&mut self, target: Target, transfers: bool) {
         let settings = Arc::clone(self.machine.settings());
-        let place = |wanted: Target| {
-            let all = settings.primaries().iter().flat_map(|primary| {
-                primary.addresses.iter().map(|address| Target { primary: primary.id, address: *address })
-            });
-            all.into_iter().position(|target| target == wanted).unwrap_or(usize::MAX)
-        };
-        let settled = place(target);
+        let settled = Zone::turn_of(&settings, target);
         if let Some(trouble) = &mut self.facts.trouble {
-            trouble.settle(transfers, |target| place(target) >= settled);
-            if transfers {
-                trouble.caught_up();
-            }
+            trouble.settle(transfers, |target| Zone::turn_of(&settings, target) >= settled);
+        }
+        self.facts.trouble.take_if(|trouble| trouble.is_over());
+    }
+
+    /// A primary vouches for the serial, which is served. What one told that comes before it is news still: however often
+    /// another confirms an old version, the newer one has not come.
+    pub(super) fn vouched(&mut self, target: Target, serial: Serial) {
+        let settings = Arc::clone(self.machine.settings());
+        let goes_on = |behind: Behind| {
+            behind.serial.newer_than(serial)
+                && Zone::turn_of(&settings, behind.target) < Zone::turn_of(&settings, target)
+        };
+        if !self.behind().is_some_and(goes_on) {
+            self.caught_up();
+        }
+    }
+
+    fn caught_up(&mut self) {
+        if let Some(trouble) = &mut self.facts.trouble {
+            trouble.caught_up();
         }
         self.facts.trouble.take_if(|trouble| trouble.is_over());
     }
@@ -178,8 +197,7 @@ impl Zone {
         if self.machine.serial().is_some_and(|ours| serial.newer_than(ours)) {
             self.trouble().fell_behind(target, serial, now);
         } else if self.behind().is_some_and(|behind| behind.target == target) {
-            self.trouble().caught_up();
-            self.facts.trouble.take_if(|trouble| trouble.is_over());
+            self.caught_up();
         }
     }
 
