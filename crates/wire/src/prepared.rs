@@ -56,11 +56,6 @@ impl Prepared {
     pub fn records(&self) -> u16 {
         self.records
     }
-
-    /// Octets of memory.
-    pub fn memory(&self) -> usize {
-        size_of::<Prepared>() + self.octets.len() + size_of_val(&*self.pointers)
-    }
 }
 
 impl Writer<'_> {

@@ -10,6 +10,7 @@ use crate::tree::{self, Tree as PageTree};
 use secondo_wire::{Name, RecordType, Serial, Soa};
 use std::any::Any;
 use std::ops::Deref;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 /// A version of a zone in shared hands; cheap to clone.
@@ -35,6 +36,8 @@ pub struct Version {
     apex_types: u64,
     /// See [`Version::made`].
     made: OnceLock<Box<dyn Any + Send + Sync>>,
+    /// Whether somebody makes it, or has made it.
+    is_claimed: AtomicBool,
 }
 
 /// Size of a version.
@@ -48,7 +51,7 @@ pub struct Counts {
     pub wire_bytes: u64,
     /// Pages of both trees.
     pub pages: u64,
-    /// Octets in memory, those shared with other versions included.
+    /// Octets in memory, those shared with other versions included; without what is [`Version::made`], so that it stays the same.
     pub memory_bytes: u64,
 }
 
@@ -99,6 +102,7 @@ impl Zone {
             diverting,
             apex_types,
             made: OnceLock::new(),
+            is_claimed: AtomicBool::new(false),
         };
         Some(Zone(Arc::new(version)))
     }
@@ -174,9 +178,21 @@ impl Version {
     }
 
     /// What somebody made of this version when it was first needed, kept as long as the version is. There is place for a thing of
-    /// one type; `None` for others.
+    /// one type; `None` for others, and while it is being made: the first who asks makes it, nobody waits, and it is made once.
     #[inline]
     pub fn made<T: Any + Send + Sync>(&self, make: impl FnOnce(&Version) -> T) -> Option<&T> {
+        match self.made.get() {
+            Some(made) => made.downcast_ref(),
+            None => self.make(make),
+        }
+    }
+
+    #[cold]
+    fn make<T: Any + Send + Sync>(&self, make: impl FnOnce(&Version) -> T) -> Option<&T> {
+        if self.is_claimed.swap(true, Ordering::Relaxed) {
+            return None;
+        }
+        // Only who has the claim comes here, so that there is nobody to wait for.
         self.made.get_or_init(|| Box::new(make(self))).downcast_ref()
     }
 
@@ -365,5 +381,46 @@ impl<'t> Entries<'t> {
         self.page = self.pages.next();
         self.at = 0;
         self.next = self.page.and_then(|page| page.view().first());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Builder, Limits};
+    use std::sync::mpsc;
+    use std::thread;
+    use std::time::Duration;
+
+    fn zone() -> Zone {
+        let apex: Name = "example.".parse().unwrap();
+        let (mname, rname) = (apex.clone(), apex.clone());
+        let soa = Soa { mname, rname, serial: Serial(7), refresh: 1, retry: 2, expire: 3, minimum: 4 };
+        let mut builder = Builder::new(apex.clone(), &BorderSecret::new([1; 16]), Limits::default());
+        builder.push(apex.as_ref(), RecordType::SOA, 300, &soa.to_rdata()).unwrap();
+        builder.finish().unwrap().zone
+    }
+
+    #[test]
+    fn nobody_waits_for_what_another_makes_of_a_version_and_it_is_made_once() {
+        let zone = zone();
+        let made = zone.made(|version| {
+            let (tell, told) = mpsc::channel();
+            let other = Zone::from(Arc::clone(&zone.0));
+            thread::spawn(move || tell.send(other.made(|_| 0_u32).copied()));
+            assert_eq!(told.recv_timeout(Duration::from_secs(60)), Ok(None), "it goes on without");
+            version.serial().0
+        });
+        assert_eq!(made, Some(&7));
+        assert_eq!(zone.made(|_| 8_u32), Some(&7));
+        assert_eq!(zone.made(|_| "of another type"), None);
+    }
+
+    #[test]
+    fn what_is_made_of_a_version_does_not_change_its_size() {
+        let zone = zone();
+        let before = zone.counts();
+        zone.made(|_| vec![7_u8; 1000]);
+        assert_eq!(zone.counts(), before);
     }
 }

@@ -1,5 +1,6 @@
 //! What most denials of a version have in common, ready for messages: its SOA, and what speaks of the names right below its
-//! apex. Made when the version is first asked for something that is not there.
+//! apex. Made when the version is first asked for something that is not there, so that zones nobody asks cost nothing, by the
+//! thread that was asked; what others are asked meanwhile they answer without.
 
 use secondo_wire::{CLASS_IN, Full, KeyBuf, NameBuf, Prepared, RecordType, Writer};
 use secondo_zone::{Node, Rrset, Seek, Version};
@@ -11,8 +12,8 @@ use crate::reply::ttl_of;
 pub(super) struct Ready {
     /// RFC 2308 §3, §5: the SOA with the TTL of negative answers.
     soa: Option<Prepared>,
-    /// The same with its signatures.
-    signed_soa: Option<Prepared>,
+    /// The same with its signatures, where it has any.
+    signed_soa: Option<Option<Prepared>>,
     /// NSEC: that there is no wildcard right below the apex.
     pub(super) nsec: Option<Shown>,
     /// NSEC3, of the first chain: the apex, and that there is no wildcard right below it.
@@ -40,7 +41,7 @@ impl Ready {
         let shown = |node: Node<'_>| Shown::of(zone, node, RecordType::NSEC3);
         Ready {
             soa: soa(None),
-            signed_soa: soa(signatures),
+            signed_soa: signatures.map(|signatures| soa(Some(signatures))),
             nsec: no_wildcard(zone).and_then(|node| Shown::of(zone, node, RecordType::NSEC)),
             nsec3: nsec3.and_then(|(apex, wildcard)| Some((shown(apex)?, wildcard.and_then(shown)))),
         }
@@ -48,7 +49,10 @@ impl Ready {
 
     /// The SOA of a negative answer, with its signatures or without.
     pub(super) fn soa(&self, signed: bool) -> Option<&Prepared> {
-        if signed { self.signed_soa.as_ref() } else { self.soa.as_ref() }
+        match &self.signed_soa {
+            Some(soa) if signed => soa.as_ref(),
+            _ => self.soa.as_ref(),
+        }
     }
 }
 
@@ -104,4 +108,21 @@ fn prepared<'z>(
         Ok::<u16, Full>(records)
     };
     Prepared::new(zone.apex().as_ref(), write).filter(|prepared| prepared.records() > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::signer::{Chain, signed};
+    use crate::testing::zone;
+
+    #[test]
+    fn the_soa_is_prepared_with_signatures_where_it_has_some_and_else_once() {
+        let plain = zone("example.", "a A 192.0.2.1");
+        let ready = Ready::of(&plain);
+        assert!(ready.signed_soa.is_none());
+        assert!([true, false].iter().all(|&wanted| ready.soa(wanted).unwrap().records() == 1));
+        let ready = Ready::of(&signed(&plain, &[Chain::Nsec]));
+        assert_eq!([true, false].map(|wanted| ready.soa(wanted).unwrap().records()), [2, 1]);
+    }
 }
