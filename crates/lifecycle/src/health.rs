@@ -31,6 +31,8 @@ pub struct Health<W> {
 struct Record {
     /// It has answered, so that a single failure may be an accident.
     answered: bool,
+    /// It has sent a NOTIFY.
+    called: bool,
     /// Failures in a row.
     failures: u8,
     down: Option<Down>,
@@ -147,16 +149,24 @@ impl<W: Copy + Eq + Hash> Health<W> {
         }
     }
 
-    /// A NOTIFY came from there, or an operator knows better: it may be asked at once.
+    /// A NOTIFY came from there: it may be asked at once, and lives unless it is down. Only an answer ends that: anybody
+    /// may forge a NOTIFY.
     pub fn notified(&mut self, way: W, now: Duration) {
+        self.ways.entry(way).or_default().called = true;
+        self.release(way, now);
+    }
+
+    /// An operator may know better: it may be asked at once.
+    pub fn release(&mut self, way: W, now: Duration) {
         if let Some(down) = self.down(way) {
             down.until = down.until.min(now);
         }
     }
 
-    /// Whether something has come that way, and it is not down.
+    /// Whether something has come from there, and it is not down.
     pub fn is_alive(&self, way: W) -> bool {
-        self.ways.get(&way).is_some_and(|record| record.answered && record.down.is_none())
+        let lives = |record: &Record| (record.answered || record.called) && record.down.is_none();
+        self.ways.get(&way).is_some_and(lives)
     }
 
     /// The moment before which it is not worth asking, when it is down.
@@ -242,6 +252,24 @@ mod tests {
         assert!(matches!(health.ask(address(), seconds(3), HOLD), Permit::Down { .. }));
         assert_eq!(health.answered(address(), seconds(4)), Some(Turn::Up { after: seconds(4) }));
         assert_eq!(health.ask(address(), seconds(4), HOLD), Permit::Go);
+    }
+
+    #[test]
+    fn what_answers_or_calls_lives_until_it_is_down_and_then_only_an_answer_shows_that_it_does() {
+        let mut health = Health::new();
+        assert!(!health.is_alive(address()));
+        health.release(address(), seconds(0));
+        assert!(!health.is_alive(address()), "an operator is no sign of life");
+        health.notified(address(), seconds(0));
+        assert!(health.is_alive(address()));
+        // A call is no answer: one failure is enough.
+        health.failed(address(), seconds(1), HOLD);
+        assert!(!health.is_alive(address()));
+        health.notified(address(), seconds(2));
+        assert!(!health.is_alive(address()));
+        assert_eq!(health.ask(address(), seconds(2), HOLD), Permit::Go);
+        health.answered(address(), seconds(3));
+        assert!(health.is_alive(address()));
     }
 
     #[test]

@@ -72,7 +72,7 @@ impl Scheduler {
             let Some(zone) = self.zones.get_mut(id) else { continue };
             // The operator may know that a dead primary is back: as after a NOTIFY, one zone asks it at once.
             for reach in self.book.reaches(zone.machine.settings()) {
-                self.health.notified(reach, now.boot);
+                self.health.release(reach, now.boot);
             }
             // Or that it knows the first key now.
             for primary in zone.config.settings.primaries.iter() {

@@ -69,6 +69,11 @@ impl PrimaryBook {
         known.flat_map(|(primary, carrier)| ways(primary, *carrier))
     }
 
+    /// The ways in which an address may be reached, whoever's it is.
+    pub(super) fn ways_to(&self, address: SocketAddr) -> impl Iterator<Item = Reach> + '_ {
+        self.carriers.values().map(move |carrier| Reach { address, carrier: *carrier })
+    }
+
     /// All addresses of all primaries, with the primary's name.
     pub(super) fn places(&self) -> HashSet<(Arc<str>, SocketAddr)> {
         let all = self.primaries.values();

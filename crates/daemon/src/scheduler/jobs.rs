@@ -174,7 +174,8 @@ impl Scheduler {
             }
             Some(_) => self.health.answered(reach, now.boot),
         };
-        self.admission.set_alive(reach.address, self.health.is_alive(reach));
+        self.show_life(reach.address);
+        let zone = self.zones.get_mut(&ticket.zone)?;
         match fault {
             Some(fault) => {
                 let kind = errand.transfer.map(|(question, _)| match question {

@@ -29,7 +29,7 @@ mod trouble;
 mod zones;
 
 use std::collections::{BTreeMap, HashMap};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -251,11 +251,11 @@ impl Scheduler {
         for notice in self.parts.respond.notices.take() {
             let Some(&id) = self.names.get(&notice.apex) else { continue };
             if let Some(zone) = self.zones.get(&id) {
-                for reach in
-                    self.book.reaches(zone.machine.settings()).filter(|reach| is_at(*reach, notice.from))
-                {
+                let reaches = self.book.reaches(zone.machine.settings());
+                let callers: Vec<Reach> = reaches.filter(|reach| is_at(*reach, notice.from)).collect();
+                for reach in callers {
                     self.health.notified(reach, now.boot);
-                    self.admission.set_alive(reach.address, true);
+                    self.show_life(reach.address);
                 }
             }
             let event = secondo_lifecycle::Event::Notify { from: notice.from, hint: notice.hint };
@@ -263,6 +263,12 @@ impl Scheduler {
             self.tell(id, event, now);
             self.notice_key = None;
         }
+    }
+
+    /// Tells admission, which counts by address, whether one lives: it does if it lives for any of the ways there.
+    fn show_life(&mut self, address: SocketAddr) {
+        let alive = self.book.ways_to(address).any(|reach| self.health.is_alive(reach));
+        self.admission.set_alive(address, alive);
     }
 
     /// The configuration in force.

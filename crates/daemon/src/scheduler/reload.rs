@@ -249,7 +249,7 @@ impl Scheduler {
         let in_use = settings.flat_map(|settings| settings.primaries().iter().map(|primary| primary.id));
         for reach in self.book.keep(&in_use.collect()) {
             self.health.forget(reach);
-            self.admission.set_alive(reach.address, false);
+            self.show_life(reach.address);
             self.contacts.forget(reach);
         }
         let places = self.book.places();

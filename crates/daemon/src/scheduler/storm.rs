@@ -2,11 +2,13 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::net::UdpSocket;
+use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::time::Duration;
 
-use secondo_lifecycle::{Confirmation, Event, Health, Machine, Now, Permit, Restored, ZoneId};
+use secondo_lifecycle::{
+    AttemptId, Confirmation, Errand, Event, Health, Machine, Now, Permit, Restored, Ticket, Urgency, ZoneId,
+};
 use secondo_store::Store;
 use secondo_wire::{Name, Reason, Serial, Soa};
 use tempfile::TempDir;
@@ -212,6 +214,88 @@ async fn a_primary_that_cannot_be_reached_one_way_is_down_for_all_that_ask_so_an
         assert_eq!(scheduler.zones[&id].errand.is_some(), asks, "{}", scheduler.zones[&id].config.name);
     }
     assert_eq!(scheduler.zones[&ids[1]].last_try().unwrap().reason, Reason::PrimaryDown);
+}
+
+/// Whether what is kept for addresses that live is kept for that one too.
+fn is_favoured(scheduler: &Scheduler, address: SocketAddr) -> bool {
+    let mut admission = scheduler.admission.clone();
+    for (&zone, of_zone) in &scheduler.zones {
+        of_zone.errand.iter().for_each(|errand| admission.release(Ticket { zone, attempt: errand.attempt }));
+    }
+    let mut request = |zone, address, urgency| {
+        let ticket = Ticket { zone: ZoneId(zone), attempt: AttemptId(0) };
+        admission.request(ticket, Errand::Transfer, address, urgency);
+        while admission.admit().is_some_and(|(admitted, ..)| admitted != ticket) {}
+        admission.waiting()
+    };
+    let strangers = (0..5).map(|n| request(1000 + n, ([198, 51, 100, n as u8], 53).into(), Urgency::Asked));
+    let waiting = strangers.last();
+    Some(request(2000, address, Urgency::Routine(Duration::MAX))) == waiting
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_address_lives_as_long_as_it_does_for_any_of_the_ways_there() {
+    let folder = TempDir::new().unwrap();
+    let silent = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let address = silent.local_addr().unwrap();
+    let zones = format!(
+        "  - {{ name: hindered.test, primaries: [{{ source: [192.0.2.1], addresses: [\"{address}\"] }}] }}\n  \
+         - {{ name: plain.test, primaries: [{{ addresses: [\"{address}\"] }}] }}\n"
+    );
+    let (mut scheduler, mut inbox) = scheduler(&folder, &zones);
+    scheduler.populate(Vec::new());
+    let id = |name: &str| scheduler.names[&Name::parse(name).unwrap()];
+    let (hindered, plain) = (id("hindered.test."), id("plain.test."));
+    let reach_of = |id| scheduler.book.reaches(scheduler.zones[&id].machine.settings()).next().unwrap();
+    let (bad, good) = (reach_of(hindered), reach_of(plain));
+    let now = scheduler.now();
+    assert!(!is_favoured(&scheduler, address));
+    scheduler.health.answered(good, now.boot);
+    // The end of an attempt that could not even begin says nothing of the other way.
+    loaded(&mut scheduler, hindered, now);
+    scheduler.tell(hindered, Event::Refresh, now);
+    while scheduler.zones[&hindered].errand.is_some() {
+        let ended = timeout(Duration::from_secs(60), inbox.recv()).await.unwrap().unwrap();
+        scheduler.take(ended);
+    }
+    assert!(scheduler.health.down_until(bad).is_some());
+    assert!(is_favoured(&scheduler, address));
+    // Nor does it that nobody goes that way any more.
+    let removed = scheduler.zones[&hindered].config.clone();
+    let now = scheduler.now();
+    scheduler.remove(&[removed], now);
+    scheduler.forget_primaries();
+    assert!(is_favoured(&scheduler, address));
+    let removed = scheduler.zones[&plain].config.clone();
+    scheduler.remove(&[removed], now);
+    scheduler.forget_primaries();
+    assert!(!is_favoured(&scheduler, address));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_notify_shows_that_a_primary_lives_unless_it_is_known_to_be_down() {
+    let folder = TempDir::new().unwrap();
+    let sockets = ["127.0.0.1:0", "127.0.0.2:0"].map(|address| UdpSocket::bind(address).unwrap());
+    let [fresh, dead] = sockets.each_ref().map(|socket| socket.local_addr().unwrap());
+    let zone = |name: &str, address| {
+        format!("  - {{ name: {name}, primaries: [{{ addresses: [\"{address}\"] }}] }}\n")
+    };
+    let zones = zone("fresh.test", fresh) + &zone("dead.test", dead);
+    let (mut scheduler, _inbox) = scheduler(&folder, &zones);
+    scheduler.populate(Vec::new());
+    let settings = scheduler.zones.values().map(|zone| zone.machine.settings());
+    let reaches: BTreeSet<Reach> = settings.flat_map(|settings| scheduler.book.reaches(settings)).collect();
+    let reach = *reaches.iter().find(|reach| reach.address == dead).unwrap();
+    let hold = scheduler.zones.values().next().unwrap().machine.hold_down();
+    let now = scheduler.now();
+    scheduler.health.failed(reach, now.boot, hold);
+    for (apex, from) in [("fresh.test.", fresh.ip()), ("dead.test.", dead.ip())] {
+        let notice = Notice { apex: Name::parse(apex).unwrap(), from, hint: None, key: None };
+        scheduler.parts.respond.notices.pin(notice);
+    }
+    scheduler.take_notices();
+    assert!(is_favoured(&scheduler, fresh));
+    assert!(!is_favoured(&scheduler, dead));
 }
 
 /// A fresh machine takes the place of one whose attempt is under way: as a caller would never do without a cancel.
