@@ -58,7 +58,7 @@ fn however_many_primaries_are_silent_a_living_one_finds_a_place() {
     let silent: Vec<_> = (1..=100).map(silent).collect();
     let zone = Zone::ordinary("alive.test.");
     let mut primary = primary::start(Software::Nsd, Plan::of(&zone));
-    let mut config = Config::new().primary("alive", primary.address(), None).more("limits: { transfers: 4 }");
+    let mut config = Config::new().primary("alive", primary.address(), None).more("limits: { transfers: 2 }");
     for (n, (address, ..)) in silent.iter().enumerate() {
         config = config.primary(&format!("silent{n}"), *address, None);
         for number in 0..10 {

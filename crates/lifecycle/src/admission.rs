@@ -43,7 +43,8 @@ pub struct Ticket {
 }
 
 /// The queue of all attempts. An address that is full holds up nobody but those who want to go there, and addresses that
-/// do not answer hold up nobody elsewhere, however many they are: a quarter of all places is for those that do.
+/// do not answer hold up nobody elsewhere, however many they are: a quarter of all places, and at least one of several, is for those that
+/// do.
 #[derive(Clone, Debug)]
 pub struct Admission {
     probes: Lane,
@@ -99,6 +100,11 @@ impl Lane {
     fn new(limit: usize, limit_per_address: usize) -> Lane {
         let (addresses, alive) = (HashMap::new(), HashSet::new());
         Lane { limit, limit_per_address, addresses, alive, sides: Default::default() }
+    }
+
+    /// Places for addresses that are alive alone. Some are left for all others, or none would ever be found to live.
+    fn reserve(&self) -> usize {
+        (self.limit / 4).max(1).min(self.limit - 1)
     }
 
     fn running(&self) -> usize {
@@ -158,7 +164,7 @@ impl Lane {
             return None;
         }
         let [alive, doubtful] = &self.sides;
-        let has_room = doubtful.running < self.limit - self.limit / 4;
+        let has_room = doubtful.running < self.limit - self.reserve();
         let doubtful = doubtful.heads.first().filter(|_| has_room);
         let (rank, address) = alive.heads.first().into_iter().chain(doubtful).min().copied()?;
         let mut admitted = None;
@@ -287,6 +293,7 @@ mod tests {
     #[test]
     fn transfers_are_limited_per_address_and_over_all() {
         let mut admission = Admission::new(LIMITS);
+        admission.set_alive(address(2), true);
         for zone in 0..4 {
             admission.request(ticket(zone), Errand::Transfer, address(1), routine(1));
         }
@@ -340,6 +347,29 @@ mod tests {
         (8..200).for_each(|zone| admission.release(ticket(zone)));
         assert_eq!(admitted(&mut admission), [301]);
         assert_eq!((admission.running(), admission.waiting()), ((0, 1), 0));
+    }
+
+    #[test]
+    fn few_places_have_a_reserve_too_and_a_single_one_is_for_all_in_turn() {
+        for (transfers, of_dead) in [(1, 1), (2, 1), (3, 2), (4, 3), (7, 6), (8, 6)] {
+            let mut admission = Admission::new(AdmissionLimits { transfers, ..LIMITS });
+            for zone in 0..20 {
+                admission.request(ticket(zone), Errand::Transfer, address(zone as u8), Urgency::Asked);
+            }
+            assert_eq!(admitted(&mut admission).len(), of_dead, "of {transfers}");
+            admission.set_alive(address(100), true);
+            for zone in 100..120 {
+                admission.request(ticket(zone), Errand::Transfer, address(100), routine(9));
+            }
+            let of_alive = (transfers - of_dead).min(LIMITS.transfers_per_primary);
+            assert_eq!(admitted(&mut admission).len(), of_alive, "of {transfers}");
+            // However many wait of those that live, every other has its turn.
+            let of_dead = of_dead as u32;
+            (0..20 - of_dead).for_each(|zone| {
+                admission.release(ticket(zone));
+                assert_eq!(admitted(&mut admission), [zone + of_dead], "of {transfers}");
+            });
+        }
     }
 
     #[test]
