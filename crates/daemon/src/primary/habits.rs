@@ -59,9 +59,10 @@ impl Habits {
     /// How a primary with these keys is best asked. All of them are tried and no other seal: what was learnt decides about
     /// the order alone.
     pub(super) fn manner(&self, place: &Place, keys: &[Key], now: Duration) -> Manner {
-        let habit = self.lock().get(place).cloned().unwrap_or_default();
+        let habits = self.lock();
+        let habit = habits.get(place);
         let mut seals: Vec<_> = keys.iter().cloned().map(Some).collect();
-        if let Some(preferred) = habit.roll.as_ref().and_then(|roll| roll.preferred(now))
+        if let Some(preferred) = habit.and_then(|habit| habit.roll.as_ref()?.preferred(now))
             && let Some(place) = keys.iter().position(|key| key.name() == preferred)
             && let Some(front) = seals.get_mut(..=place)
         {
@@ -70,7 +71,8 @@ impl Habits {
         if seals.is_empty() {
             seals.push(None);
         }
-        Manner { edns: habit.without_edns.is_none_or(|until| until <= now), seals }
+        let without_edns = habit.and_then(|habit| habit.without_edns);
+        Manner { edns: without_edns.is_none_or(|until| until <= now), seals }
     }
 
     /// Learns from a question that was answered in order.
@@ -92,10 +94,10 @@ impl Habits {
         }
     }
 
-    /// What is known of a primary's keys, when it has several.
-    pub(crate) fn roll(&self, place: &Place, keys: &[Key]) -> Option<Roll> {
+    /// What is known of a primary's keys, when it has several, for the zones that ask there.
+    pub(crate) fn roll(&self, place: &Place, keys: &[Key], asks: impl Fn(&Name) -> bool) -> Option<Roll> {
         let roll = self.lock().get(place)?.roll.clone()?;
-        roll.among(&keys.iter().map(|key| key.name().clone()).collect::<Vec<Name>>())
+        roll.among(&keys.iter().map(|key| key.name().clone()).collect::<Vec<Name>>(), asks)
     }
 
     /// An operator asks: everything is tried the ordinary way again.
@@ -175,7 +177,10 @@ mod tests {
         worked(&habits, false, Some("old."), true, 10);
         habits.ask_anew(&place());
         assert_eq!(asked(&habits, 11), (true, vec!["new.".into(), "old.".into(), "oldest.".into()]));
-        assert!(habits.roll(&place(), &keys()).unwrap().other.is_some(), "what was is still told");
+        assert!(
+            habits.roll(&place(), &keys(), |_| true).unwrap().other().is_some(),
+            "what was is still told"
+        );
     }
 
     #[test]

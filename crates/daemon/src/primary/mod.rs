@@ -146,7 +146,7 @@ mod tests {
             assert_eq!(asked(&way, &[]).await.1, ["old."], "{reason}");
             way.habits.ask_anew(&way.place());
             assert_eq!(asked(&way, &[]).await.1, ["new."], "{reason}");
-            assert!(way.habits.roll(&way.place(), &way.primary.keys).unwrap().is_over());
+            assert!(way.habits.roll(&way.place(), &way.primary.keys, |_| true).unwrap().is_over());
         }
     }
 

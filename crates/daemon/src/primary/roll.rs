@@ -7,14 +7,21 @@ use secondo_wire::Name;
 /// How long another key than the first goes before it; then the first is tried again.
 const PREFERRED: Duration = Duration::from_secs(3600);
 
+/// So many zones that needed another key than the first are kept of one address.
+const KEPT: usize = 1000;
+
 /// A roll of keys, as far as one address of a primary went along with it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Roll {
     /// The first of the keys did, when it was last tried.
     pub(crate) first: Option<Did>,
-    /// Another did, after the first had not; until the first does for the same zone.
-    pub(crate) other: Option<Did>,
-    /// Until then the other goes first.
+    /// For these zones another did, after the first had not; each until the first does for it. The latest stands last.
+    pub(crate) others: Vec<Did>,
+    /// More zones needed another than are kept: nobody knows when the last of them does not any more.
+    pub(crate) more: bool,
+    /// The other that was needed last.
+    pub(crate) ahead: Option<Name>,
+    /// Until then it goes first.
     pub(crate) until: Duration,
 }
 
@@ -34,15 +41,14 @@ pub(crate) struct Did {
 impl Roll {
     /// The key that goes before the first now.
     pub(super) fn preferred(&self, now: Duration) -> Option<&Name> {
-        self.other.as_ref().filter(|_| now < self.until).map(|did| &did.key)
+        self.ahead.as_ref().filter(|_| now < self.until)
     }
 
     /// A key did. `is_first`: of all; `in_vain`: others were tried before it, the first among them if it is not.
     pub(super) fn note(&mut self, did: Did, is_first: bool, in_vain: bool) {
         if is_first {
             let transferred = self.first.as_ref().is_some_and(|first| first.key == did.key && first.transfer);
-            let settled = |other: &mut Did| other.zone == did.zone && did.transfer >= other.transfer;
-            self.other.take_if(settled);
+            self.others.retain(|other| other.zone != did.zone || other.transfer && !did.transfer);
             self.until = Duration::ZERO;
             self.first = Some(Did { transfer: did.transfer || transferred, ..did });
         } else if in_vain {
@@ -53,22 +59,39 @@ impl Roll {
             // A key that may not transfer may do for the SOA all the same.
             self.first =
                 self.first.take().filter(|_| did.transfer).map(|first| Did { transfer: false, ..first });
-            self.other = Some(did);
+            self.ahead = Some(did.key.clone());
+            self.needed(did);
         }
     }
 
-    /// What of it holds for these keys, in their order.
-    pub(super) fn among(mut self, keys: &[Name]) -> Option<Roll> {
+    fn needed(&mut self, did: Did) {
+        let known = self.others.iter().position(|other| other.zone == did.zone);
+        // What does not even do for the SOA does not transfer either.
+        let transfer = known.is_some_and(|place| self.others.remove(place).transfer);
+        if self.others.len() >= KEPT {
+            self.others.remove(0);
+            self.more = true;
+        }
+        self.others.push(Did { transfer: did.transfer || transfer, ..did });
+    }
+
+    /// What of it holds for these keys, in their order, and for zones that ask there.
+    pub(super) fn among(mut self, keys: &[Name], asks: impl Fn(&Name) -> bool) -> Option<Roll> {
         let (first, others) = keys.split_first().filter(|(_, others)| !others.is_empty())?;
         self.first.take_if(|did| did.key != *first);
-        self.other.take_if(|did| !others.contains(&did.key));
-        (self.first.is_some() || self.other.is_some()).then_some(self)
+        self.others.retain(|did| others.contains(&did.key) && asks(&did.zone));
+        (self.first.is_some() || !self.others.is_empty()).then_some(self)
+    }
+
+    /// Another key than the first, as it was last needed.
+    pub(crate) fn other(&self) -> Option<&Did> {
+        self.others.last()
     }
 
     /// Whether the first key did after another was last needed.
     pub(crate) fn is_over(&self) -> bool {
-        let at = |did: &Option<Did>| did.as_ref().map(|did| did.at);
-        self.first.is_some() && at(&self.first) >= at(&self.other)
+        let at = |did: Option<&Did>| did.map(|did| did.at);
+        self.first.is_some() && at(self.first.as_ref()) >= at(self.other())
     }
 }
 
@@ -91,7 +114,7 @@ mod tests {
         roll.note(did("old.", "a.", false, 10), false, true);
         assert_eq!(preferred(&roll, 3609), Some("old.".into()));
         roll.note(did("old.", "a.", true, 3000), false, false);
-        assert_eq!(roll.other, Some(did("old.", "a.", false, 10)));
+        assert_eq!(roll.others, [did("old.", "a.", false, 10)]);
         assert_eq!(preferred(&roll, 3610), None, "success does not prolong it");
         roll.note(did("old.", "a.", false, 3700), false, true);
         assert_eq!(preferred(&roll, 7000), Some("old.".into()));
@@ -105,12 +128,12 @@ mod tests {
         roll.note(did("old.", "a.", true, 10), false, true);
         assert!(!roll.is_over());
         roll.note(did("new.", "a.", false, 20), true, false);
-        assert!(roll.is_over() && roll.other.is_some(), "for a transfer nobody knows yet");
+        assert!(roll.is_over() && roll.other().is_some(), "for a transfer nobody knows yet");
         assert_eq!(preferred(&roll, 20), None);
         roll.note(did("new.", "b.", true, 30), true, false);
-        assert!(roll.other.is_some(), "that was another zone");
+        assert!(roll.other().is_some(), "that was another zone");
         roll.note(did("new.", "a.", true, 40), true, false);
-        assert_eq!(roll.other, None);
+        assert_eq!(roll.other(), None);
         roll.note(did("new.", "a.", false, 50), true, false);
         assert!(roll.first.as_ref().unwrap().transfer, "once it did, it does until it does not");
         roll.note(did("old.", "a.", true, 60), false, true);
@@ -121,13 +144,41 @@ mod tests {
     }
 
     #[test]
-    fn what_was_learnt_of_keys_that_are_gone_is_not_told() {
+    fn each_zone_that_needed_another_key_is_kept_until_the_first_does_for_it() {
+        let mut roll = Roll::default();
+        roll.note(did("old.", "b.", true, 10), false, true);
+        roll.note(did("old.", "a.", true, 20), false, true);
+        roll.note(did("old.", "b.", false, 25), false, true);
+        roll.note(did("new.", "a.", true, 30), true, false);
+        assert_eq!(roll.others, [did("old.", "b.", true, 25)], "it needed it for a transfer, too");
+        roll.note(did("new.", "b.", true, 40), true, false);
+        assert!(roll.others.is_empty() && !roll.more);
+    }
+
+    #[test]
+    fn of_zones_beyond_the_bound_it_is_known_that_there_were_some() {
+        let mut roll = Roll::default();
+        let all: Vec<String> = (0..=KEPT).map(|n| format!("z{n}.")).collect();
+        for zone in &all {
+            roll.note(did("old.", zone, true, 10), false, true);
+        }
+        assert!(roll.others.len() == KEPT && roll.more);
+        for zone in &all {
+            roll.note(did("new.", zone, true, 20), true, false);
+        }
+        assert!(roll.others.is_empty() && roll.more);
+    }
+
+    #[test]
+    fn what_was_learnt_of_keys_and_zones_that_are_gone_is_not_told() {
         let names = |keys: &[&str]| -> Vec<Name> { keys.iter().map(|key| key.parse().unwrap()).collect() };
         let mut roll = Roll::default();
         roll.note(did("old.", "a.", true, 10), false, true);
-        assert_eq!(roll.clone().among(&names(&["new.", "old."])), Some(roll.clone()));
-        assert_eq!(roll.clone().among(&names(&["new.", "other."])), None);
-        assert_eq!(roll.clone().among(&names(&["old.", "new."])), None);
-        assert_eq!(roll.among(&names(&["old."])), None);
+        let told = |keys: &[&str], asks: bool| roll.clone().among(&names(keys), |_| asks);
+        assert_eq!(told(&["new.", "old."], true), Some(roll.clone()));
+        assert_eq!(told(&["new.", "old."], false), None, "its zone is gone");
+        assert_eq!(told(&["new.", "other."], true), None);
+        assert_eq!(told(&["old.", "new."], true), None);
+        assert_eq!(told(&["old."], true), None);
     }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use secondo_lifecycle::{Activity, Now, Target, ZoneId};
+use secondo_wire::Name;
 
 use super::super::Scheduler;
 use super::super::book::Reach;
@@ -93,7 +94,11 @@ impl Scheduler {
     fn known_of(&self, primary: &Arc<PrimaryConfig>, address: SocketAddr, now: Now) -> Option<Known> {
         let reach = self.book.reach_of(primary, address)?;
         let contact = self.contacts.of(reach);
-        let roll = self.habits.roll(&(Arc::clone(&primary.name), address), &primary.keys);
+        let asks = |name: &Name| {
+            let zone = self.names.get(name).and_then(|id| self.zones.get(id));
+            zone.is_some_and(|zone| zone.config.settings.primaries.contains(primary))
+        };
+        let roll = self.habits.roll(&(Arc::clone(&primary.name), address), &primary.keys, asks);
         if contact.is_none() && roll.is_none() {
             return None;
         }

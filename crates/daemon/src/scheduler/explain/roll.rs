@@ -14,19 +14,28 @@ pub(super) fn state(case: &Case, known: &Known) -> Option<String> {
         let what = if did.transfer { "a transfer" } else { "the SOA" };
         format!("for {what} of {}", bare(&did.zone.to_string()))
     };
-    Some(match (&roll.first, &roll.other) {
+    let more = match roll.others.len() {
+        _ if roll.more => "; it was for more zones than are kept".into(),
+        0 | 1 => String::new(),
+        2 => " and for another zone".into(),
+        several => format!(" and for {} other zones", several - 1),
+    };
+    Some(match (&roll.first, roll.other()) {
+        (Some(did), None) if roll.more => {
+            format!("{who} accepts key {first}, last {}; another was needed for many zones.", ago(did))
+        }
         (Some(did), None) => {
             format!("{who} accepts key {first}, last {}; no other was needed since.", ago(did))
         }
         (Some(did), Some(other)) if roll.is_over() => format!(
-            "{who} accepts key {first}, last {}; key {} was last needed {}, {}.",
+            "{who} accepts key {first}, last {}; key {} was last needed {}, {}{more}.",
             ago(did),
             other.key,
             ago(other),
             for_what(other)
         ),
         (_, other) => {
-            let other = other.as_ref()?;
+            let other = other?;
             let until = match roll.until.checked_sub(case.now) {
                 Some(left) if !left.is_zero() => format!("goes first for {} more", long(left)),
                 _ => "comes after it again the next time".into(),
@@ -51,7 +60,7 @@ pub(super) fn advice(case: &Case, known: &Known) -> Option<String> {
         (whom(&known.primary, known.address), bare(&case.status.zone), &known.primary.name);
     let leave_out =
         format!("leave {} out of `primaries: {name}: keys`, then `secondo reload`", others.join(", "));
-    Some(match (&roll.first, &roll.other) {
+    Some(match (&roll.first, roll.other()) {
         (None | Some(_), Some(_)) if !roll.is_over() => format!(
             "Add key {first} at {who}, and let it transfer there; `secondo retransfer {zone}` tries it at once. As soon as this \
              page says that it is accepted and no other was needed since, the roll is at its end: {leave_out}."
@@ -61,6 +70,10 @@ pub(super) fn advice(case: &Case, known: &Known) -> Option<String> {
             bare(&other.zone.to_string()),
             bare(&other.key.to_string()),
             bare(&other.zone.to_string())
+        ),
+        (Some(_), None) if roll.more => format!(
+            "More zones needed another key than are kept here: whether one still does, the log of {who} tells. As soon as none \
+             does, {leave_out}."
         ),
         (Some(did), None) if !did.transfer => format!(
             "Key {first} does for the SOA; whether it may transfer, too, `secondo retransfer {zone}` shows. If so, {leave_out}."

@@ -246,16 +246,18 @@ fn a_roll_of_keys_is_told_step_by_step_to_its_end() {
         let at = NOW.saturating_sub(Duration::from_secs(ago));
         Some(Did { key: name(key), zone: name(zone), transfer, at })
     };
-    let told = |first, other| {
+    let told_of = |first, others: Vec<Did>, more| {
         let mut case = case();
         let mut primary = PrimaryConfig::clone(&case.settings.primaries[0]);
         let key = |key: &str| Key::new(name(key), Algorithm::HmacSha256, b"secret").unwrap();
         primary.keys = ["new.", "old."].map(key).to_vec();
-        let roll = Some(Roll { first, other, until: NOW + Duration::from_secs(60) });
+        let until = NOW + Duration::from_secs(60);
+        let roll = Some(Roll { first, others, more, until, ..Roll::default() });
         let address = primary.addresses[0];
         case.contacts.push(Known { address, primary: Arc::new(primary), skew: None, roll, down: None });
         explain(&case)
     };
+    let told = |first, other: Option<Did>| told_of(first, other.into_iter().collect(), false);
     let new = |transfer, ago| did("new.", "a.test.", transfer, ago);
     assert_has(
         &told(None, did("old.", "a.test.", true, 5)),
@@ -270,6 +272,21 @@ fn a_roll_of_keys_is_told_step_by_step_to_its_end() {
         &[
             "accepts key new., last 2s ago; key old. was last needed 5s ago, for the SOA of b.test.",
             "Whether b.test still needs key old, `secondo retransfer b.test` shows. As soon as no zone does, leave old out of",
+        ],
+    );
+    let both = [did("old.", "c.test.", true, 6), did("old.", "b.test.", true, 5)];
+    assert_has(
+        &told_of(new(true, 2), both.into_iter().flatten().collect(), false),
+        &[
+            "key old. was last needed 5s ago, for a transfer of b.test and for another zone.",
+            "As soon as no zone does, leave old out of",
+        ],
+    );
+    assert_has(
+        &told_of(new(true, 2), Vec::new(), true),
+        &[
+            "accepts key new., last 2s ago; another was needed for many zones.",
+            "whether one still does, the log of hidden (127.0.0.1:5300) tells. As soon as none does, leave old out of",
         ],
     );
     assert_has(
