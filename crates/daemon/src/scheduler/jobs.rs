@@ -268,7 +268,7 @@ impl Scheduler {
         let refused = match committed.durability() {
             Durability::Durable => None,
             Durability::Volatile(refused) => {
-                self.disk.refused(refused, now.boot);
+                self.disk.refused(ticket.zone, refused, now.boot);
                 let event =
                     Event::new("zone.volatile", "the disk refused the zone: it is served from memory");
                 let reason = Some(Reason::Disk);
