@@ -20,8 +20,6 @@
 //! configured and one for the answer. Where answers are limited, one costs one hash and eight numbers of a table that
 //! never grows.
 
-use std::cell::Cell;
-
 /// CNAME and DNAME links followed for one question; the answer ends there without an error (RFC 1034 §3.6.2 asks for
 /// a bound, peers use 5 to 18).
 pub const CHAIN_LENGTH: usize = 16;
@@ -39,20 +37,23 @@ pub(crate) const CHAIN_STEPS: usize = 64;
 /// Records that prove something: one for each link of a chain, three for its end.
 pub(crate) const PROOF_RECORDS: usize = CHAIN_LENGTH + 3;
 
+#[cfg(debug_assertions)]
 thread_local! {
-    static HASHES: Cell<u64> = const { Cell::new(0) };
+    static HASHES: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
 }
 
-/// Notes that NSEC3 hashes were reckoned, those of a chain's iterations too.
+/// Notes that NSEC3 hashes were reckoned, those of a chain's iterations too: in builds with assertions alone.
 #[inline]
 pub(crate) fn hash(count: u64) {
-    if cfg!(debug_assertions) {
-        HASHES.set(HASHES.get() + count);
-    }
+    #[cfg(debug_assertions)]
+    HASHES.set(HASHES.get() + count);
+    #[cfg(not(debug_assertions))]
+    let _ = count;
 }
 
-/// How many NSEC3 hashes this thread has reckoned since it was last asked: by this the bounds are tested. In builds without
-/// assertions none.
+/// How many NSEC3 hashes this thread has reckoned since it was last asked: by this the bounds are tested.
+#[cfg(debug_assertions)]
+#[doc(hidden)]
 pub fn take_hashes() -> u64 {
     HASHES.replace(0)
 }

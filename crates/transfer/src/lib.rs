@@ -12,7 +12,7 @@
 //!
 //! The way through the room: [`Probe`] asks for the SOA; [`Session`] asks for the zone and feeds each record of the answer
 //! to a decoder whose phases are named for what they await; the decoder builds or patches a zone beside the one that is
-//! served; [`check`] is the turnstile behind which a version may be kept and published.
+//! served; [`check()`] is the turnstile behind which a version may be kept and published.
 //!
 //! Both ends of a transfer, without a socket between them:
 //!

@@ -31,7 +31,7 @@ pub struct Damage {
 pub(crate) type Checked<T> = Result<T, &'static str>;
 
 impl Zone {
-    /// Makes a version of pages as [`Zone::pages`] gave them, in the same order within each tree.
+    /// Makes a version of pages as [`Version::pages`](crate::Version::pages) gave them, in the same order within each tree.
     ///
     /// Structure, order, borders, fingerprints and RDATA are checked; counts and digest are reckoned anew. Large zones
     /// are checked by several threads, which are gone when this returns.

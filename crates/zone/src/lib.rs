@@ -151,5 +151,7 @@ pub use record::{Record, Records};
 pub use rrset::{Rdatas, Rrset};
 pub use seek::{Approach, Gap, Seek};
 pub use spill::{Spill, SpillError};
+#[cfg(debug_assertions)]
+#[doc(hidden)]
 pub use work::take_searches;
 pub use zone::{Counts, Nodes, Tree, Version, Zone};

@@ -229,7 +229,7 @@ impl Version {
         self.node(first.unwrap_or(Entry { prefix: &[], suffix: &[], spelled: false, body: &[] }))
     }
 
-    /// Has the page fetched from memory that [`Zone::hashed_at_or_before`] will read for `key`.
+    /// Has the page fetched from memory that [`Version::hashed_at_or_before`] will read for `key`.
     pub fn approach_hashed(&self, key: &[u8]) {
         let _spot = nsec3::approach(&self.hashed, key);
     }
@@ -289,13 +289,13 @@ impl Version {
 
 impl std::fmt::Debug for Zone {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        (**self).fmt(f)
+        f.debug_tuple("Zone").field(&self.0).finish()
     }
 }
 
 impl std::fmt::Debug for Version {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Zone")
+        f.debug_struct("Version")
             .field("apex", &self.apex)
             .field("serial", &self.serial())
             .finish_non_exhaustive()
@@ -311,7 +311,7 @@ impl PartialEq for Zone {
 
 impl Eq for Zone {}
 
-/// The nodes of a zone. See [`Zone::nodes`].
+/// The nodes of a zone. See [`Version::nodes`].
 pub struct Nodes<'z> {
     zone: &'z Version,
     main: Entries<'z>,

@@ -1,6 +1,6 @@
 //! # primary: the way to a primary
 //!
-//! **Job**: one question to one address, over the network: [`probe`] asks for the SOA, [`transfer`] for the zone.
+//! **Job**: one question to one address, over the network: [`probe()`] asks for the SOA, [`transfer()`] for the zone.
 //! **In**: what to ask and whom ([`Way`]), limits of time and rate.
 //! **Out**: one verdict, a straight line each; what follows is the lifecycle's business.
 //! **Never**: decides what to try next, beyond what belongs to one question (UDP then TCP, with EDNS then without, the

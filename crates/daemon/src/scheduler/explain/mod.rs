@@ -2,7 +2,7 @@
 //!
 //! **Job**: what state a zone is in, since when and why; what was tried and how it ended; what comes next; what to do.
 //! **In**: a [`Case`]: all that the scheduler knows of the zone, gathered in one look.
-//! **Out**: an [`Explanation`](crate::control::Explanation).
+//! **Out**: an [`Explanation`].
 //! **Never**: holds up the loop: only the case is gathered there, words are made elsewhere; shows a secret.
 
 mod advice;
