@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, MAIN_DB, OpenFlags, OptionalExtension, ffi, params};
-use secondo_zone::BorderSecret;
+use secondo_zone::{BorderSecret, DIFFERENCE_VERSION, PAGE_VERSION};
 
 use crate::facts::Facts;
 use crate::row::{self, Found, Kind, blob, found};
@@ -15,16 +15,24 @@ use crate::verdict::{foreign, is_writable_format};
 /// Stands in the file's header, so that `file` and operators know whose it is: "sec2".
 const APPLICATION_ID: i32 = 0x7365_6332;
 /// Raised when the schema changes.
-const FORMAT: i32 = 2;
+const SCHEMA_VERSION: u8 = 2;
+/// Of the schema and of what stands in its images, page files and steps: with another of these numbers a database is another
+/// release's, earlier or later. It is set aside, that is said once, and zones are fetched again.
+const FORMAT: i32 = i32::from_be_bytes([0, SCHEMA_VERSION, PAGE_VERSION, DIFFERENCE_VERSION]);
 
-const SCHEMA: &str = "
+/// The format stands in it too: a number in the file's header alone may be a flipped bit, and then rows are to be saved.
+fn schema() -> String {
+    format!(
+        "
 CREATE TABLE meta(key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE zone(apex BLOB PRIMARY KEY, facts BLOB NOT NULL) WITHOUT ROWID;
-CREATE TABLE image(id INTEGER PRIMARY KEY, octets BLOB NOT NULL);
+CREATE TABLE image(id INTEGER PRIMARY KEY, octets BLOB NOT NULL /* of format {FORMAT:x} */);
 CREATE TABLE journal(id INTEGER PRIMARY KEY, step BLOB NOT NULL);
 CREATE TABLE confirmation(apex BLOB PRIMARY KEY, fact BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE retired(apex BLOB PRIMARY KEY, due BLOB NOT NULL) WITHOUT ROWID;
-";
+"
+    )
+}
 
 /// The log shrinks to so many octets when it was longer.
 pub(crate) const LOG_LIMIT: u64 = 8 << 20;
@@ -68,7 +76,8 @@ impl Database {
             database.connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
         match (format, tables) {
             (0, 0) => database.connection.execute_batch(&format!(
-                "BEGIN IMMEDIATE; {SCHEMA} PRAGMA application_id={APPLICATION_ID}; PRAGMA user_version={FORMAT}; COMMIT;"
+                "BEGIN IMMEDIATE; {} PRAGMA application_id={APPLICATION_ID}; PRAGMA user_version={FORMAT}; COMMIT;",
+                schema()
             ))?,
             (FORMAT, _) => database.check_schema()?,
             _ => return Err(database.another_format(format)),
@@ -80,7 +89,9 @@ impl Database {
     fn another_format(&self, format: i32) -> rusqlite::Error {
         let application = self.connection.pragma_query_value(None, "application_id", |row| row.get(0));
         match application {
-            Ok(APPLICATION_ID) => foreign(&format!("it is of format {format}, not of format {FORMAT}")),
+            Ok(APPLICATION_ID) => foreign(&format!(
+                "another release wrote it, in format {format:x}; this one reads format {FORMAT:x}"
+            )),
             _ => foreign("it is of another program"),
         }
     }
@@ -90,7 +101,8 @@ impl Database {
         let mut statement = self.connection.prepare("SELECT sql FROM sqlite_schema ORDER BY rowid")?;
         let found: Vec<String> =
             statement.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
-        let expected = SCHEMA.split(';').map(str::trim).filter(|sql| !sql.is_empty());
+        let schema = schema();
+        let expected = schema.split(';').map(str::trim).filter(|sql| !sql.is_empty());
         if found.iter().map(String::as_str).eq(expected) {
             Ok(())
         } else {

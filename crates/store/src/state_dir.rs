@@ -133,7 +133,11 @@ impl StateDir {
             saved
         };
         self.exchange(&path, &fresh).map_err(Unavailable::Rescue)?;
-        damage.push(format!("secondo.db: {why}; {saved} zones in it could be saved"));
+        let saved = match saved {
+            0 => "no zone in it can be used, all are fetched again".into(),
+            some => format!("{some} zones in it could be saved"),
+        };
+        damage.push(format!("secondo.db: {why}; {saved}"));
         Ok(Database::open(&path)?)
     }
 

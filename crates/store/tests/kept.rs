@@ -263,6 +263,59 @@ fn the_file_shrinks_when_much_of_it_is_free() {
     assert!(*opened.restored[0].committed.zone() == small("stays.example.", 2));
 }
 
+/// Pages of an earlier layout are not damage: of such a database nothing else tells than what its format was.
+#[test]
+fn pages_of_another_release_are_said_once_whatever_their_number_and_fetched_again() {
+    let folder = tempfile::tempdir().unwrap();
+    {
+        let (store, _) = open(folder.path());
+        commit(&store, full(&large("large.example.", 1)), 1);
+        for number in 0..20 {
+            commit(&store, full(&small(&format!("n{number}.example."), 1)), 1);
+        }
+    }
+    // The tables are the same; what stands in them is said to be what an earlier release wrote.
+    let db = rusqlite::Connection::open(folder.path().join("secondo.db")).unwrap();
+    let format: i32 = db.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
+    let earlier = format - 1;
+    db.execute_batch(&format!(
+        "PRAGMA writable_schema=ON;
+        UPDATE sqlite_schema SET sql=replace(sql, '{format:x}', '{earlier:x}');
+        PRAGMA user_version={earlier};",
+    ))
+    .unwrap();
+    drop(db);
+    {
+        let (store, opened) = open(folder.path());
+        assert!(opened.restored.is_empty() && opened.others.is_empty() && opened.refused.is_none());
+        let [said] = &opened.damages[..] else { panic!("{:?}", opened.damages) };
+        assert_eq!(said.zone, None);
+        for part in [&format!("another release wrote it, in format {earlier:x};"), "all are fetched again"] {
+            assert!(said.what.contains(part), "{}", said.what);
+        }
+        assert_eq!(folder.path().join("zones").read_dir().unwrap().count(), 0, "page files are of no use");
+        commit(&store, full(&large("large.example.", 2)), 1);
+    }
+    let (_store, opened) = open(folder.path());
+    assert!(opened.damages.is_empty() && opened.restored.len() == 1, "{:?}", opened.damages);
+}
+
+/// A number in the file's header may be a flipped bit: the tables tell whose they are.
+#[test]
+fn rows_are_saved_though_the_number_of_the_format_is_damaged() {
+    let folder = tempfile::tempdir().unwrap();
+    {
+        let (store, _) = open(folder.path());
+        commit(&store, full(&small("small.example.", 1)), 1);
+    }
+    let db = rusqlite::Connection::open(folder.path().join("secondo.db")).unwrap();
+    db.execute_batch("PRAGMA user_version=2").unwrap();
+    drop(db);
+    let (_store, opened) = open(folder.path());
+    assert_eq!((opened.restored.len(), opened.damages.len()), (1, 1), "{:?}", opened.damages);
+    assert!(opened.damages[0].what.contains("1 zones in it could be saved"), "{:?}", opened.damages);
+}
+
 #[test]
 fn a_database_of_an_earlier_format_is_said_and_set_aside() {
     let folder = tempfile::tempdir().unwrap();

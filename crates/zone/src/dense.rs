@@ -30,8 +30,9 @@ use crate::varint;
 use secondo_wire::{KeyBuf, MAX_LABEL, MAX_NAME, Name, NameRef, RecordType, Serial, Soa};
 use std::cmp::Ordering;
 
-/// Version of the form.
-const VERSION: u8 = 2;
+/// Version of the form in which a difference is written. Raise it with every change of that form: as with
+/// [`crate::PAGE_VERSION`], whoever keeps differences on a disk keeps this number beside them.
+pub const VERSION: u8 = 2;
 
 const ADDED: u8 = 1;
 const TYPE: u8 = 2;

@@ -26,8 +26,9 @@ use crate::branch;
 use std::cmp::Ordering;
 use std::sync::Arc;
 
-/// Version of the layout.
-pub(crate) const VERSION: u8 = 2;
+/// Version of the layout of pages. Raise it with every change of what stands in a page or of where pages end: whoever keeps pages
+/// on a disk keeps this number beside them, and takes those of another number for none at all, not for damage.
+pub const VERSION: u8 = 2;
 /// Octets before the fingerprints.
 pub(crate) const HEAD: usize = 8;
 
