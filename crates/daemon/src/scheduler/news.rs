@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
-use secondo_lifecycle::{Kind, Now, Outcome, Target, ZoneId};
-use secondo_wire::Serial;
+use secondo_lifecycle::{Kind, Now, Outcome, Step, Target, ZoneId};
+use secondo_wire::{Reason, Serial};
 use tempfile::TempDir;
 
 use super::Scheduler;
 use super::storm::{loaded, scheduler};
+use super::trouble::Try;
+use crate::config;
 use crate::control::Problem;
 
 const FIRST: &str = "127.0.0.1:1";
@@ -104,4 +106,34 @@ fn a_version_is_missed_until_it_or_one_after_it_is_published_wherever_from() {
     told(&mut scheduler, id, targets[0], 9, now);
     published(&mut scheduler, id, targets[0], 1, now);
     assert_eq!(behind(&scheduler, id), None);
+}
+
+#[tokio::test]
+async fn what_was_heard_from_a_primary_is_forgotten_when_it_is_defined_anew_at_its_address() {
+    let folder = TempDir::new().unwrap();
+    let (mut scheduler, id, before) = two(&folder);
+    let now = scheduler.now();
+    let zone = scheduler.zones.get_mut(&id).unwrap();
+    zone.trouble().no_ixfr(before[0], Reason::IxfrBrokenChain, "", now.boot);
+    zone.facts.primary = Some(before[0]);
+    zone.told_of(Serial(9), now.boot);
+    for target in &before {
+        let (step, reason, serial, detail, at) = (Step::Axfr, Reason::Timeout, None, "".into(), now.boot);
+        zone.trouble().note(Try { target: *target, step, reason, serial, detail, at });
+    }
+    let primaries = format!("{{ addresses: [\"{FIRST}\"], ixfr: false }}, {{ addresses: [\"{SECOND}\"] }}");
+    let path = folder.path().join("other.yaml");
+    let zones = format!("zones: [{{ name: z.test, primaries: [{primaries}] }}]\n");
+    std::fs::write(&path, format!("listen: [\"127.0.0.1:53\"]\n{zones}")).unwrap();
+    scheduler.change(&config::load(&path).unwrap().zones, now);
+    let after = targets(&scheduler, id);
+    assert!(after[0].address == before[0].address && after[0] != before[0] && after[1] == before[1]);
+    let zone = &scheduler.zones[&id];
+    assert!(zone.facts.primary.is_none() && zone.behind().is_none());
+    let trouble = zone.facts.trouble.as_ref().unwrap();
+    assert!(trouble.ixfr().is_none());
+    assert!(
+        trouble.tries().iter().map(|failed| failed.target).eq([after[1]]),
+        "the second stayed what it was"
+    );
 }

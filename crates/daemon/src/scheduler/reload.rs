@@ -206,7 +206,7 @@ impl Scheduler {
             if let Some(zone) = self.zones.get_mut(&id) {
                 zone.config = config.clone();
                 if zone.machine.settings() != &settings {
-                    zone.forget_addresses_but(&settings);
+                    zone.forget_all_but(&settings);
                     self.tell(id, Happened::Reconfigure(settings), now);
                     // A lower bound of EXPIRE brings the end nearer.
                     self.show_validity(id, now);

@@ -122,6 +122,12 @@ impl Trouble {
         self.told.retain(|(target, _)| !settled(*target));
     }
 
+    /// What primaries told that are `gone`, and what they could not do, is forgotten.
+    pub(super) fn forget(&mut self, gone: impl Fn(Target) -> bool) {
+        self.ixfr.take_if(|ixfr| gone(ixfr.target));
+        self.behind.take_if(|behind| gone(behind.target));
+    }
+
     /// The failed attempts of the running or the last round, oldest first.
     pub(super) fn tries(&self) -> &[Try] {
         &self.tries

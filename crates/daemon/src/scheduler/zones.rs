@@ -142,13 +142,14 @@ impl Zone {
         self.facts.trouble.take_if(|trouble| trouble.is_over());
     }
 
-    /// Primaries changed: what was heard from addresses that are none of theirs any more is no news.
-    pub(super) fn forget_addresses_but(&mut self, settings: &secondo_lifecycle::Settings) {
-        let addresses = settings.primaries().iter().flat_map(|primary| &primary.addresses);
-        let is_there = |wanted: Target| addresses.clone().any(|address| *address == wanted.address);
-        self.facts.primary = self.facts.primary.filter(|target| is_there(*target));
+    /// Primaries changed: what was heard from those that are none of its any more is no news, even where another is at their
+    /// address now.
+    pub(super) fn forget_all_but(&mut self, settings: &secondo_lifecycle::Settings) {
+        let is_gone = |target: Target| Zone::turn_of(settings, target) == usize::MAX;
+        self.facts.primary.take_if(|target| is_gone(*target));
         if let Some(trouble) = &mut self.facts.trouble {
-            trouble.settle(true, |target| !is_there(target));
+            trouble.settle(true, is_gone);
+            trouble.forget(is_gone);
         }
         self.facts.trouble.take_if(|trouble| trouble.is_over());
     }
