@@ -133,16 +133,22 @@ fn of_a_flood_of_notifies_none_is_forgotten() {
         socket.connect(server).unwrap();
         socket.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
         let mut unanswered: BTreeSet<u16> = (0..ZONES as u16).collect();
-        while !unanswered.is_empty() {
-            let mut buffer = [0; 512];
-            for &zone in &unanswered.clone() {
-                let _ = socket.send(&interop::datagram::notify(zone, &crowd::apex(zone.into())));
-            }
-            while let Ok(length) = socket.recv(&mut buffer) {
-                assert_eq!(interop::datagram::rcode(&buffer[..length]), 0);
-                unanswered.remove(&u16::from_be_bytes([buffer[0], buffer[1]]));
-            }
-        }
+        interop::wait::until(
+            "an answer to each NOTIFY",
+            MANY,
+            || secondo.tail(),
+            || {
+                let mut buffer = [0; 512];
+                for &zone in &unanswered {
+                    let _ = socket.send(&interop::datagram::notify(zone, &crowd::apex(zone.into())));
+                }
+                while let Ok(length) = socket.recv(&mut buffer) {
+                    assert_eq!(interop::datagram::rcode(&buffer[..length]), 0);
+                    unanswered.remove(&u16::from_be_bytes([buffer[0], buffer[1]]));
+                }
+                unanswered.is_empty().then_some(())
+            },
+        );
         over.store(true, Ordering::Relaxed);
     });
     // What was answered counts: nothing is sent again.
