@@ -96,6 +96,20 @@ struct Queue {
     head: Option<Rank>,
 }
 
+impl Side {
+    fn attach(&mut self, address: SocketAddr, queue: &Queue) {
+        self.running += queue.running;
+        self.heads.extend(queue.head.map(|head| (head, address)));
+    }
+
+    fn detach(&mut self, address: SocketAddr, queue: &Queue) {
+        self.running -= queue.running;
+        if let Some(head) = queue.head {
+            self.heads.remove(&(head, address));
+        }
+    }
+}
+
 impl Lane {
     fn new(limit: usize, limit_per_address: usize) -> Lane {
         let (addresses, alive) = (HashMap::new(), HashSet::new());
@@ -116,47 +130,27 @@ impl Lane {
         &mut self.sides[side]
     }
 
-    /// Changes the queue of an address and brings its side up to date with it.
-    fn change(&mut self, address: SocketAddr, change: impl FnOnce(&mut Queue)) {
+    /// Changes the queue of an address, or on which side it is.
+    fn change(&mut self, address: SocketAddr, change: impl FnOnce(&mut Queue, &mut HashSet<SocketAddr>)) {
         let mut queue = self.addresses.remove(&address).unwrap_or_default();
-        let (head, running) = (queue.head, queue.running);
-        change(&mut queue);
+        self.side(address).detach(address, &queue);
+        change(&mut queue, &mut self.alive);
         let room = queue.running < self.limit_per_address;
         queue.head = queue.waiting.keys().next().copied().filter(|_| room);
-        let side = self.side(address);
-        side.running = side.running + queue.running - running;
-        if head != queue.head {
-            head.map(|head| side.heads.remove(&(head, address)));
-            queue.head.map(|head| side.heads.insert((head, address)));
-        }
+        self.side(address).attach(address, &queue);
         if queue.running > 0 || !queue.waiting.is_empty() {
             self.addresses.insert(address, queue);
         }
     }
 
-    /// Takes an address to the other side, if it is not there already.
-    fn set_alive(&mut self, address: SocketAddr, alive: bool) {
-        if alive == self.alive.contains(&address) {
-            return;
-        }
-        // Off one side and onto the other.
-        let queue = self.addresses.remove(&address);
-        if let Some(queue) = &queue {
-            let side = self.side(address);
-            side.running -= queue.running;
-            queue.head.map(|head| side.heads.remove(&(head, address)));
-        }
-        if alive {
-            self.alive.insert(address)
-        } else {
-            self.alive.remove(&address)
-        };
-        if let Some(queue) = queue {
-            let side = self.side(address);
-            side.running += queue.running;
-            queue.head.map(|head| side.heads.insert((head, address)));
-            self.addresses.insert(address, queue);
-        }
+    fn set_alive(&mut self, address: SocketAddr, lives: bool) {
+        self.change(address, |_, alive| {
+            if lives {
+                alive.insert(address);
+            } else {
+                alive.remove(&address);
+            }
+        });
     }
 
     fn admit(&mut self) -> Option<Ticket> {
@@ -168,7 +162,7 @@ impl Lane {
         let doubtful = doubtful.heads.first().filter(|_| has_room);
         let (rank, address) = alive.heads.first().into_iter().chain(doubtful).min().copied()?;
         let mut admitted = None;
-        self.change(address, |queue| {
+        self.change(address, |queue, _| {
             admitted = queue.waiting.remove(&rank);
             queue.running += 1;
         });
@@ -176,7 +170,7 @@ impl Lane {
     }
 
     fn leave(&mut self, address: SocketAddr, waiting: Option<Rank>) {
-        self.change(address, |queue| match waiting {
+        self.change(address, |queue, _| match waiting {
             Some(rank) => {
                 queue.waiting.remove(&rank);
             }
@@ -202,7 +196,7 @@ impl Admission {
         self.arrivals += 1;
         let rank = (urgency, self.arrivals);
         self.holders.insert(ticket, Holder { errand, address, waiting: Some(rank) });
-        self.lane(errand).change(address, |queue| {
+        self.lane(errand).change(address, |queue, _| {
             queue.waiting.insert(rank, ticket);
         });
     }
