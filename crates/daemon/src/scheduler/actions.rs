@@ -52,10 +52,10 @@ impl Scheduler {
         let Some(zone) = self.zones.get_mut(&id) else { return };
         match action {
             Action::Probe { attempt, target, urgency } => {
-                self.want(id, attempt, target, None, urgency);
+                self.want(id, attempt, target, None, urgency, now);
             }
             Action::Transfer { attempt, target, question, accept, urgency } => {
-                self.want(id, attempt, target, Some((question, accept)), urgency);
+                self.want(id, attempt, target, Some((question, accept)), urgency, now);
             }
             Action::Cancel { attempt } => {
                 self.admission.release(Ticket { zone: id, attempt });
@@ -89,11 +89,17 @@ impl Scheduler {
         target: Target,
         transfer: Option<(Question, Accept)>,
         urgency: Urgency,
+        now: Now,
     ) {
-        let (Some(zone), Some(reach)) = (self.zones.get_mut(&id), self.book.reach(target)) else { return };
+        let Some(zone) = self.zones.get_mut(&id) else { return };
         let errand = match transfer {
             None => secondo_lifecycle::Errand::Probe,
             Some(_) => secondo_lifecycle::Errand::Transfer,
+        };
+        let Some(reach) = self.book.reach(target) else {
+            // The book has all primaries of all zones. If it had not, the zone would not wait for ever.
+            zone.machine.handle(jobs::ended(attempt, errand, Failure::from(Reason::Internal)), now);
+            return;
         };
         zone.errand = Some(Errand::new(attempt, target, reach, transfer).into());
         self.admission.request(Ticket { zone: id, attempt }, errand, target.address, urgency);
@@ -150,16 +156,18 @@ impl Scheduler {
                     // From here, not from its place in the queue, time counts (RFC 7314 §4).
                     todo.push_back((ticket.zone, Happened::Sent { attempt: ticket.attempt }));
                 }
-                Permit::Go => {
-                    self.admission.release(ticket);
-                    self.health.abandoned(reach);
-                }
-                Permit::Down { again } => {
+                refused => {
                     self.admission.release(ticket);
                     if let Some(zone) = self.zones.get_mut(&ticket.zone) {
                         zone.errand.take_if(|errand| errand.attempt == ticket.attempt);
                     }
-                    let failure = Failure::from(Reason::PrimaryDown).until(again);
+                    let failure = match refused {
+                        Permit::Down { again } => Failure::from(Reason::PrimaryDown).until(again),
+                        Permit::Go => {
+                            self.health.abandoned(reach);
+                            Failure::from(Reason::Internal)
+                        }
+                    };
                     todo.push_back((ticket.zone, jobs::ended(ticket.attempt, errand, failure)));
                 }
             }

@@ -61,7 +61,7 @@ pub(super) fn ended(attempt: AttemptId, errand: Errand, failure: Failure) -> Hap
 }
 
 impl Scheduler {
-    /// Starts the job of a ticket; false when nobody wants it any more.
+    /// Starts the job of a ticket; false when nobody wants it any more, or the primary is not in the book.
     pub(super) fn start(&mut self, ticket: Ticket) -> bool {
         let clock = self.parts.clock;
         let limits = &self.parts.config.server.limits;

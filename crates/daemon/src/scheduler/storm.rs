@@ -7,9 +7,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use secondo_lifecycle::{
-    AttemptId, Confirmation, Errand, Event, Health, Machine, Now, Permit, Restored, Ticket, Urgency, ZoneId,
+    Activity, AttemptId, Confirmation, Errand, Event, Health, Machine, Now, Permit, Restored, Ticket,
+    Urgency, ZoneId,
 };
 use secondo_store::Store;
+use secondo_transfer::Fault;
 use secondo_wire::{Name, Reason, Serial, Soa};
 use tempfile::TempDir;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
@@ -296,6 +298,39 @@ async fn a_notify_shows_that_a_primary_lives_unless_it_is_known_to_be_down() {
     scheduler.take_notices();
     assert!(is_favoured(&scheduler, fresh));
     assert!(!is_favoured(&scheduler, dead));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_attempt_at_a_primary_that_is_in_no_book_fails_at_once() {
+    let folder = TempDir::new().unwrap();
+    let silent = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let address = silent.local_addr().unwrap();
+    let zone = |n| format!("  - {{ name: z{n}.test, primaries: [{{ addresses: [\"{address}\"] }}] }}\n");
+    // One more than may probe there at once.
+    let (mut scheduler, _inbox) = scheduler(&folder, &(0..8).map(zone).collect::<String>());
+    scheduler.populate(Vec::new());
+    let now = scheduler.now();
+    let ids: Vec<ZoneId> = scheduler.zones.keys().copied().collect();
+    for &id in &ids {
+        loaded(&mut scheduler, id, now);
+        scheduler.tell(id, Event::Refresh, now);
+    }
+    assert_eq!((scheduler.admission.running(), scheduler.admission.waiting()), ((7, 0), 1));
+    scheduler.book.keep(&BTreeSet::new());
+    // By our own fault: the same again soon.
+    let failed = |scheduler: &Scheduler, id, now: Now| {
+        let zone = &scheduler.zones[&id];
+        let soon = zone.machine.next_deadline() <= now.boot + Duration::from_secs(60);
+        zone.errand.is_none() && matches!(zone.machine.activity(), Activity::Suspended(_)) && soon
+    };
+    // The one that waits has its turn when another is gone, and the other asks again.
+    let ticket = Ticket { zone: ids[0], attempt: scheduler.zones[&ids[0]].errand.as_ref().unwrap().attempt };
+    let fault = Fault::new(Reason::Disk, "");
+    scheduler.take(Message::Probed(ticket, Err(fault)));
+    assert!(failed(&scheduler, ids[7], now), "{:?}", scheduler.zones[&ids[7]].machine.activity());
+    let later = Now { boot: now.boot + Duration::from_secs(60), ..now };
+    scheduler.tell(ids[0], Event::Timeout, later);
+    assert!(failed(&scheduler, ids[0], later), "{:?}", scheduler.zones[&ids[0]].machine.activity());
 }
 
 /// A fresh machine takes the place of one whose attempt is under way: as a caller would never do without a cancel.
