@@ -8,7 +8,7 @@ use secondo_lifecycle::{
     Validity, ZoneId,
 };
 use secondo_store::Confirmation;
-use secondo_wire::Reason;
+use secondo_wire::{Name, Reason};
 
 use super::zones::Errand;
 use super::{Message, Scheduler, jobs};
@@ -21,6 +21,14 @@ impl Scheduler {
         self.tell_all([(id, event)], now);
     }
 
+    /// The same for a message that a key sealed, if one did.
+    pub(super) fn tell_sealed(&mut self, id: ZoneId, event: Happened, key: Option<&Name>, now: Now) {
+        let Some(zone) = self.zones.get_mut(&id) else { return };
+        zone.machine.handle(event, now);
+        self.follow(id, key, now);
+        self.tell_all([], now);
+    }
+
     /// The same for several zones at once.
     pub(super) fn tell_all(&mut self, events: impl IntoIterator<Item = (ZoneId, Happened)>, now: Now) {
         let mut todo: VecDeque<(ZoneId, Happened)> = events.into_iter().collect();
@@ -28,7 +36,7 @@ impl Scheduler {
             while let Some((id, event)) = todo.pop_front() {
                 if let Some(zone) = self.zones.get_mut(&id) {
                     zone.machine.handle(event, now);
-                    self.follow(id, now);
+                    self.follow(id, None, now);
                 }
             }
             self.admit(&mut todo, now);
@@ -38,17 +46,17 @@ impl Scheduler {
         }
     }
 
-    /// Does what a machine says, and notes its next deadline.
-    pub(super) fn follow(&mut self, id: ZoneId, now: Now) {
+    /// Does what a machine says, and notes its next deadline. `key`: what sealed the message that it was told of.
+    pub(super) fn follow(&mut self, id: ZoneId, key: Option<&Name>, now: Now) {
         while let Some(action) = self.zones.get_mut(&id).and_then(|zone| zone.machine.poll_action()) {
-            self.act(id, action, now);
+            self.act(id, action, key, now);
         }
         if let Some(zone) = self.zones.get(&id) {
             self.wheel.schedule(id, zone.machine.next_deadline());
         }
     }
 
-    fn act(&mut self, id: ZoneId, action: Action, now: Now) {
+    fn act(&mut self, id: ZoneId, action: Action, key: Option<&Name>, now: Now) {
         let Some(zone) = self.zones.get_mut(&id) else { return };
         match action {
             Action::Probe { attempt, target, urgency } => {
@@ -77,7 +85,7 @@ impl Scheduler {
                 ..Event::new("zone.revived", "zone is valid again")
             }
             .info(),
-            Action::Report(outcome) => self.report(id, outcome, now),
+            Action::Report(outcome) => self.report(id, outcome, key, now),
         }
     }
 

@@ -140,8 +140,6 @@ pub(crate) struct Scheduler {
     admission: Admission,
     health: Health<Reach>,
     contacts: Contacts,
-    /// The key of the NOTIFY that is being told of.
-    notice_key: Option<Name>,
     habits: Arc<Habits>,
     heralds: Heralds,
     readers: Readers,
@@ -178,7 +176,6 @@ impl Scheduler {
             health: Health::new(),
             habits: Arc::default(),
             contacts: Contacts::default(),
-            notice_key: None,
             heralds: Heralds::default(),
             readers: Readers::new(),
             lines: Lines::default(),
@@ -259,9 +256,7 @@ impl Scheduler {
                 }
             }
             let event = secondo_lifecycle::Event::Notify { from: notice.from, hint: notice.hint };
-            self.notice_key = notice.key;
-            self.tell(id, event, now);
-            self.notice_key = None;
+            self.tell_sealed(id, event, notice.key.as_ref(), now);
         }
     }
 

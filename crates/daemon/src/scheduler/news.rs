@@ -46,7 +46,7 @@ fn told(scheduler: &mut Scheduler, id: ZoneId, target: Target, serial: u32, now:
 fn confirmed(scheduler: &mut Scheduler, id: ZoneId, target: Target, now: Now) {
     told(scheduler, id, target, 1, now);
     let next_in = Duration::from_secs(60);
-    scheduler.report(id, Outcome::RefreshCurrent { target, serial: Serial(1), next_in }, now);
+    scheduler.report(id, Outcome::RefreshCurrent { target, serial: Serial(1), next_in }, None, now);
 }
 
 fn published(scheduler: &mut Scheduler, id: ZoneId, target: Target, serial: u32, now: Now) {
@@ -54,7 +54,7 @@ fn published(scheduler: &mut Scheduler, id: ZoneId, target: Target, serial: u32,
     let zone = scheduler.zones.get_mut(&id).unwrap();
     zone.in_order(target, true);
     let (serial, from) = (Serial(serial), Some(Serial(1)));
-    scheduler.report(id, Outcome::Published { target, serial, from, kind: Kind::Axfr, next_in }, now);
+    scheduler.report(id, Outcome::Published { target, serial, from, kind: Kind::Axfr, next_in }, None, now);
 }
 
 fn behind(scheduler: &Scheduler, id: ZoneId) -> Option<u32> {

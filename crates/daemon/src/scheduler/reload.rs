@@ -175,7 +175,7 @@ impl Scheduler {
                 Event { zone: Some(&config.name), next_in: Some(Duration::ZERO), ..event }.info();
             }
             // What is due at once is so with the next turn of the wheel.
-            self.follow(id, now);
+            self.follow(id, None, now);
         }
         self.book.forget_identities();
     }

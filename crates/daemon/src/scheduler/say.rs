@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use secondo_lifecycle::{Kind, NotifyIgnored, Now, Outcome, PrimaryId, Step, Target, Validity, ZoneId};
-use secondo_wire::{Class, Reason};
+use secondo_wire::{Class, Name, Reason};
 
 use super::Scheduler;
 use super::trouble::Try;
@@ -14,8 +14,9 @@ use crate::event::{Event, Peer};
 const QUIET: Duration = Duration::from_secs(10);
 
 impl Scheduler {
-    /// Logs a report, keeps what `status` wants of it, and tells those who wait for the end of a round.
-    pub(super) fn report(&mut self, id: ZoneId, outcome: Outcome, now: Now) {
+    /// Logs a report, keeps what `status` wants of it, and tells those who wait for the end of a round. `key`: what sealed
+    /// the message that it follows from.
+    pub(super) fn report(&mut self, id: ZoneId, outcome: Outcome, key: Option<&Name>, now: Now) {
         let address_of =
             |primary: PrimaryId| self.book.find(primary).and_then(|p| p.addresses.first().copied());
         let reach_of = |target: Target| self.book.reach(target);
@@ -128,7 +129,6 @@ impl Scheduler {
                 let phrase =
                     if later { "NOTIFY accepted, for after the running attempt" } else { "NOTIFY accepted" };
                 let (name, peer) = ("notify.accepted", Some(Peer::Host(from)));
-                let key = self.notice_key.as_ref();
                 Event { name, phrase, serial: hint, peer, key, next_in, ..event }.info();
             }
             Outcome::NotifyIgnored { from, hint, why } => {
@@ -139,7 +139,6 @@ impl Scheduler {
                         ("NOTIFY ignored: the version was found unfit", Some(reason))
                     }
                 };
-                let key = self.notice_key.as_ref();
                 let event = Event { phrase, serial: hint, reason, peer, key, next_in, ..event };
                 let event = Event { name: "notify.ignored", ..event };
                 // A flood of them must not fill the log.
