@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{ArgGroup, Args, Parser, Subcommand};
 use secondo_wire::{Class, Reason};
 use serde::Serialize;
 
@@ -113,12 +113,13 @@ struct ConfigFile {
 }
 
 #[derive(Debug, Args)]
+#[command(group = ArgGroup::new("which").required(true).args(["zones", "all"]))]
 struct OnZones {
-    /// The zones
-    #[arg(required_unless_present = "all")]
+    /// The zones; these or `--all`
+    #[arg(value_name = "ZONE")]
     zones: Vec<String>,
     /// All zones
-    #[arg(long, conflicts_with = "zones")]
+    #[arg(long)]
     all: bool,
     /// Do not wait for the outcome
     #[arg(long)]
@@ -379,7 +380,10 @@ mod tests {
     fn the_command_line_is_sound() {
         use clap::CommandFactory;
         Cli::command().debug_assert();
-        assert!(Cli::try_parse_from(["secondo", "refresh"]).is_err());
+        let neither = Cli::try_parse_from(["secondo", "refresh"]).unwrap_err().to_string();
+        assert!(neither.contains("refresh <ZONE|--all>"), "{neither}");
+        assert!(Cli::try_parse_from(["secondo", "refresh", "a.test", "--all"]).is_err());
+        assert!(Cli::try_parse_from(["secondo", "refresh", "a.test", "b.test"]).is_ok());
         assert!(Cli::try_parse_from(["secondo", "refresh", "--all"]).is_ok());
         assert!(Cli::try_parse_from(["secondo", "run"]).is_err());
         assert!(Cli::try_parse_from(["secondo", "diff", "a.test", "1", "2"]).is_ok());

@@ -19,6 +19,8 @@ pub struct Fault {
     pub without_edns: bool,
     /// The key that the question was sealed with; filled in by the one who asked.
     pub key: Option<Name>,
+    /// There was a connection, and the answer did not come to its end on it; filled in by the one who asked.
+    pub cut_short: bool,
 }
 
 /// What was asked, as far as the meaning of a response code depends on it.
@@ -32,7 +34,7 @@ pub(crate) enum Question {
 impl Fault {
     /// A fault of this reason.
     pub fn new(reason: Reason, detail: impl Into<String>) -> Fault {
-        Fault { reason, detail: detail.into(), skew: None, without_edns: false, key: None }
+        Fault { reason, detail: detail.into(), skew: None, without_edns: false, key: None, cut_short: false }
     }
 
     /// What an error code means for this question. `edns`: the question had EDNS, and this is the first answer.

@@ -159,7 +159,8 @@ async fn ask(
                     job.way.lines.stalled(&job.way);
                 }
                 let silence = format!("silent for {} s", limits.idle_timeout.as_secs());
-                return Err(told(session.cut(), &silence, Reason::Timeout));
+                let fault = told(session.cut(), &silence, Reason::Timeout);
+                return Err(Fault { cut_short: exchange.is_made(), ..fault });
             }
             // Nothing of the answer was asked for yet: no stream was cut.
             Next::End(End::Failed(fault)) if !exchange.is_made() => return Err(fault),
@@ -318,6 +319,19 @@ mod tests {
         let Ok(Fetched::Version { candidate, .. }) = with_key(job, None, false).await else { panic!("none") };
         job.current = Some(candidate.zone().clone());
         job.accept = Accept::NewerThan(candidate.zone().serial());
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_transfer_that_stops_is_told_from_one_that_cannot_begin() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut job = job(listener.local_addr().unwrap());
+        Arc::get_mut(&mut job.way.primary).unwrap().idle_timeout = Duration::from_millis(100);
+        // Taken by the system; nobody answers.
+        let stopped = with_key(&job, None, false).await.unwrap_err();
+        assert_eq!((stopped.reason, stopped.cut_short), (Reason::Timeout, true), "{stopped}");
+        drop(listener);
+        let none = with_key(&job, None, false).await.unwrap_err();
+        assert_eq!((none.reason, none.cut_short), (Reason::ConnectionRefused, false), "{none}");
     }
 
     #[tokio::test(flavor = "multi_thread")]

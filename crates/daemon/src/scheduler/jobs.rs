@@ -205,8 +205,9 @@ impl Scheduler {
                     self.contacts.is_down(reach, fault.reason, &fault.detail, now.boot);
                 }
                 let step = errand.step();
-                let (reason, detail) = (fault.reason, fault.detail);
-                zone.trouble().note(Try { target, step, reason, serial: None, detail, at: now.boot });
+                let Fault { reason, detail, key, cut_short, .. } = fault;
+                let at = now.boot;
+                zone.trouble().note(Try { target, step, reason, serial: None, detail, key, cut_short, at });
             }
             None => zone.in_order(target, errand.transfer.is_some()),
         }

@@ -97,7 +97,16 @@ impl Scheduler {
                 let detail = serials.unwrap_or_default();
                 let trouble = zone.trouble();
                 let detail = trouble
-                    .confirm(Try { target, step, reason, serial, detail, at: now.boot })
+                    .confirm(Try {
+                        target,
+                        step,
+                        reason,
+                        serial,
+                        detail,
+                        key: None,
+                        cut_short: false,
+                        at: now.boot,
+                    })
                     .detail
                     .clone();
                 // Where another primary may still confirm the zone, this is the only word about this one.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use secondo_lifecycle::{Step, Target};
-use secondo_wire::{Reason, Serial};
+use secondo_wire::{Name, Reason, Serial};
 
 /// Failed attempts of one round that are kept; of a longer round the last ones.
 const TRIES: usize = 16;
@@ -44,6 +44,10 @@ pub(super) struct Try {
     pub(super) serial: Option<Serial>,
     /// More about it; empty when the reason says all.
     pub(super) detail: String,
+    /// The key that the reason is of.
+    pub(super) key: Option<Name>,
+    /// There was a connection, and the answer did not come to its end on it.
+    pub(super) cut_short: bool,
     /// When it failed, on the boot clock.
     pub(super) at: Duration,
 }
@@ -197,6 +201,8 @@ mod tests {
             reason,
             serial: None,
             detail: detail.into(),
+            key: None,
+            cut_short: false,
             at: Duration::from_secs(at),
         }
     }

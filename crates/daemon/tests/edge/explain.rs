@@ -48,7 +48,7 @@ fn a_zone_that_was_never_loaded_tells_what_was_asked_of_whom_and_how_to_try_it()
             "queries get SERVFAIL (EDE 14, Not Ready).",
             &format!("{place} was asked for the whole zone, over TCP, unsigned: connection-refused"),
             &format!("{place} has given no sign of life for "),
-            "Only this zone has it: again in ",
+            "No other zone asks there in the same way (transport, TLS settings, source address): again in ",
             "the primaries are asked again.",
             "nothing listens at that port over TCP",
             &format!("dig @127.0.0.1 -p {} -b 127.0.0.1 a.test SOA +norecurse +tcp", place.port()),
@@ -228,7 +228,10 @@ fn a_dead_primary_of_many_zones_is_a_line_of_its_own_and_its_zones_are_summed_up
     let first = line(&mut control, b"{\"command\":\"status\"}\n");
     assert_eq!(first["more"], true);
     assert!(first["zones"].as_array().unwrap().len() < ZONES);
-    has(&explain(&daemon, "z5.test", 1), &["600 zones have it, and one of them asks for all: again in "]);
+    has(
+        &explain(&daemon, "z5.test", 1),
+        &["600 zones ask there in the same way, and one of them asks for all: again in "],
+    );
     // One that is asked about by name comes alone.
     let named = daemon.order(&["status", "z5.test"]);
     has(&named.out, &["z5.test.", "1 zone: 1 never loaded; 1 needs a person"]);

@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use super::super::contacts::off_by;
 use super::super::trouble::Try;
 use super::lines::{self, bare, key_name};
-use super::{Case, Known, long, roll, tls, whom};
+use super::{Case, Known, long, roll, silence, tls, whom};
 use crate::calendar::utc;
 use crate::config::PrimaryConfig;
 use crate::control::Unanswered;
@@ -49,7 +49,10 @@ pub(super) fn advice(case: &Case) -> Vec<String> {
         _ if !said.is_empty() => {}
         Validity::Current { .. } => said.push("Nothing.".into()),
         Validity::Empty | Validity::Expired { .. } => {
-            said.push("Wait for the running attempt, or ask at once with `secondo refresh`.".into());
+            said.push(format!(
+                "Wait for the running attempt, or ask at once with `secondo refresh {}`.",
+                bare(&case.status.zone)
+            ));
         }
     }
     said
@@ -72,10 +75,16 @@ fn cause(case: &Case, failed: &Try) -> Reason {
     }
 }
 
+/// The key that the reason of a failure is of: with several, the last one tried.
+pub(super) fn sealed_with<'p>(primary: &'p PrimaryConfig, failed: &Try) -> Option<&'p Key> {
+    let named = primary.keys.iter().find(|key| Some(key.name()) == failed.key.as_ref());
+    named.or(primary.keys.first())
+}
+
 fn on(case: &Case, primary: &PrimaryConfig, failed: &Try, reason: Reason) -> Vec<String> {
     let (zone, address) = (bare(&case.status.zone), failed.target.address);
     let who = whom(primary, address);
-    let key = primary.keys.first();
+    let key = sealed_with(primary, failed);
     match reason {
         Reason::Refused | Reason::NotAuth => refused(case, primary, failed),
         Reason::TsigBadKey => bad_key(&who, key),
@@ -122,7 +131,7 @@ fn on(case: &Case, primary: &PrimaryConfig, failed: &Try, reason: Reason) -> Vec
         | Reason::Unreachable
         | Reason::NetworkError
         | Reason::TruncatedStream
-        | Reason::PrimaryDown => unreachable_primary(case, primary, failed, reason),
+        | Reason::PrimaryDown => silence::advice(case, primary, address, reason, Some(failed)),
         Reason::TooSlow => vec![format!(
             "Transfers from {who} must bring `minimum-rate: {}` in each minute from the sixth on and end within \
              `transfer-timeout: {}`: mend the way there, or change these in `primaries: {}`.",
@@ -162,7 +171,7 @@ fn refused(case: &Case, primary: &PrimaryConfig, failed: &Try) -> Vec<String> {
     let who = whom(primary, address);
     let us = lines::local_address(primary, address);
     let us = us.map_or_else(|| "ADDRESS-OF-SECONDO".into(), |ip| ip.to_string());
-    let key = primary.keys.first();
+    let key = sealed_with(primary, failed);
     let mut said = Vec::new();
     if failed.step == Step::Probe {
         said.push(format!(
@@ -240,50 +249,6 @@ fn unanswered(case: &Case, told: &Unanswered) -> String {
          `action: notify`; NSD: `allow-notify`). Until then it learns of changes at its own REFRESH only.",
         told.address
     )
-}
-
-fn unreachable_primary(case: &Case, primary: &PrimaryConfig, failed: &Try, reason: Reason) -> Vec<String> {
-    let address = failed.target.address;
-    let (zone, who) = (bare(&case.status.zone), whom(primary, address));
-    let what = match (reason, &primary.tls) {
-        (Reason::ConnectionRefused, _) => "the host is there, but nothing listens at that port over TCP",
-        (Reason::Unreachable, _) => {
-            "this host has no route to that address, or a router says that it is not there"
-        }
-        (Reason::Timeout, Some(_)) => {
-            "it is down, the address is wrong, a firewall drops packets, or what listens there does not speak TLS"
-        }
-        // The version that is to be fetched was told of by its SOA.
-        (Reason::Timeout, None) if failed.step != Step::Probe && case.status.newer.is_some() => {
-            "its SOA comes, over UDP, but a connection over TCP, which every transfer needs, does not: a firewall drops it, or \
-             it takes no more"
-        }
-        (Reason::Timeout, None) => {
-            "it is down, the address is wrong, or a firewall drops packets (UDP and TCP must pass both ways)"
-        }
-        (Reason::ConnectionReset, _) => {
-            "it, or something between, closes the connection: a limit of TCP clients, a firewall, a crash"
-        }
-        (Reason::TruncatedStream, _) => {
-            "it, or something between, ends the transfer early: a limit of time, a crash"
-        }
-        _ => "the connection fails",
-    };
-    let mut said = vec![format!("See that {who} runs and can be reached from here: {what}. From this host:")];
-    said.extend(lines::questions(zone, primary, address));
-    match &primary.tls {
-        Some(_) => said.push(lines::handshake(primary, address, "")),
-        None => said.push(
-            "The first asks over UDP, the second over TCP, which every transfer needs: where only the first is answered, a \
-             firewall lets no TCP pass."
-                .into(),
-        ),
-    }
-    said.push(
-        "Its zones are asked for as soon as it answers again, or sends NOTIFY; to ask at once: `secondo refresh`."
-            .into(),
-    );
-    said
 }
 
 fn serials(case: &Case, who: &str, failed: &Try) -> Vec<String> {
@@ -370,6 +335,6 @@ fn disk(case: &Case) -> String {
     format!(
         "See to the disk under {}{why}: free space and inodes (`df -h`, `df -i`), permissions, a file system that went \
          read-only (`dmesg`).",
-        case.state_dir.display()
+        lines::absolute(&case.state_dir).display()
     )
 }

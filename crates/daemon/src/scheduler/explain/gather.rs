@@ -113,7 +113,7 @@ impl Scheduler {
         Some(Known { primary: Arc::clone(primary), address, skew, roll, down })
     }
 
-    /// How many zones have that primary. Zones share settings, so each of those is looked at once.
+    /// How many zones ask there in that way. Zones share settings, so each of those is looked at once.
     fn zones_at(&self, wanted: Reach) -> usize {
         let mut known = HashMap::new();
         let has_it = |zone: &&Zone| {

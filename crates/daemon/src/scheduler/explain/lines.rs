@@ -2,6 +2,7 @@
 //! here what it answers.
 
 use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::path::{Path, PathBuf};
 
 use secondo_tsig::Key;
 
@@ -75,15 +76,46 @@ pub(super) fn definition(key: &Key) -> Vec<String> {
 
 /// Questions that show what we are answered: asked from where we ask, as we ask.
 pub(super) fn questions(zone: &str, primary: &PrimaryConfig, address: SocketAddr) -> Vec<String> {
-    let from = local_address(primary, address).map(|us| format!(" -b {us}")).unwrap_or_default();
-    let dig = format!("  dig @{} -p {}{from} {zone} SOA +norecurse", address.ip(), address.port());
-    match &primary.tls {
+    let dig = format!("{} {zone} SOA +norecurse", dig(primary, address));
+    match over_tls(primary) {
         None => vec![format!("{dig} +notcp"), format!("{dig} +tcp")],
-        Some(tls) => {
-            let file = tls.authorities().map(|file| format!(" +tls-ca={}", file.display()));
-            let name = tls.name().filter(|_| file.is_some()).map(|name| format!(" +tls-hostname={name}"));
-            vec![format!("{dig} +tls{}{}", file.unwrap_or_default(), name.unwrap_or_default())]
-        }
+        Some(tls) => vec![format!("{dig}{tls}")],
+    }
+}
+
+/// The transfer as we ask for it; whoever copies it puts the secret in.
+pub(super) fn whole_zone(
+    zone: &str,
+    primary: &PrimaryConfig,
+    address: SocketAddr,
+    key: Option<&Key>,
+) -> String {
+    let seal = key.map(|key| format!(" -y {}:{}:SECRET", key.algorithm(), key_name(Some(key))));
+    let carrier = over_tls(primary).unwrap_or_else(|| " +tcp".into());
+    format!("{}{} {zone} AXFR{carrier}", dig(primary, address), seal.unwrap_or_default())
+}
+
+/// `dig` towards a primary, from where we ask.
+fn dig(primary: &PrimaryConfig, address: SocketAddr) -> String {
+    let from = local_address(primary, address).map(|us| format!(" -b {us}")).unwrap_or_default();
+    format!("  dig @{} -p {}{from}", address.ip(), address.port())
+}
+
+/// The options of `dig` for a primary that is asked over TLS.
+fn over_tls(primary: &PrimaryConfig) -> Option<String> {
+    let tls = primary.tls.as_ref()?;
+    let file = tls.authorities().map(|file| format!(" +tls-ca={}", absolute(file).display()));
+    let name = tls.name().filter(|_| file.is_some()).map(|name| format!(" +tls-hostname={name}"));
+    Some(format!(" +tls{}{}", file.unwrap_or_default(), name.unwrap_or_default()))
+}
+
+/// A file or folder as it is found from anywhere: its folder without `..` and links, its own name as it was written, for
+/// that may be a link which is set anew.
+pub(super) fn absolute(path: &Path) -> PathBuf {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    match (folder.canonicalize(), path.file_name()) {
+        (Ok(folder), Some(name)) => folder.join(name),
+        _ => std::path::absolute(path).unwrap_or_else(|_| path.into()),
     }
 }
 
@@ -92,7 +124,7 @@ pub(super) fn handshake(primary: &PrimaryConfig, address: SocketAddr, more: &str
     let tls = primary.tls.as_ref();
     let name = tls.and_then(|tls| tls.name()).map(|name| format!(" -servername {name}")).unwrap_or_default();
     let file = tls.and_then(|tls| tls.authorities());
-    let file = file.map(|file| format!(" -CAfile {}", file.display())).unwrap_or_default();
+    let file = file.map(|file| format!(" -CAfile {}", absolute(file).display())).unwrap_or_default();
     format!("  openssl s_client -connect {address} -alpn dot{name}{file}{more} </dev/null")
 }
 

@@ -10,6 +10,7 @@ mod gather;
 mod lines;
 mod roll;
 mod sentences;
+mod silence;
 #[cfg(test)]
 mod tests;
 mod tls;
@@ -98,7 +99,7 @@ pub(super) struct KnownDown {
     pub(super) detail: String,
     /// Until one zone asks again for all.
     pub(super) again: Duration,
-    /// Zones that have a primary there.
+    /// Zones that have a primary there, with the same transport, TLS settings and source addresses.
     pub(super) zones: usize,
 }
 

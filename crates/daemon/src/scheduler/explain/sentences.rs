@@ -218,8 +218,8 @@ fn one_try(case: &Case, primary: &PrimaryConfig, failed: &Try) -> String {
 fn is_down(known: &Known, down: &KnownDown) -> String {
     let detail = if down.detail.is_empty() { String::new() } else { format!(", {}", down.detail) };
     let zones = match down.zones {
-        1 => "Only this zone has it".to_string(),
-        zones => format!("{zones} zones have it, and one of them asks for all"),
+        1 => "No other zone asks there in the same way (transport, TLS settings, source address)".to_string(),
+        zones => format!("{zones} zones ask there in the same way, and one of them asks for all"),
     };
     format!(
         "{} has given no sign of life for {} ({}{detail}). {zones}: again in {}.",

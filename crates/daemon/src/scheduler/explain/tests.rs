@@ -8,7 +8,7 @@ use secondo_lifecycle::{Cause, PrimaryId, Step, Target, Validity};
 use secondo_tsig::{Algorithm, Key};
 use secondo_wire::{Class, Reason, Serial, Soa};
 
-use super::{Case, Doing, Known, KnownDown, explain};
+use super::{Case, Doing, Known, KnownDown, explain, lines};
 use crate::config::{self, PrimaryConfig};
 use crate::control::{Explanation, Health, NewerVersion, Sentences, ZoneStatus};
 use crate::primary::{Did, Roll};
@@ -82,8 +82,19 @@ fn failed(mut case: Case, step: Step, reason: Reason, detail: &str) -> Case {
     let primary = Arc::clone(&case.settings.primaries[0]);
     let target = Target { primary: PrimaryId(1), address: primary.addresses[0] };
     let at = case.now.saturating_sub(Duration::from_secs(5));
-    case.tries
-        .push((primary, Try { target, step, reason, serial: Some(Serial(9)), detail: detail.into(), at }));
+    case.tries.push((
+        primary,
+        Try {
+            target,
+            step,
+            reason,
+            serial: Some(Serial(9)),
+            detail: detail.into(),
+            key: None,
+            cut_short: false,
+            at,
+        },
+    ));
     case
 }
 
@@ -127,6 +138,53 @@ fn a_firewall_that_lets_udp_alone_pass_is_told_by_what_came_over_udp() {
             "its SOA comes, over UDP, but a connection over TCP, which every transfer needs, does not: a firewall drops it",
         ],
     );
+}
+
+#[test]
+fn advice_is_on_the_key_that_the_reason_is_of() {
+    for (reason, said) in [
+        (Reason::Refused, "must have the zone a.test and let key second (hmac-sha256) transfer it"),
+        (Reason::TsigBadKey, "does not know a key second with algorithm hmac-sha256"),
+        (Reason::TsigBadSig, "The secrets of key second differ"),
+        (Reason::TsigMissing, "we asked with key second"),
+    ] {
+        let mut case = failed(case(), Step::Axfr, reason, "");
+        let (primary, failed) = &mut case.tries[0];
+        let second = Key::new("second.".parse().unwrap(), Algorithm::HmacSha256, b"secret").unwrap();
+        failed.key = Some(second.name().clone());
+        Arc::make_mut(primary).keys.push(second);
+        let told = explain(&case).sentences.advice.join("\n");
+        assert!(told.contains(said) && !told.contains("key k "), "{reason}: {told}");
+    }
+}
+
+#[test]
+fn a_transfer_that_stops_is_not_told_to_be_one_that_cannot_begin() {
+    let mut case = failed(case(), Step::Axfr, Reason::Timeout, "ended after 2 records; silent for 30 s");
+    case.status.newer = Some(NewerVersion { serial: 9, ago: 400.0 });
+    case.tries[0].1.cut_short = true;
+    let told = explain(&case);
+    assert_has(
+        &told,
+        &[
+            "the connection is made, and then the answer stops. The primary is stuck, or packets of full size do not pass",
+            "  dig @127.0.0.1 -p 5300 -b 127.0.0.1 -y hmac-sha256:k:SECRET a.test AXFR +tcp\n",
+            "  ping -c 3 -M do -s 1472 127.0.0.1\n",
+            "to ask at once: `secondo refresh a.test`.",
+        ],
+    );
+    assert!(!told.text().contains("lets no TCP pass") && !told.text().contains("does not: a firewall"));
+}
+
+#[test]
+fn files_in_commands_are_found_from_anywhere() {
+    let folder = tempfile::tempdir().unwrap();
+    let real = folder.path().canonicalize().unwrap();
+    fs::create_dir(real.join("sec")).unwrap();
+    assert_eq!(lines::absolute(&real.join("sec/../ca.pem")), real.join("ca.pem"));
+    let here = std::env::current_dir().unwrap().canonicalize().unwrap();
+    assert_eq!(lines::absolute("ca.pem".as_ref()), here.join("ca.pem"));
+    assert!(lines::absolute("missing/ca.pem".as_ref()).is_absolute());
 }
 
 #[test]
@@ -198,7 +256,7 @@ fn of_a_primary_that_is_down_the_cause_is_told_and_advised_on() {
         &explain(&case),
         &[
             "5s ago hidden (127.0.0.1:5300) was not asked, since it is down.",
-            "has given no sign of life for 1h (timeout, no answer). 3000 zones have it, and one of them asks for all: again in \
+            "has given no sign of life for 1h (timeout, no answer). 3000 zones ask there in the same way, and one of them asks for all: again in \
              1m 30s.",
             "it is down, the address is wrong, or a firewall drops packets (UDP and TCP must pass both ways).",
         ],

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use secondo_wire::Reason;
 
-use super::lines::{bare, handshake};
+use super::lines::{absolute, bare, handshake};
 use super::{Case, whom};
 use crate::calendar::utc;
 use crate::config::PrimaryConfig;
@@ -103,5 +103,5 @@ pub(super) fn advice(
 
 fn authorities(primary: &PrimaryConfig) -> String {
     let file = primary.tls.as_ref().and_then(|tls| tls.authorities());
-    file.map_or_else(|| "`ca-file`".into(), |file| format!("`ca-file: {}`", file.display()))
+    file.map_or_else(|| "`ca-file`".into(), |file| format!("`ca-file: {}`", absolute(file).display()))
 }
