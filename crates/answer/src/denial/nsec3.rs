@@ -170,6 +170,12 @@ impl<'z> Chain<'z> {
         Some(Enclosed { matched, covered: self.cover(&next_closer)?, encloser })
     }
 
+    /// The node that covers a hash; none where one matches it, though no such name is there.
+    ///
+    /// RFC 5155 §7.2.9 has SERVFAIL for that, when the hash is also another name's. That cannot be told from a record that the primary
+    /// left behind when it removed the name, and of SHA-1 nothing but that happens. A validator takes the answer without a proof
+    /// for bogus, as it would SERVFAIL for none; others get the NXDOMAIN that is true. Of such a zone BIND and Knot DNS say
+    /// NXDOMAIN too, NSD SERVFAIL.
     fn cover(&self, hash: &Hash) -> Option<Witness<'z>> {
         self.seek(hash)?.covered().map(Witness::Node)
     }
