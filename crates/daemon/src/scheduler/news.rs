@@ -119,7 +119,16 @@ async fn what_was_heard_from_a_primary_is_forgotten_when_it_is_defined_anew_at_i
     zone.told_of(Serial(9), now.boot);
     for target in &before {
         let (step, reason, serial, detail, at) = (Step::Axfr, Reason::Timeout, None, "".into(), now.boot);
-        zone.trouble().note(Try { target: *target, step, reason, serial, detail, at });
+        zone.trouble().note(Try {
+            target: *target,
+            step,
+            reason,
+            serial,
+            detail,
+            key: None,
+            cut_short: false,
+            at,
+        });
     }
     let primaries = format!("{{ addresses: [\"{FIRST}\"], ixfr: false }}, {{ addresses: [\"{SECOND}\"] }}");
     let path = folder.path().join("other.yaml");
