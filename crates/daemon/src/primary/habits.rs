@@ -2,9 +2,10 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use secondo_lifecycle::PrimaryId;
 use secondo_tsig::Key;
 use secondo_wire::Name;
 
@@ -18,8 +19,9 @@ const REMEMBERED: Duration = Duration::from_secs(3600);
 #[derive(Debug, Default)]
 pub(crate) struct Habits(Mutex<HashMap<Place, Habit>>);
 
-/// A primary's name, and which of its addresses.
-pub(crate) type Place = (Arc<str>, SocketAddr);
+/// A primary, and which of its addresses. By its number and not its name: of primaries written in place several may be at
+/// one address, with other keys each.
+pub(crate) type Place = (PrimaryId, SocketAddr);
 
 #[derive(Clone, Debug, Default)]
 struct Habit {
@@ -136,7 +138,7 @@ mod tests {
     }
 
     fn place() -> Place {
-        ("hidden".into(), "192.0.2.1:53".parse().unwrap())
+        (PrimaryId(1), "192.0.2.1:53".parse().unwrap())
     }
 
     /// Whether EDNS goes along, and the names of the keys in the order in which they are tried.

@@ -30,6 +30,7 @@ mod transfer;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
+use secondo_lifecycle::PrimaryId;
 use secondo_transfer::Fault;
 use secondo_tsig::Key;
 use secondo_wire::{Name, Reason};
@@ -51,7 +52,9 @@ pub(crate) struct Way {
     pub zone: Name,
     /// The address.
     pub address: SocketAddr,
-    /// The primary that it belongs to.
+    /// The number of the primary that it belongs to.
+    pub id: PrimaryId,
+    /// That primary.
     pub primary: Arc<PrimaryConfig>,
     /// The connections that there are.
     pub lines: Lines,
@@ -66,7 +69,7 @@ impl Way {
     }
 
     fn place(&self) -> habits::Place {
-        (Arc::clone(&self.primary.name), self.address)
+        (self.id, self.address)
     }
 
     /// Asks with one key after another until one does, in the order in which they are worth a try. `ask` is told whether
@@ -148,6 +151,17 @@ mod tests {
             assert_eq!(asked(&way, &[]).await.1, ["new."], "{reason}");
             assert!(way.habits.roll(&way.place(), &way.primary.keys, |_| true).unwrap().is_over());
         }
+    }
+
+    #[tokio::test]
+    async fn primaries_of_one_name_and_address_with_other_keys_do_not_learn_from_each_other() {
+        let both = way();
+        let mut single = way();
+        (single.id, single.habits) = (PrimaryId(7), Arc::clone(&both.habits));
+        Arc::get_mut(&mut single.primary).unwrap().keys.truncate(1);
+        assert_eq!(asked(&both, &[("new.", Reason::Refused)]).await.1, ["new.", "old."]);
+        assert_eq!(asked(&single, &[]).await.1, ["new."]);
+        assert_eq!(asked(&both, &[]).await.1, ["old."], "it is still the one that did");
     }
 
     #[tokio::test]

@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use secondo_lifecycle::PrimaryId;
+
 use super::{Lines, Way};
 use crate::config::PrimaryConfig;
 
@@ -24,6 +26,7 @@ pub(super) fn way(address: SocketAddr) -> Way {
     Way {
         zone: "example.".parse().unwrap(),
         address,
+        id: PrimaryId(0),
         primary: Arc::new(primary),
         lines: Lines::default(),
         habits: Arc::default(),

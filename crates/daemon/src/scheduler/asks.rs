@@ -1,7 +1,5 @@
 //! Requests of the control socket.
 
-use std::sync::Arc;
-
 use secondo_lifecycle::{Activity, Event as Happened, Now, ZoneId};
 use secondo_wire::Name;
 use tokio::sync::oneshot;
@@ -75,9 +73,9 @@ impl Scheduler {
                 self.health.release(reach, now.boot);
             }
             // Or that it knows the first key now.
-            for primary in zone.config.settings.primaries.iter() {
+            for primary in zone.machine.settings().primaries() {
                 for address in &primary.addresses {
-                    self.habits.ask_anew(&(Arc::clone(&primary.name), *address));
+                    self.habits.ask_anew(&(primary.id, *address));
                 }
             }
             if request.no_wait {

@@ -60,7 +60,12 @@ impl PrimaryBook {
 
     /// The same for a definition.
     pub(super) fn reach_of(&self, primary: &Arc<PrimaryConfig>, address: SocketAddr) -> Option<Reach> {
-        self.reach(Target { primary: *self.numbers.get(primary)?, address })
+        self.reach(Target { primary: self.number_of(primary)?, address })
+    }
+
+    /// The number of a definition.
+    pub(super) fn number_of(&self, primary: &Arc<PrimaryConfig>) -> Option<PrimaryId> {
+        self.numbers.get(primary).copied()
     }
 
     /// How the addresses of a zone's primaries are reached, in order.
@@ -74,13 +79,11 @@ impl PrimaryBook {
         self.carriers.values().map(move |carrier| Reach { address, carrier: *carrier })
     }
 
-    /// All addresses of all primaries, with the primary's name.
-    pub(super) fn places(&self) -> HashSet<(Arc<str>, SocketAddr)> {
-        let all = self.primaries.values();
-        let places = all.flat_map(|(primary, _)| {
-            primary.addresses.iter().map(|address| (Arc::clone(&primary.name), *address))
-        });
-        places.collect()
+    /// All addresses of all primaries.
+    pub(super) fn places(&self) -> HashSet<(PrimaryId, SocketAddr)> {
+        let all = self.primaries.iter();
+        all.flat_map(|(id, (primary, _))| primary.addresses.iter().map(move |address| (*id, *address)))
+            .collect()
     }
 
     /// What carries transfers there: `tcp` or `tls`.

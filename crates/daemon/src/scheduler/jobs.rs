@@ -73,6 +73,7 @@ impl Scheduler {
         let way = Way {
             zone: zone.config.name.clone(),
             address: errand.target.address,
+            id: errand.target.primary,
             primary: Arc::clone(primary),
             habits: Arc::clone(&self.habits),
             lines: self.lines.clone(),

@@ -98,7 +98,7 @@ impl Scheduler {
             let zone = self.names.get(name).and_then(|id| self.zones.get(id));
             zone.is_some_and(|zone| zone.config.settings.primaries.contains(primary))
         };
-        let roll = self.habits.roll(&(Arc::clone(&primary.name), address), &primary.keys, asks);
+        let roll = self.habits.roll(&(self.book.number_of(primary)?, address), &primary.keys, asks);
         if contact.is_none() && roll.is_none() {
             return None;
         }

@@ -78,7 +78,10 @@ pub(super) fn advice(case: &Case, known: &Known) -> Option<String> {
         (Some(did), None) if !did.transfer => format!(
             "Key {first} does for the SOA; whether it may transfer, too, `secondo retransfer {zone}` shows. If so, {leave_out}."
         ),
-        (Some(_), None) => format!("The roll is at its end at {who}: {leave_out}."),
+        (Some(_), None) => format!(
+            "As far as zones transferred since the start, or since this primary was last changed, the roll is at its end at \
+             {who}: {leave_out}."
+        ),
         (None, _) => return None,
     })
 }

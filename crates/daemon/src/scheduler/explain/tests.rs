@@ -355,7 +355,8 @@ fn a_roll_of_keys_is_told_step_by_step_to_its_end() {
         &told(new(true, 2), None),
         &[
             "accepts key new., last 2s ago; no other was needed since.",
-            "The roll is at its end at hidden (127.0.0.1:5300): leave old out of `primaries: hidden: keys`, then `secondo reload`.",
+            "As far as zones transferred since the start, or since this primary was last changed, the roll is at its end at hidden \
+             (127.0.0.1:5300): leave old out of `primaries: hidden: keys`, then `secondo reload`.",
         ],
     );
 }
