@@ -93,9 +93,7 @@ impl Conversation {
         // When the connection ends because somebody else wants its place: nothing puts that off but a transfer under way.
         let mut end: Option<Instant> = None;
         loop {
-            if self.place.rest(self.transfers() > 0) && end.is_none() {
-                end = Some(Instant::now() + CROWDED);
-            }
+            self.place.rest(self.transfers() > 0);
             let read = tokio::select! {
                 biased;
                 read = timeout_at(end.map_or(deadline, |end| end.min(deadline)), self.stream.read(&mut buffer)) => read,

@@ -98,7 +98,7 @@ impl TcpRoom {
                 }
             };
             if self.places.are_taken() {
-                self.say_waiting("`tcp-clients` is reached");
+                self.say_waiting("`tcp-clients` is reached; of whoever has the most connections, the one idle longest is closed");
             }
             // Only now: a listener that nobody connects to must not keep a place from the others.
             let place = self.places.take(peer.ip()).await;

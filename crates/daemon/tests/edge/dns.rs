@@ -1,11 +1,12 @@
 //! Messages byte by byte: what is sent here is what is meant, were it wrong.
 
 use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpStream, UdpSocket};
+use std::net::{IpAddr, SocketAddr, TcpStream, UdpSocket};
 use std::time::Duration;
 
 use secondo_wire::Message;
 use secondo_wire::edns::Opt;
+use socket2::{Domain, Socket, Type};
 
 /// Longer than anything here takes on a machine that has other things to do.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
@@ -87,6 +88,16 @@ pub(crate) fn connect(server: SocketAddr) -> TcpStream {
     let stream = TcpStream::connect(server).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     stream.set_write_timeout(Some(PATIENCE)).unwrap();
+    stream
+}
+
+/// As [`connect`], from an address of our own.
+pub(crate) fn connect_from(source: IpAddr, server: SocketAddr) -> TcpStream {
+    let socket = Socket::new(Domain::for_address(server), Type::STREAM, None).unwrap();
+    socket.bind(&SocketAddr::new(source, 0).into()).unwrap();
+    socket.connect(&server.into()).unwrap();
+    let stream = TcpStream::from(socket);
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
     stream
 }
 
