@@ -18,12 +18,13 @@ const CONNECT: Duration = Duration::from_secs(5);
 /// How long a connection may take to say that it ends.
 const CLOSE: Duration = Duration::from_secs(1);
 
-/// A connection as the operator wants it: plain, or after a handshake of TLS; never one for the other.
-pub(super) async fn open(way: &Way) -> Result<Stream, Fault> {
+/// A connection as the operator wants it: plain, or after a handshake of TLS; never one for the other. With it, whether
+/// the primary asked who we are and was told nothing.
+pub(super) async fn open(way: &Way) -> Result<(Stream, bool), Fault> {
     let stream = tcp(way).await?;
     match &way.primary.tls {
         Some(tls) => tls.handshake(stream, way.address.ip()).await,
-        None => Ok(Stream::Tcp(stream)),
+        None => Ok((Stream::Tcp(stream), false)),
     }
 }
 

@@ -211,10 +211,12 @@ impl Line {
     /// Makes the connection and carries questions and answers until nobody wants it any more, or it ends.
     pub(super) async fn run(&self, way: &Way, outbox: Outbox) -> Obituary {
         let (end, stream) = match connect::open(way).await {
-            Ok(mut stream) => {
-                let now = Instant::now();
-                self.state().pulse = Some(Pulse { made: now, heard: now });
-                (self.carry(&mut stream, outbox.0).await, Some(stream))
+            Ok((mut stream, unintroduced)) => {
+                let made = Instant::now();
+                self.state().pulse = Some(Pulse { made, heard: made });
+                let end = self.carry(&mut stream, outbox.0).await;
+                let heard = self.pulse().is_some_and(|pulse| pulse.heard > made);
+                (if unintroduced && !heard { unwanted(end) } else { end }, Some(stream))
             }
             Err(fault) => (Err(fault), None),
         };
@@ -338,6 +340,17 @@ impl State {
     fn is_shared(&self) -> bool {
         self.asked.len() + self.left.len() > 1
     }
+}
+
+/// The end of a connection on which nothing was heard, by a primary that asked who we are and was told nothing.
+fn unwanted(end: Result<Closed, Fault>) -> Result<Closed, Fault> {
+    let how = match &end {
+        Ok(Closed::ByPrimary) => "it closed the connection",
+        Err(fault) if fault.reason.is_silence() && fault.reason != Reason::Timeout => &fault.detail,
+        _ => return end,
+    };
+    let detail = format!("the primary asked for a client certificate, and none is configured; then: {how}");
+    Err(Fault::new(Reason::TlsClientRefused, detail))
 }
 
 /// What the task notes of what it reads.

@@ -237,6 +237,8 @@ mod tests {
 
     use super::*;
     use crate::primary::testing;
+    use crate::tls::testing::Authority;
+    use crate::tls::{self, TlsClient, Trust};
 
     #[test]
     fn the_minimum_rate_holds_from_the_sixth_minute_on() {
@@ -332,6 +334,39 @@ mod tests {
         drop(listener);
         let none = with_key(&job, None, false).await.unwrap_err();
         assert_eq!((none.reason, none.cut_short), (Reason::ConnectionRefused, false), "{none}");
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_primary_that_asks_who_we_are_and_goes_without_an_answer_does_not_want_us() {
+        for (asks, notice, expected) in [
+            (true, true, Reason::TlsClientRefused),
+            (true, false, Reason::TlsClientRefused),
+            (false, true, Reason::TruncatedStream),
+            (false, false, Reason::ConnectionReset),
+        ] {
+            let authority = Authority::new();
+            let config = tls::testing::curious(&authority.issue("ns.example"), asks.then_some(&authority));
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let mut job = job(listener.local_addr().unwrap());
+            let client = TlsClient::new(&Trust::Anybody, None, None).unwrap();
+            Arc::get_mut(&mut job.way.primary).unwrap().tls = Some(client);
+            let serving = tokio::spawn(async move {
+                let (stream, _) = listener.accept().await.unwrap();
+                let mut stream = tokio_rustls::TlsAcceptor::from(config).accept(stream).await.unwrap();
+                let length = stream.read_u16().await.unwrap();
+                stream.read_exact(&mut vec![0; length.into()]).await.unwrap();
+                match notice {
+                    true => stream.shutdown().await.unwrap(),
+                    false => stream.get_mut().0.shutdown().await.unwrap(),
+                }
+                let _ = stream.get_mut().0.read_to_end(&mut Vec::new()).await;
+            });
+            let fault = with_key(&job, None, false).await.unwrap_err();
+            assert_eq!(fault.reason, expected, "{asks} {notice}: {fault}");
+            assert_eq!(fault.detail.contains("asked for a client certificate"), asks, "{fault}");
+            drop(job);
+            serving.await.unwrap();
+        }
     }
 
     #[tokio::test(flavor = "multi_thread")]

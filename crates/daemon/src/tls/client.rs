@@ -1,5 +1,6 @@
 //! TLS towards a primary.
 
+use std::cell::Cell;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::io;
@@ -8,10 +9,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::ClientConfig;
-use rustls::client::Resumption;
+use rustls::client::{ResolvesClientCert, Resumption};
 use rustls::pki_types::ServerName;
-use rustls::sign::SingleCertAndKey;
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rustls::{ClientConfig, SignatureScheme};
 use secondo_transfer::Fault;
 use secondo_wire::Reason;
 use tokio::net::TcpStream;
@@ -79,7 +80,7 @@ impl TlsClient {
             Some(Identity { key, .. }) => {
                 builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(key)))
             }
-            None => builder.with_no_client_auth(),
+            None => builder.with_client_cert_resolver(Arc::new(Nobody)),
         };
         config.alpn_protocols = vec![DOT.to_vec()];
         config.resumption = Resumption::in_memory_sessions(SESSIONS);
@@ -102,8 +103,13 @@ impl TlsClient {
         self.name.as_ref().map(|name| name.to_str().into_owned())
     }
 
-    /// The handshake with a primary at `address`, on a connection that was just made.
-    pub(crate) async fn handshake(&self, stream: TcpStream, address: IpAddr) -> Result<Stream, Fault> {
+    /// The handshake with a primary at `address`, on a connection that was just made. With it, whether the primary asked
+    /// who we are and was told nothing: then it may still not want us (RFC 8446 §4.4.2.4), and not all say so.
+    pub(crate) async fn handshake(
+        &self,
+        stream: TcpStream,
+        address: IpAddr,
+    ) -> Result<(Stream, bool), Fault> {
         self.handshake_within(HANDSHAKE, stream, address).await
     }
 
@@ -112,11 +118,14 @@ impl TlsClient {
         limit: Duration,
         stream: TcpStream,
         address: IpAddr,
-    ) -> Result<Stream, Fault> {
+    ) -> Result<(Stream, bool), Fault> {
         let name = self.name.clone().unwrap_or_else(|| ServerName::from(address));
         let connecting = TlsConnector::from(Arc::clone(&self.config)).connect(name, stream);
-        let stream = match timeout(limit, connecting).await {
-            Ok(Ok(stream)) => stream,
+        let connecting = ASKED_FOR.scope(Cell::new(false), async {
+            connecting.await.map(|stream| (stream, ASKED_FOR.with(Cell::get)))
+        });
+        let (stream, unintroduced) = match timeout(limit, connecting).await {
+            Ok(Ok(made)) => made,
             Ok(Err(error)) => return Err(failed(&error)),
             Err(_) => {
                 let detail = format!("no TLS handshake within {} s", limit.as_secs());
@@ -127,7 +136,29 @@ impl TlsClient {
         if stream.get_ref().1.alpn_protocol() != Some(DOT) {
             return Err(Fault::new(Reason::TlsAlpn, "the primary chose no ALPN token, expected `dot`"));
         }
-        Ok(Stream::Tls(Box::new(TlsStream::Client(stream))))
+        Ok((Stream::Tls(Box::new(TlsStream::Client(stream))), unintroduced))
+    }
+}
+
+tokio::task_local! {
+    /// The server of the handshake under way asked for a certificate that we do not have. One configuration serves many
+    /// connections: with another for each, no session would be resumed.
+    static ASKED_FOR: Cell<bool>;
+}
+
+/// We, when we have no certificate; notes who asks for one.
+#[derive(Debug)]
+struct Nobody;
+
+impl ResolvesClientCert for Nobody {
+    fn resolve(&self, _: &[&[u8]], _: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        // All handshakes are within its scope; outside of it nobody wants to know.
+        let _ = ASKED_FOR.try_with(|asked| asked.set(true));
+        None
+    }
+
+    fn has_certs(&self) -> bool {
+        false
     }
 }
 
@@ -150,7 +181,6 @@ mod tests {
 
     use rustls::ServerConfig;
     use rustls::server::WebPkiClientVerifier;
-    use rustls::sign::CertifiedKey;
     use secondo_wire::Class;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -188,7 +218,7 @@ mod tests {
             stream.shutdown().await
         };
         let asking = async {
-            let mut stream = client.handshake(ours, Ipv4Addr::LOCALHOST.into()).await?;
+            let (mut stream, _) = client.handshake(ours, Ipv4Addr::LOCALHOST.into()).await?;
             stream.read_u8().await.map_err(|error| fault(&error).expect("an error of TLS"))
         };
         tokio::join!(asking, serving).0
@@ -312,6 +342,23 @@ mod tests {
         assert_eq!(reason(&stranger, dot()).await, Reason::TlsClientRefused);
     }
 
+    #[tokio::test]
+    async fn a_server_that_asks_who_we_are_is_noted_for_its_connection_alone() {
+        let authority = Authority::new();
+        let issued = authority.issue("ns.example");
+        let nobody = TlsClient::new(&Trust::Anybody, None, None).unwrap();
+        let known = TlsClient::new(&Trust::Anybody, None, Some(issued.identity())).unwrap();
+        for (client, clients, unintroduced) in
+            [(&nobody, Some(&authority), true), (&nobody, None, false), (&known, Some(&authority), false)]
+        {
+            let (ours, theirs) = connection().await;
+            let acceptor = tokio_rustls::TlsAcceptor::from(server(&issued, &[DOT], clients));
+            let (made, _) =
+                tokio::join!(client.handshake(ours, Ipv4Addr::LOCALHOST.into()), acceptor.accept(theirs));
+            assert_eq!(made.unwrap().1, unintroduced);
+        }
+    }
+
     /// What the client makes of one who answers its first octets with these, and closes.
     async fn hears(answer: &[u8]) -> Fault {
         let client = TlsClient::new(&Trust::Anybody, None, None).unwrap();
@@ -382,7 +429,7 @@ mod tests {
             };
             let asking = async {
                 let client = pinned(&[issued.pin]);
-                let mut stream = client.handshake(ours, Ipv4Addr::LOCALHOST.into()).await.unwrap();
+                let (mut stream, _) = client.handshake(ours, Ipv4Addr::LOCALHOST.into()).await.unwrap();
                 let mut read = Vec::new();
                 let end = stream.read_to_end(&mut read).await.map_err(|error| error.kind());
                 drop(stream);

@@ -93,7 +93,7 @@ mod tests {
             let (ours, theirs) = connection().await;
             let (asking, serving) =
                 tokio::join!(client.handshake(ours, Ipv4Addr::LOCALHOST.into()), server.handshake(theirs));
-            let (mut asking, mut serving) = (asking.unwrap(), serving.unwrap());
+            let ((mut asking, _), mut serving) = (asking.unwrap(), serving.unwrap());
             assert!(asking.carries_zones() && serving.carries_zones());
             serving.write_all(b"!").await.unwrap();
             serving.flush().await.unwrap();

@@ -1,13 +1,17 @@
 //! Authorities, certificates and connections for the tests of this folder.
 
+use std::sync::Arc;
+
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, PublicKeyData as _, date_time_ymd,
 };
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::server::WebPkiClientVerifier;
+use rustls::{RootCertStore, ServerConfig};
 use sha2::{Digest, Sha256};
 use tokio::net::{TcpListener, TcpStream};
 
-use super::{Identity, Pin};
+use super::{DOT, Identity, Pin, provider};
 
 /// Someone whose certificates are good.
 pub(crate) struct Authority {
@@ -70,6 +74,24 @@ impl Authority {
 
 pub(crate) fn name(text: &str) -> Option<ServerName<'static>> {
     Some(ServerName::try_from(text.to_owned()).unwrap())
+}
+
+/// A server with the token `dot` that lets everybody in, and asks who they are where it is given an authority for that.
+pub(crate) fn curious(issued: &Issued, clients: Option<&Authority>) -> Arc<ServerConfig> {
+    let builder =
+        ServerConfig::builder_with_provider(provider()).with_safe_default_protocol_versions().unwrap();
+    let builder = match clients {
+        Some(authority) => {
+            let mut roots = RootCertStore::empty();
+            roots.add(authority.certificate.clone()).unwrap();
+            let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider());
+            builder.with_client_cert_verifier(verifier.allow_unauthenticated().build().unwrap())
+        }
+        None => builder.with_no_client_auth(),
+    };
+    let mut config = builder.with_single_cert(issued.chain.clone(), issued.key()).unwrap();
+    config.alpn_protocols = vec![DOT.to_vec()];
+    Arc::new(config)
 }
 
 /// Both ends of a connection, the client's first.
