@@ -30,6 +30,13 @@ pub(super) fn advice(case: &Case) -> Vec<String> {
             known.push(about);
         }
     }
+    // Another zone found it out.
+    if case.tries.is_empty() && case.all_down().is_some() {
+        let down = case.contacts.iter().filter_map(|known| Some((known, known.down.as_ref()?))).take(MOST);
+        said.extend(down.flat_map(|(known, down)| {
+            silence::advice(case, &known.primary, known.address, down.reason, None)
+        }));
+    }
     if case.tries.is_empty()
         && let Some((primary, ixfr)) = &case.ixfr
     {

@@ -53,6 +53,22 @@ pub(super) struct Case {
     pub(super) contacts: Vec<Known>,
 }
 
+impl Case {
+    /// Until one of the zone's primaries is asked again, when all addresses of all of them are down.
+    fn all_down(&self) -> Option<Duration> {
+        let addresses = self
+            .settings
+            .primaries
+            .iter()
+            .flat_map(|primary| primary.addresses.iter().map(move |address| (&primary.name, *address)));
+        let again = addresses.map(|place| {
+            let known = self.contacts.iter().find(|known| (&known.primary.name, known.address) == place)?;
+            known.down.as_ref().map(|down| down.again)
+        });
+        again.collect::<Option<Vec<Duration>>>()?.into_iter().min()
+    }
+}
+
 /// What the zone does.
 #[derive(Clone, Debug)]
 pub(super) enum Doing {

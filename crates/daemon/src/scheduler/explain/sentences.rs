@@ -287,7 +287,8 @@ pub(super) fn next(case: &Case) -> Vec<String> {
 }
 
 fn waits(case: &Case, left: Duration, why: Cause) -> String {
-    let left = long(left);
+    // While all are down, nobody is asked before one of them is worth it.
+    let left = long(case.all_down().map_or(left, |again| left.max(again)));
     match why {
         Cause::Hint(Serial(hint)) => format!(
             "A NOTIFY spoke of serial {hint}, which no primary had when it was asked: they are asked once more in {left}."

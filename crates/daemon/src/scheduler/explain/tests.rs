@@ -264,6 +264,39 @@ fn of_a_primary_that_is_down_the_cause_is_told_and_advised_on() {
 }
 
 #[test]
+fn a_zone_whose_primaries_were_found_down_by_others_is_not_told_to_ask_at_once_and_to_need_nothing() {
+    let mut case = case();
+    case.doing = Doing::Waits(Duration::ZERO, Cause::Refresh);
+    let primary = Arc::clone(&case.settings.primaries[0]);
+    let (reason, detail) = (Reason::ConnectionRefused, "connecting".into());
+    let again = Duration::from_secs(147);
+    let down = KnownDown { since: Duration::from_secs(3), reason, detail, again, zones: 2 };
+    let address = primary.addresses[0];
+    case.contacts.push(Known { address, primary, skew: None, roll: None, down: Some(down) });
+    let told = explain(&case);
+    assert_has(
+        &told,
+        &[
+            "again in 2m 27s.",
+            "Next\n  In 2m 27s a primary is asked whether it has a newer version",
+            "To do\n  See that hidden (127.0.0.1:5300) runs and can be reached from here: the host is there",
+        ],
+    );
+    assert!(!told.text().contains("Nothing.") && !told.text().contains("In 0s"), "{}", told.text());
+    // Before that it has something else to do.
+    case.doing = Doing::Waits(Duration::from_secs(600), Cause::Refresh);
+    assert_has(&explain(&case), &["In 10m a primary is asked"]);
+    // With another that lives, it is asked when it is time.
+    let mut settings = (*case.settings).clone();
+    let mut other = PrimaryConfig::clone(&settings.primaries[0]);
+    other.name = "other".into();
+    settings.primaries = [Arc::clone(&settings.primaries[0]), Arc::new(other)].into();
+    case.settings = Arc::new(settings);
+    case.doing = Doing::Waits(Duration::from_secs(1), Cause::Refresh);
+    assert_has(&explain(&case), &["In 1s a primary is asked", "To do\n  Nothing."]);
+}
+
+#[test]
 fn differences_that_fail_again_and_again_are_told_with_what_to_purge() {
     let mut case = case();
     let primary = Arc::clone(&case.settings.primaries[0]);
