@@ -6,36 +6,12 @@ use crate::accept::{Accept, at_its_end};
 use crate::action::{Action, AttemptId, Question};
 use crate::event::{Failure, Kind, ProbeAnswer, Transferred};
 use crate::expiry::Version;
+use crate::ladder::{Next, next};
 use crate::machine::{Activity, Attempt, Machine, Suspended};
 use crate::outcome::{Outcome, Step};
 use crate::round::{Cause, Contact, Round};
 use crate::timers::{Intervals, Timing};
 use crate::{Now, Validity};
-
-/// What follows a failed attempt within its round.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Next {
-    /// The same address, the whole zone.
-    Axfr,
-    /// The next address of the primary, else the next primary.
-    Address,
-    /// The next primary.
-    Primary,
-    /// Nothing: the same again, later.
-    Later,
-}
-
-/// The second column of the failure table, in the one place where it is decided.
-fn next(class: Class, step: Step) -> Next {
-    match (class, step) {
-        // RFC 1995 §4: a broken difference is no reason to doubt the primary, only the difference. Once for a change:
-        // the primary is not asked for IXFR again before another version is served.
-        (Class::IxfrUnavailable | Class::Malformed, Step::Ixfr) => Next::Axfr,
-        (Class::IxfrUnavailable | Class::Refused | Class::Seal | Class::Network, _) => Next::Address,
-        (Class::Malformed | Class::Serial | Class::Rejected, _) => Next::Primary,
-        (Class::Local, _) => Next::Later,
-    }
-}
 
 impl Attempt {
     fn step(&self) -> Step {
@@ -203,12 +179,17 @@ impl Machine {
                 self.probe(attempt.round, now);
             }
             (Some(attempt), Ok(Transferred::UpToDate { expire, .. })) => match self.served {
-                Some(ours) if !at_its_end(expire) => {
+                Some(_) if at_its_end(expire) => self.failed(attempt, Reason::PrimaryExpiring.into(), now),
+                // Its SOA told of more a moment ago: RFC 1034 §4.3.5 renews by what an authority has, and two answers that
+                // differ do not say which of them is that.
+                Some(ours) if attempt.probed.is_some_and(|told| told.newer_than(ours.serial)) => {
+                    self.failed(attempt, Reason::SerialBehind.into(), now);
+                }
+                Some(ours) => {
                     let on_the_way = now.boot.saturating_sub(attempt.asked);
                     self.confirm(ours.life(&self.settings, expire, on_the_way), Version::Same, now);
                     self.succeeded(attempt, None, now);
                 }
-                Some(_) => self.failed(attempt, Reason::PrimaryExpiring.into(), now),
                 // Nothing is served that could be up to date.
                 None => self.failed(attempt, Reason::Internal.into(), now),
             },
@@ -243,13 +224,15 @@ impl Machine {
         }
     }
 
-    /// A primary vouched for the version held. The round ends, unless a NOTIFY promised more than it has, or may have.
+    /// A primary vouched for the version held. The round ends, unless a NOTIFY or a SOA promised more than it has, or
+    /// may have.
     fn succeeded(&mut self, attempt: Attempt, news: Option<(Option<Serial>, Kind)>, now: Now) {
         let mut round = attempt.round;
         self.memory.succeeded(round.place(), round.detour, now.boot, &self.settings);
         if round.is_called() && self.unmet(&round).is_some() {
             self.memory.boasted(round.primary(), &self.settings);
         }
+        round.expect(attempt.probed);
         let news = news.or(round.contact.and_then(|c| c.news));
         round.contact = Some(Contact { target: attempt.target, news });
         if self.unmet(&round).is_some() || round.owes() {
@@ -259,7 +242,7 @@ impl Machine {
         }
     }
 
-    /// The serial that a NOTIFY promised and that is newer than ours.
+    /// The serial that a NOTIFY or a SOA promised and that is newer than ours.
     fn unmet(&self, round: &Round) -> Option<Serial> {
         round.hint.filter(|hint| self.serial().is_some_and(|ours| hint.newer_than(ours)))
     }
@@ -267,6 +250,9 @@ impl Machine {
     /// An attempt brought nothing: the failure table.
     fn failed(&mut self, attempt: Attempt, failure: Failure, now: Now) {
         let (mut round, target, step) = (attempt.round, attempt.target, attempt.step());
+        if step != Step::Probe && failure.reason.class() == Class::Serial {
+            round.expect(attempt.probed);
+        }
         let failure = Failure { serial: failure.serial.or(attempt.probed), ..failure };
         let reason = failure.reason;
         self.report(Outcome::AttemptFailed { target, step, reason, serial: failure.serial });

@@ -73,7 +73,12 @@ pub(crate) fn delay(
     let bounds = settings.retry();
     match class {
         Class::Network => dice.shorten(HoldDown::of(settings, intervals).after(failures), bounds.min()),
-        Class::IxfrUnavailable | Class::Refused | Class::Seal | Class::Malformed => {
+        Class::Refused | Class::Seal => {
+            let wait = doubled(intervals.retry, failures).clamp(bounds.min(), intervals.refusal);
+            dice.shorten(wait, bounds.min())
+        }
+        // What it costs to find it again is a transfer.
+        Class::IxfrUnavailable | Class::Malformed => {
             let wait = doubled(intervals.retry, failures).clamp(bounds.min(), bounds.max());
             dice.shorten(wait, bounds.min())
         }
@@ -106,7 +111,12 @@ mod tests {
     }
 
     fn waits(class: Class) -> Vec<Duration> {
-        let intervals = Intervals { refresh: seconds(7200), retry: seconds(400), silence: seconds(400) };
+        let intervals = Intervals {
+            refresh: seconds(7200),
+            retry: seconds(400),
+            silence: seconds(400),
+            refusal: seconds(3600),
+        };
         (1..=8).map(|n| delay(class, n, &settings(), intervals, &mut Dice(u64::from(n)))).collect()
     }
 
@@ -142,7 +152,12 @@ mod tests {
 
     #[test]
     fn no_count_of_failures_overflows_or_falls_below_the_bound() {
-        let intervals = Intervals { refresh: seconds(60), retry: seconds(10), silence: seconds(10) };
+        let intervals = Intervals {
+            refresh: seconds(60),
+            retry: seconds(10),
+            silence: seconds(10),
+            refusal: seconds(3600),
+        };
         for failures in 0..=u8::MAX {
             for class in [Class::Network, Class::Refused] {
                 let wait = delay(class, failures, &settings(), intervals, &mut Dice(7));

@@ -29,6 +29,7 @@ mod confirmation;
 mod event;
 mod expiry;
 mod health;
+mod ladder;
 mod machine;
 mod memory;
 mod notify;

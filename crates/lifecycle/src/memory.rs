@@ -321,8 +321,12 @@ mod tests {
         Duration::from_secs(n)
     }
 
-    const INTERVALS: Intervals =
-        Intervals { refresh: seconds(7200), retry: seconds(400), silence: seconds(400) };
+    const INTERVALS: Intervals = Intervals {
+        refresh: seconds(7200),
+        retry: seconds(400),
+        silence: seconds(400),
+        refusal: seconds(3600),
+    };
 
     fn settings(ids: &[u32]) -> Settings {
         let bounds = |min, max| Bounds::new(seconds(min), seconds(max)).unwrap();

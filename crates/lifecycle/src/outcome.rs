@@ -77,7 +77,7 @@ pub enum Outcome {
         /// Why.
         why: NotifyIgnored,
     },
-    /// A NOTIFY hinted at a serial that no primary had, twice: it is forgotten.
+    /// A NOTIFY or a SOA told of a serial that no primary gave, twice: it is looked for no more out of turn.
     HintForgotten {
         /// The serial hinted at.
         hint: Serial,

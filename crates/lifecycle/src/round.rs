@@ -44,7 +44,7 @@ impl Cause {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Round {
     pub(crate) cause: Cause,
-    /// A serial that some primary should have, from a NOTIFY.
+    /// A serial that some primary should have: from a NOTIFY, or from a SOA that the transfer after it did not bear out.
     pub(crate) hint: Option<Serial>,
     /// Fetch the whole zone without asking for the serial.
     pub(crate) forced: bool,
@@ -92,6 +92,12 @@ impl Round {
             contact: None,
             failure: None,
         }
+    }
+
+    /// Some primary should have this serial; the newest that was told of counts.
+    pub(crate) fn expect(&mut self, told: Option<Serial>) {
+        let newest = |told: &Serial| self.hint.is_none_or(|hint| told.newer_than(hint));
+        self.hint = told.filter(newest).or(self.hint);
     }
 
     /// The place of the present primary in the settings.
@@ -193,7 +199,8 @@ mod tests {
     fn a_primary_that_waits_out_a_failure_is_passed_over_unless_somebody_asks() {
         let mut memory = Memory::default();
         let second = Duration::from_secs(1);
-        let intervals = Intervals { refresh: second, retry: second, silence: second };
+        let intervals =
+            Intervals { refresh: second, retry: second, silence: second, refusal: Duration::from_secs(100) };
         memory.failed(0, Reason::Refused.into(), Duration::ZERO, &settings(), intervals, &mut Dice(1));
         for cause in [Cause::Refresh, Cause::Retry, Cause::PrimaryUp, Cause::Start] {
             assert_eq!(order(Round::new(cause), &memory), [1, 2]);

@@ -9,6 +9,10 @@ use crate::{Settings, Validity};
 /// REFRESH assumed while no version is known.
 const UNKNOWN_REFRESH: u32 = 3600;
 
+/// The longest wait while no version is known, within the bounds of RETRY: each query fails meanwhile, and asking costs
+/// one question at each address.
+const UNKNOWN_LONGEST: Duration = Duration::from_secs(300);
+
 /// What a machine keeps of the SOA of the version served.
 ///
 /// RFC 1034 §4.3.5: timers come from the zone as it is held; never from the SOA of a probe or a NOTIFY.
@@ -67,21 +71,26 @@ pub(crate) struct Intervals {
     pub(crate) retry: Duration,
     /// The longest that a primary without a sign of life is left alone.
     pub(crate) silence: Duration,
+    /// The longest that one is left alone that refuses us, or cannot prove who it is.
+    pub(crate) refusal: Duration,
 }
 
 impl Intervals {
-    /// Those of the version served; without one the shortest retry, from which the backoff doubles.
+    /// Those of the version served; without one the shortest retry, from which the backoff doubles to a few minutes.
     pub(crate) fn of(settings: &Settings, served: Option<Timing>) -> Intervals {
+        let unknown = UNKNOWN_LONGEST.clamp(settings.retry().min(), settings.retry().max());
         match served {
             Some(timing) => Intervals {
                 refresh: settings.refresh().clamp(timing.refresh),
                 retry: settings.retry().clamp(timing.retry),
                 silence: settings.retry().clamp(timing.retry),
+                refusal: settings.retry().max(),
             },
             None => Intervals {
                 refresh: settings.refresh().clamp(UNKNOWN_REFRESH),
                 retry: settings.retry().min(),
-                silence: settings.retry().max(),
+                silence: unknown,
+                refusal: unknown,
             },
         }
     }
@@ -120,14 +129,40 @@ mod tests {
     fn zero_and_huge_values_are_clamped() {
         let settings = settings();
         let low = Intervals::of(&settings, Some(timing(0, 0, 0)));
-        assert_eq!(low, Intervals { refresh: seconds(60), retry: seconds(10), silence: seconds(10) });
+        assert_eq!(
+            low,
+            Intervals {
+                refresh: seconds(60),
+                retry: seconds(10),
+                silence: seconds(10),
+                refusal: seconds(3600)
+            }
+        );
         let high = Intervals::of(&settings, Some(timing(u32::MAX, u32::MAX, u32::MAX)));
         assert_eq!(
             high,
-            Intervals { refresh: seconds(86_400), retry: seconds(3600), silence: seconds(3600) }
+            Intervals {
+                refresh: seconds(86_400),
+                retry: seconds(3600),
+                silence: seconds(3600),
+                refusal: seconds(3600)
+            }
         );
         assert_eq!(timing(0, 0, 0).life(&settings, None, seconds(0)), seconds(3600));
         assert_eq!(timing(0, 0, u32::MAX).life(&settings, None, seconds(0)), seconds(86_400 * 60));
+    }
+
+    #[test]
+    fn without_a_version_no_wait_is_longer_than_five_minutes_within_the_bounds_of_retry() {
+        for (min, max, longest) in [(10, 3600, 300), (10, 60, 60), (600, 3600, 600)] {
+            let bounds = |min, max| Bounds::new(seconds(min), seconds(max)).unwrap();
+            let primaries = settings().primaries().to_vec();
+            let settings =
+                Settings::new(bounds(60, 86_400), bounds(min, max), bounds(3600, 86_400), primaries).unwrap();
+            let intervals = Intervals::of(&settings, None);
+            assert_eq!((intervals.silence, intervals.refusal), (seconds(longest), seconds(longest)));
+            assert_eq!(Intervals::of(&settings, Some(timing(1, 1, 1))).refusal, seconds(max));
+        }
     }
 
     #[test]

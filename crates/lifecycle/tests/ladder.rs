@@ -346,8 +346,11 @@ fn after_a_fallback_the_second_address_is_not_asked_for_ixfr_either() {
 }
 
 #[test]
-fn a_transfer_that_brings_what_we_have_renews() {
-    let mut stage = two_transferring();
+fn a_transfer_that_brings_what_we_have_renews_where_no_soa_told_of_more() {
+    let mut stage = one();
+    stage.pass(seconds(10));
+    stage.notify(1, Some(2));
+    assert_eq!(stage.asks(), ixfr(1, 1, 1));
     stage.up_to_date(None);
     assert_eq!(stage.asks(), None);
     assert_eq!(stage.left(), seconds(EXPIRE));
@@ -396,4 +399,99 @@ fn an_address_that_answers_again_is_asked_at_once_by_those_that_lost_it() {
     stage.fail(Reason::Refused);
     stage.tell(Event::PrimaryUp(address(1, 1)));
     assert_eq!(stage.asks(), None, "a refusal is not the network's fault");
+}
+
+/// The first primary, of one address, told of serial 2 and is asked for the differences; another is behind it.
+fn promised() -> Stage {
+    let mut stage = Stage::loaded(settings(vec![primary(1, 1), primary(2, 1)]));
+    stage.pass_until_asked();
+    stage.show(2);
+    assert_eq!(stage.asks(), ixfr(1, 1, 1));
+    stage
+}
+
+#[test]
+fn a_transfer_that_brings_less_than_its_soa_told_of_renews_nothing_and_the_others_are_asked() {
+    let mut stage = two_transferring();
+    let left = stage.left();
+    stage.up_to_date(None);
+    assert_eq!(stage.asks(), probe(1, 2), "behind another address there may be another server");
+    stage.show(2);
+    stage.up_to_date(None);
+    assert_eq!(stage.asks(), probe(2, 1));
+    assert!(stage.left() <= left);
+    let failed = |o: &&Outcome| {
+        let behind = Reason::SerialBehind;
+        matches!(o, Outcome::AttemptFailed { step: Step::Ixfr, reason, serial: Some(Serial(2)), .. } if *reason == behind)
+    };
+    assert_eq!(stage.outcomes.iter().filter(failed).count(), 2);
+    stage.show(2);
+    stage.publish(soa(2), None);
+    assert_eq!(stage.machine.serial(), Some(Serial(2)));
+    assert_between(stage.pass_until_asked(), REFRESH / 4 * 3, REFRESH);
+}
+
+#[test]
+fn a_zone_whose_only_primary_never_sends_what_it_tells_of_waits_a_refresh_each_time_and_expires() {
+    let mut stage = one();
+    stage.pass_until_asked();
+    while stage.is_current() {
+        stage.show(2);
+        stage.up_to_date(None);
+        assert!(matches!(
+            stage.outcomes.last(),
+            Some(Outcome::RefreshFailed { reason: Reason::SerialBehind, .. } | Outcome::Expiring { .. })
+        ));
+        let wait = stage.pass_until_asked();
+        assert!(wait >= seconds(REFRESH / 4 * 3) || !stage.is_current(), "{wait:?}");
+    }
+}
+
+#[test]
+fn what_one_told_of_is_looked_for_again_though_another_confirms_what_we_have() {
+    let mut stage = promised();
+    stage.up_to_date(None);
+    assert_eq!(stage.asks(), probe(2, 1));
+    stage.show(1);
+    assert!(stage.asks().is_none());
+    assert_between(stage.pass_until_asked(), RETRY / 4 * 3, RETRY);
+    assert_eq!(stage.asks(), probe(2, 1));
+}
+
+#[test]
+fn a_version_that_is_newer_than_ours_but_older_than_its_soa_told_is_served_and_the_rest_looked_for() {
+    let mut stage = promised();
+    stage.machine.serial().unwrap();
+    stage.publish(soa(2), None);
+    assert!(stage.asks().is_none(), "it brought what it told of");
+    stage.pass_until_asked();
+    stage.show(9);
+    stage.publish(soa(5), None);
+    assert_eq!(stage.machine.serial(), Some(Serial(5)));
+    assert_eq!(stage.asks(), probe(2, 1));
+    stage.show(5);
+    assert_between(stage.pass_until_asked(), RETRY / 4 * 3, RETRY);
+    assert_eq!(stage.asks(), probe(1, 1));
+}
+
+#[test]
+fn an_order_to_fetch_the_zone_takes_what_it_gets() {
+    let mut stage = promised();
+    stage.tell(Event::Retransfer);
+    stage.up_to_date(None);
+    stage.show(1);
+    assert_eq!(stage.asks(), axfr(1, 1));
+    stage.publish(soa(1), None);
+    assert!(stage.is_current() && stage.asks().is_none());
+}
+
+#[test]
+fn a_zone_never_loaded_is_asked_for_every_five_minutes_at_least_while_its_primary_is_of_no_use() {
+    for reason in [Reason::Timeout, Reason::Refused, Reason::TsigBadKey] {
+        let mut stage = Stage::empty(settings(vec![primary(1, 1)]));
+        for _ in 0..20 {
+            stage.fail(reason);
+            assert!(stage.pass_until_asked() <= seconds(300), "{reason}");
+        }
+    }
 }

@@ -69,18 +69,23 @@ impl Class {
                 "AXFR at the same primary, at once; IXFR again at the next change, after NOTIMP or FORMERR in a day"
             }
             Class::Refused => {
-                "the next address, the next primary; then all again after RETRY, doubled up to its upper bound"
+                "the next address, the next primary; then all again after RETRY, doubled up to its upper bound; for a zone \
+                 never loaded, up to five minutes"
             }
             Class::Seal => {
                 "the next address, the next primary, never without the seal; then all again after RETRY, doubled up to its \
-                 upper bound"
+                 upper bound; for a zone never loaded, up to five minutes"
             }
             Class::Network => {
-                "the next address, the next primary; then all again after a quarter of RETRY, doubled up to RETRY, one zone \
-                 asking for all that have that primary; and as soon as it answers or sends NOTIFY"
+                "the next address, the next primary; then all again after a quarter of RETRY, doubled up to RETRY, or for a \
+                 zone never loaded up to five minutes, one zone asking for all that have that primary; and as soon as it \
+                 answers or sends NOTIFY"
             }
             Class::Malformed => "the next primary; then all again after RETRY, doubled up to its upper bound",
-            Class::Serial => "the next primary; then all again after REFRESH, or when NOTIFY comes",
+            Class::Serial => {
+                "the next primary, behind a transfer the next address first; then all again after REFRESH, or when NOTIFY \
+                 comes"
+            }
             Class::Rejected => {
                 "the next primary; then all again after REFRESH, or when NOTIFY tells another serial"
             }
@@ -182,7 +187,7 @@ reasons! {
     LimitRrset "limit-rrset" Malformed "an RRset has more records than `limits: rrset-records`: raise that, or mend the zone",
     LimitEmptyMessages "limit-empty-messages" Malformed "the stream holds too many messages without records: tell those who run the primary",
 
-    SerialBehind "serial-behind" Serial "the primary's serial is older than ours: raise it there, or take what it has with `secondo retransfer`",
+    SerialBehind "serial-behind" Serial "the primary's serial is older than ours, or its transfer older than its own SOA tells: raise it there, or take what it has with `secondo retransfer`",
     SerialIncomparable "serial-incomparable" Serial "the primary's serial is 2^31 away from ours, so neither is newer (RFC 1982 §3.2): take what it has with `secondo retransfer`",
 
     NoApexNs "no-apex-ns" Rejected "the version has no NS records at the apex (RFC 1034 §4.2.1): add them at the primary",

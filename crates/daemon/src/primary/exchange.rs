@@ -16,6 +16,9 @@ use super::lines::Wanted;
 const MADE: Duration = Duration::from_secs(30);
 /// How long a connection may be silent when one asked behind others and has heard nothing of its answer yet.
 const STALL: Duration = Duration::from_secs(5);
+/// How long nothing at all of an answer may come where nobody else waits on the connection: a primary begins its answer
+/// soon, if it does, and meanwhile another may have the zone. Between messages it may have more to do.
+const FIRST: Duration = Duration::from_secs(15);
 
 /// A place on a connection. Dropped before [`Exchange::finish`], it takes the connection out of use.
 pub(super) struct Exchange {
@@ -101,8 +104,18 @@ impl Exchange {
         if let Some(heard) = self.account().heard {
             return heard + idle;
         }
-        let patience = self.began.max(pulse.made) + idle;
-        if self.behind { patience.min(self.began.max(pulse.heard) + STALL) } else { patience }
+        let asked = self.began.max(pulse.made);
+        if self.behind {
+            (asked + idle).min(self.began.max(pulse.heard) + STALL)
+        } else {
+            asked + idle.min(FIRST)
+        }
+    }
+
+    /// How long nothing of the answer has come: since its last octet, or since it was asked for on a connection.
+    pub(super) fn silent_for(&self) -> Duration {
+        let asked = self.line.pulse().map_or(self.began, |pulse| self.began.max(pulse.made));
+        self.account().heard.unwrap_or(asked).elapsed()
     }
 
     fn account(&self) -> Account {
@@ -143,5 +156,35 @@ impl Drop for Exchange {
         // Messages behind the end belong to nothing.
         let whole = self.finished && self.frames.is_empty() && self.answer.is_empty();
         self.line.leave(self.id, whole);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    use super::*;
+    use crate::primary::testing;
+
+    #[tokio::test]
+    async fn the_first_octet_is_waited_for_no_longer_than_is_meet_and_the_next_as_long_as_the_settings_say() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let way = testing::way(listener.local_addr().unwrap());
+        let exchange = way.lines.begin(&way, Wanted::Own);
+        exchange.send(&[&exchange.id().to_be_bytes()[..], &[0; 10]].concat()).unwrap();
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let question = stream.read_u16().await.unwrap();
+        let mut octets = vec![0; question.into()];
+        stream.read_exact(&mut octets).await.unwrap();
+        let asked = exchange.began.max(exchange.line.pulse().unwrap().made);
+        let (long, short) = (Duration::from_secs(60), Duration::from_secs(3));
+        assert_eq!((exchange.patience(long), exchange.patience(short)), (asked + FIRST, asked + short));
+        stream.write_all(&[&20_u16.to_be_bytes()[..], &octets[..2], &[0; 4]].concat()).await.unwrap();
+        while exchange.octets() == 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        let heard = exchange.account().heard.unwrap();
+        assert_eq!((exchange.patience(long), exchange.patience(short)), (heard + long, heard + short));
     }
 }

@@ -158,7 +158,7 @@ async fn ask(
                 if exchange.may_try_again() {
                     job.way.lines.stalled(&job.way);
                 }
-                let silence = format!("silent for {} s", limits.idle_timeout.as_secs());
+                let silence = format!("silent for {} s", exchange.silent_for().as_secs());
                 let fault = told(session.cut(), &silence, Reason::Timeout);
                 return Err(Fault { cut_short: exchange.is_made(), ..fault });
             }

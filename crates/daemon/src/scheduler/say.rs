@@ -159,8 +159,8 @@ impl Scheduler {
                 }
             }
             Outcome::HintForgotten { hint, serial } => {
-                let detail = format!("no primary has serial {hint}, of which a NOTIFY spoke");
-                let (name, phrase) = ("notify.ignored", "the serial that a NOTIFY hinted at is forgotten");
+                let detail = format!("no primary has serial {hint}, of which a NOTIFY or a SOA told");
+                let (name, phrase) = ("notify.ignored", "the serial that was told of is looked for no more");
                 Event { name, phrase, serial: Some(serial), detail: Some(&detail), ..event }.info();
             }
             Outcome::Expiring { percent, expires_in, reason } => {

@@ -3,7 +3,7 @@
 
 use secondo_wire::Reason;
 
-use super::{Back, Begin, Entry, Expect, Scene, Served, entry};
+use super::{Back, Begin, Entry, Expect, Scene, Second, Served, entry};
 use crate::fault::Fault;
 use crate::script::Kind;
 use crate::tidings::Tidings;
@@ -62,10 +62,19 @@ pub fn entries() -> Vec<Entry> {
         kept: None,
     };
     all.push(new("SOA: stands still", Kind::Soa, &[Fault::Serial(7)], stays.clone()));
-    let hint = Expect { asks: "ixfr".into(), back: Back::Retry, ..stays.clone() };
-    let asked = Expect { asks: "soa ixfr".into(), ..stays };
-    all.push(new("IXFR: says that we are up to date", Kind::Ixfr, &[Fault::Says("7")], asked.clone()));
-    all.push(new("IXFR: says so, and more", Kind::Ixfr, &[Fault::Says("7 h1 8 g1 9")], asked.clone()));
+    let hint = Expect { asks: "ixfr".into(), back: Back::Retry, ..stays };
+    // The SOA told of more than that: no renewal, and whoever has it is asked.
+    let behind = |asks| Expect::fails(asks, Reason::SerialBehind);
+    for (name, says) in [("says that we are up to date", "7"), ("says so, and more", "7 h1 8 g1 9")] {
+        all.push(new(&format!("IXFR: {name}"), Kind::Ixfr, &[Fault::Says(says)], behind("soa ixfr")));
+        let expect = Expect::succeeds("soa ixfr 2:soa 2:ixfr", &[Reason::SerialBehind]);
+        for (second, what) in [(Second::Address, "another address"), (Second::Honest, "another primary")] {
+            let name = format!("IXFR: {name}; {what} has the news");
+            let mut other = new(&name, Kind::Ixfr, &[Fault::Says(says)], expect.clone());
+            other.scene.second = second;
+            all.push(other);
+        }
+    }
     // Asked at once for what it told of, it has nothing new: its word stands for that of a probe only with AA. What was
     // told is looked for once more after a while.
     let nothing_new = [Fault::Says("7")];
@@ -91,8 +100,7 @@ pub fn entries() -> Vec<Entry> {
         notify.script.push((Kind::Soa, soa.to_vec()));
         all.push(notify);
     }
-    let mut axfr = new("AXFR: brings what we have", Kind::Axfr, &[Fault::Serial(7)], asked);
-    axfr.expect.asks = "soa axfr".into();
+    let mut axfr = new("AXFR: brings what we have", Kind::Axfr, &[Fault::Serial(7)], behind("soa axfr"));
     axfr.scene.ixfr = false;
     all.push(axfr);
     let further = Expect::succeeds("soa ixfr", &[]);

@@ -261,7 +261,7 @@ fn unanswered(case: &Case, told: &Unanswered) -> String {
 fn serials(case: &Case, who: &str, failed: &Try) -> Vec<String> {
     let zone = bare(&case.status.zone);
     let ours = case.status.serial.map(Serial);
-    let (ours_text, theirs) = (
+    let (ours_text, theirs_text) = (
         ours.map_or_else(|| "-".into(), |Serial(ours)| ours.to_string()),
         failed.serial.map_or_else(|| "an older serial".into(), |Serial(theirs)| format!("serial {theirs}")),
     );
@@ -269,12 +269,23 @@ fn serials(case: &Case, who: &str, failed: &Try) -> Vec<String> {
         Reason::SerialBehind => "which is older",
         _ => "which is neither older nor newer by RFC 1982 §3.2",
     };
+    // Its SOA told of it, and the transfer did not bring it.
+    if let (Some(ours), Some(theirs)) = (ours, failed.serial)
+        && theirs.newer_than(ours)
+    {
+        return vec![
+            format!(
+                "{who} tells {theirs_text} in its SOA, but its transfer brings none newer than serial {ours_text} that is served here: several servers or views with different versions answer at that address. Look at each of them."
+            ),
+            format!("To take what it sends now, whatever the serial: `secondo retransfer {zone}`."),
+        ];
+    }
     // The next is the least that is newer; 2^31 - 1 further is the last.
     let range = ours.map_or_else(String::new, |Serial(ours)| {
         format!(" (newer are {} to {})", ours.wrapping_add(1), ours.wrapping_add((1 << 31) - 1))
     });
     vec![
-        format!("{who} has {theirs}, {why} than serial {ours_text} that is served here. If its content is right, raise its serial there{range}."),
+        format!("{who} has {theirs_text}, {why} than serial {ours_text} that is served here. If its content is right, raise its serial there{range}."),
         format!("If the serial was set back on purpose, take what it has now, whatever the serial: `secondo retransfer {zone}`."),
         "If another primary is ahead of this one, it catches up by itself, or its own refresh fails: look there.".into(),
     ]
