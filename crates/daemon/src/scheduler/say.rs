@@ -92,7 +92,14 @@ impl Scheduler {
                 // Faults of jobs are logged with their detail when the job ends; what the machine itself finds
                 // wrong with an answer, or a primary that is down, is kept here.
                 zone.facts.primary = Some(target);
-                let serials = serial.map(|theirs| format!("the primary has serial {theirs}"));
+                // Its SOA told of it, and its transfer, in which no job found a fault, did not bring it.
+                let ours = zone.machine.serial();
+                let newer = serial.zip(ours).is_some_and(|(theirs, ours)| theirs.newer_than(ours));
+                let promised = step != Step::Probe && reason == Reason::SerialBehind && newer;
+                let serials = serial.map(|theirs| match promised {
+                    true => format!("its SOA tells serial {theirs}, which its transfer does not bring"),
+                    false => format!("the primary has serial {theirs}"),
+                });
                 let others = zone.has_other_addresses();
                 let detail = serials.unwrap_or_default();
                 let trouble = zone.trouble();
@@ -110,7 +117,7 @@ impl Scheduler {
                     .detail
                     .clone();
                 // Where another primary may still confirm the zone, this is the only word about this one.
-                let only_word = step == Step::Probe && others && reason != Reason::PrimaryDown;
+                let only_word = (step == Step::Probe || promised) && others && reason != Reason::PrimaryDown;
                 if only_word && trouble.is_news(target, reason) {
                     let (name, phrase) = ("refresh.failed", "this primary does not confirm the zone");
                     let (reason, detail) = (Some(reason), Some(detail.as_str()).filter(|d| !d.is_empty()));
