@@ -33,7 +33,7 @@ pub const VERSION: u8 = 2;
 pub(crate) const HEAD: usize = 8;
 
 /// A page of so few octets is fetched from memory whole.
-const SMALL: usize = 2048;
+const SMALL: usize = 4096;
 /// Octets at the front of others in which mostly all stands that a search reads.
 const FRONT: usize = 512;
 /// The same where keys are hashes, of some 31 octets each.
