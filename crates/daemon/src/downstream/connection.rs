@@ -93,9 +93,12 @@ impl Conversation {
         // When the connection ends because somebody else wants its place: nothing puts that off but a transfer under way.
         let mut end: Option<Instant> = None;
         loop {
-            self.place.rest(self.transfers() > 0);
+            let is_busy = self.transfers() > 0;
+            if !is_busy && end.is_some_and(|end| end <= Instant::now()) {
+                return self.end().await;
+            }
+            self.place.rest(is_busy);
             let read = tokio::select! {
-                biased;
                 read = timeout_at(end.map_or(deadline, |end| end.min(deadline)), self.stream.read(&mut buffer)) => read,
                 Ok(()) = &mut self.place.wanted, if end.is_none() => {
                     end = Some(Instant::now() + CROWDED);
