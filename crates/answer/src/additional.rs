@@ -6,7 +6,7 @@ use secondo_wire::{Full, KeyBuf, NameRef, RecordType, Section};
 use secondo_zone::{Node, Rrset, Version};
 
 use crate::bounds::ADDITIONAL_NAMES;
-use crate::denial::{Denial, Proofs};
+use crate::denial::{Denial, Proofs, Unsaid};
 use crate::lookup::{Finding, diverted};
 use crate::reply::Reply;
 
@@ -30,7 +30,7 @@ pub(crate) fn refer(
     client: IpAddr,
     key: &mut KeyBuf,
     proofs: &mut Proofs,
-) -> Result<(), Full> {
+) -> Result<(), Unsaid> {
     reply.rrset(Section::Authority, owner, ns, None)?;
     if reply.dnssec() {
         // RFC 4035 §3.1.4: DS or the proof that there is none. What nobody signed is not DNSSEC's.

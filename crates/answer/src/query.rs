@@ -10,7 +10,7 @@ use secondo_zone::{Approach, Node, Rrset, Version};
 use crate::additional::{add_targets, refer};
 use crate::bounds::CHAIN_LENGTH;
 use crate::cookies::{Cookie, Malformed};
-use crate::denial::{Denial, Proofs, depth, shows_nsec};
+use crate::denial::{Denial, Proofs, Unsaid, depth, shows_nsec};
 use crate::limiter::{Kind, Subject};
 use crate::lookup::{Finding, approach, look_up};
 use crate::refusal::Refusal;
@@ -67,7 +67,7 @@ fn close(
     link: Option<&Link<'_>>,
     reply: &mut Reply<'_>,
     key: &mut KeyBuf,
-) -> Result<Proofs, Full> {
+) -> Result<Proofs, Unsaid> {
     let mut proofs = Proofs::new(asker.table.nsec3_iterations());
     for link in link.into_iter().flat_map(Link::all) {
         if let Some(denial) = &link.denial {
@@ -134,10 +134,14 @@ pub(crate) fn answer(
     // A zone for a name is at or above it.
     let approach = approach.ok_or(Refusal::NOT_OURS)?;
     let here = Here { name: question.name, entry, approach };
-    if follow(asker, question.rtype, here, None, reply, key).is_err() {
-        reply.give_up();
+    match follow(asker, question.rtype, here, None, reply, key) {
+        Ok(()) => Ok(()),
+        Err(Unsaid::Full) => {
+            reply.give_up();
+            Ok(())
+        }
+        Err(Unsaid::Collision) => Err(Refusal::COLLISION),
     }
-    Ok(())
 }
 
 /// The deepest zone for a name. A DS set stands on the parent's side, so the zone above its owner answers, if we hold
@@ -184,7 +188,7 @@ fn follow(
     before: Option<&Link<'_>>,
     reply: &mut Reply<'_>,
     key: &mut KeyBuf,
-) -> Result<(), Full> {
+) -> Result<(), Unsaid> {
     let Here { name, entry, approach } = here;
     let zone = approach.zone();
     let finding = look_up(approach, qtype, key);
@@ -294,7 +298,7 @@ fn next(
     link: &Link<'_>,
     reply: &mut Reply<'_>,
     key: &mut KeyBuf,
-) -> Result<(), Full> {
+) -> Result<(), Unsaid> {
     let end = |reply: &mut Reply<'_>, key: &mut KeyBuf| close(asker, Some(link), reply, key).map(drop);
     if link.all().any(|link| link.name == name) || link.all().count() >= CHAIN_LENGTH {
         return end(reply, key);

@@ -113,6 +113,14 @@ impl Refusal {
     pub(crate) const NOT_OURS: Refusal = Refusal::because(Rcode::REFUSED, ede::NOT_AUTHORITATIVE);
     /// The zone is not ours, said to those who may know what is.
     pub(crate) const NOT_AUTHORITATIVE: Refusal = Refusal::because(Rcode::NOTAUTH, ede::NOT_AUTHORITATIVE);
+    /// RFC 5155 §7.2.9: the name is not there, and the zone's chain says that it is.
+    pub(crate) const COLLISION: Refusal = Refusal {
+        rcode: Rcode::SERVFAIL,
+        ede: Some(Ede {
+            code: ede::OTHER,
+            text: Cow::Borrowed("an NSEC3 record has the hash of a name that does not exist"),
+        }),
+    };
     /// Only class IN is answered.
     pub(crate) const CLASS: Refusal = Refusal::because(Rcode::REFUSED, ede::NOT_SUPPORTED);
     /// NXNAME cannot be asked for.

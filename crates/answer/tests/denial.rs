@@ -315,28 +315,47 @@ fn a_broken_chain_costs_the_proof_and_nothing_else() {
     }
 }
 
-/// To the zone a name that is not there though its hash is, is one whose hash is that of another (RFC 5155 §7.2.9): nothing can
-/// deny it, and what would is not shown.
+/// RFC 5155 §7.2.9: a name that is not there though its hash is cannot be denied, so those who want proof get no answer.
 #[test]
-fn a_name_with_the_hash_of_another_is_never_proved_to_be_what_it_is_not() {
+fn a_name_with_the_hash_of_another_is_a_failure_to_those_who_want_proof() {
     for opt_out in [false, true] {
-        let whole = signed(
-            &zone("example.", "a A 192.0.2.1\nghost A 192.0.2.1\nz A 192.0.2.1"),
-            &[Chain::nsec3(1, b"s", opt_out)],
-        );
-        let ghost: Name = "ghost.example.".parse().unwrap();
-        let world = World::new([without(&whole, |name, _| *name == ghost)]);
-        for (name, qtype) in
-            [("ghost.example.", A), ("ghost.example.", RecordType::DS), ("x.ghost.example.", A)]
-        {
+        let text = "a A 192.0.2.1\nghost A 192.0.2.1\nz A 192.0.2.1\nc CNAME ghost\n*.w A 192.0.2.1\nq.w A 192.0.2.1";
+        let whole = signed(&zone("example.", text), &[Chain::nsec3(1, b"s", opt_out)]);
+        let gone: [Name; 2] = ["ghost.example.", "q.w.example."].map(|name| name.parse().unwrap());
+        let world = World::new([without(&whole, |name, _| gone.contains(name))]);
+        for (name, qtype, rcode) in [
+            ("ghost.example.", A, Rcode::NXDOMAIN),
+            ("ghost.example.", RecordType::DS, Rcode::NXDOMAIN),
+            ("x.ghost.example.", A, Rcode::NXDOMAIN),
+            ("c.example.", A, Rcode::NXDOMAIN),
+            ("q.w.example.", A, Rcode::NOERROR),
+            ("q.w.example.", RecordType::MX, Rcode::NOERROR),
+        ] {
             let reply = world.ask(Query::new(name, qtype).dnssec());
-            assert_eq!((reply.rcode, reply.tc), (Rcode::NXDOMAIN, false), "{name} {qtype}");
-            assert!(records(&reply).iter().all(|seen| seen.rtype != RecordType::NSEC3), "{name} {qtype}");
+            assert_eq!((reply.rcode, reply.aa, reply.tc), (Rcode::SERVFAIL, false, false), "{name} {qtype}");
+            assert_eq!(records(&reply), [], "{name} {qtype}");
+            assert_eq!(reply.ede(), Some(0), "{name} {qtype}");
+            let plain = world.ask(Query::new(name, qtype));
+            assert_eq!((plain.rcode, plain.aa), (rcode, true), "{name} {qtype}");
         }
         // The chain goes on to prove what else is not there.
         let reply = world.ask(Query::new("other.example.", A).dnssec());
         assert!(records(&reply).iter().any(|seen| seen.rtype == RecordType::NSEC3));
     }
+}
+
+/// While a zone goes from one kind of chain to the other, the other proves what the first cannot.
+#[test]
+fn what_the_hash_of_another_hides_another_chain_proves() {
+    let whole = signed(
+        &zone("example.", "a A 192.0.2.1\nghost A 192.0.2.1"),
+        &[Chain::nsec3(0, b"", false), Chain::Nsec],
+    );
+    let ghost: Name = "ghost.example.".parse().unwrap();
+    let world = World::new([without(&whole, |name, _| *name == ghost)]);
+    let reply = world.ask(Query::new("ghost.example.", A).dnssec());
+    assert_eq!(reply.rcode, Rcode::NXDOMAIN);
+    assert!(records(&reply).iter().any(|seen| seen.rtype == RecordType::NSEC));
 }
 
 #[test]

@@ -20,6 +20,8 @@ pub mod option {
 
 /// Extended DNS error codes (RFC 8914 §4).
 pub mod ede {
+    /// Other Error (§4.1).
+    pub const OTHER: u16 = 0;
     /// Stale Answer (§4.4).
     pub const STALE_ANSWER: u16 = 3;
     /// Not Ready (§4.15).

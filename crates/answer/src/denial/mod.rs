@@ -2,7 +2,8 @@
 //!
 //! Each such case is one value of [`Denial`], made by the lookup, and all of them come to [`Proofs::write`]. Negative
 //! answers carry the zone's SOA. Those who want DNSSEC records get the proof too, from whichever chain the zone has
-//! (`nsec`, `nsec3`); where a zone's chain is broken the answer goes without.
+//! (`nsec`, `nsec3`); where a zone's chain is broken the answer goes without. Where it says that there is what is not, there is
+//! no answer (RFC 5155 §7.2.9).
 
 mod hash;
 mod nsec;
@@ -100,6 +101,31 @@ pub(crate) struct Proofs {
     count: usize,
 }
 
+/// Why something cannot be said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unsaid {
+    /// The reply has no room for it.
+    Full,
+    /// See [`Unproved::Collision`].
+    Collision,
+}
+
+impl From<Full> for Unsaid {
+    fn from(_: Full) -> Unsaid {
+        Unsaid::Full
+    }
+}
+
+/// Why there is no proof.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Unproved {
+    /// No chain, or one that lacks a record.
+    Broken,
+    /// A name that is not there has the hash of an NSEC3 record (RFC 5155 §7.2.9): of another name, or of one that is gone and left
+    /// its record behind.
+    Collision,
+}
+
 /// One record of a proof.
 #[derive(Clone, Copy)]
 enum Witness<'z> {
@@ -137,7 +163,7 @@ impl Proofs {
         zone: &Version,
         name: NameRef<'_>,
         key: &mut KeyBuf,
-    ) -> Result<(), Full> {
+    ) -> Result<(), Unsaid> {
         let apex = apex_of(name, zone);
         let base = reply.place_of(apex);
         let ready = base.and_then(|base| Some((zone.made(Ready::of)?, base)));
@@ -149,21 +175,26 @@ impl Proofs {
         };
         // What proves is on its way from memory while the SOA is written.
         let begun = soa(reply, ready);
-        let (rtype, proof) = match reply.dnssec() {
+        let proof = match reply.dnssec() {
             true => {
                 prove(zone, denial, name, self.iterations, key, approached, ready.map(|(ready, _)| ready))
             }
-            false => (RecordType::NSEC, [None; 3]),
+            false => Ok((RecordType::NSEC, [None; 3])),
+        };
+        let (rtype, proof) = match proof {
+            Ok(proof) => proof,
+            Err(Unproved::Broken) => (RecordType::NSEC, [None; 3]),
+            Err(Unproved::Collision) => return Err(Unsaid::Collision),
         };
         let written = begun.and_then(|()| self.show_all(reply, zone, (rtype, &proof), base));
         if written.is_ok() || ready.is_none() {
-            return written;
+            return Ok(written?);
         }
         // What is prepared may be longer than what is written here and now.
         reply.rewind(mark);
         self.count = count;
         soa(reply, None)?;
-        self.show_all(reply, zone, (rtype, &proof), None)
+        Ok(self.show_all(reply, zone, (rtype, &proof), None)?)
     }
 
     /// Writes a proof, with what is ready where the place of the apex in the message is given.
@@ -228,13 +259,15 @@ fn prove<'z>(
     key: &mut KeyBuf,
     approached: Option<Hash>,
     ready: Option<&'z Ready>,
-) -> (RecordType, Proof<'z>) {
-    if let Some(proof) = nsec3::prove(zone, denial, name, iterations, approached, ready) {
-        return (RecordType::NSEC3, proof);
+) -> Result<(RecordType, Proof<'z>), Unproved> {
+    match nsec3::prove(zone, denial, name, iterations, approached, ready) {
+        Ok(proof) => Ok((RecordType::NSEC3, proof)),
+        Err(_) if zone.apex_has(RecordType::NSEC) => {
+            let [first, second] = nsec::prove(zone, denial, name, key, ready);
+            Ok((RecordType::NSEC, [first, second, None]))
+        }
+        Err(unproved) => Err(unproved),
     }
-    let signed = zone.apex_has(RecordType::NSEC);
-    let [first, second] = if signed { nsec::prove(zone, denial, name, key, ready) } else { [None, None] };
-    (RecordType::NSEC, [first, second, None])
 }
 
 /// Whether the proof of a denial shows the NSEC record of `owner`.
@@ -249,16 +282,17 @@ pub(crate) fn shows_nsec(
     if !zone.apex_has(RecordType::NSEC) {
         return false;
     }
-    let (rtype, proof) = prove(zone, denial, name, iterations, key, None, None);
+    let Ok((RecordType::NSEC, proof)) = prove(zone, denial, name, iterations, key, None, None) else {
+        return false;
+    };
     let mut shown = NameBuf::new();
-    rtype == RecordType::NSEC
-        && proof.into_iter().flatten().any(|witness| match witness {
-            Witness::Node(node) => {
-                node.name_into(&mut shown);
-                shown.as_ref() == owner
-            }
-            Witness::Ready(_) => false,
-        })
+    proof.into_iter().flatten().any(|witness| match witness {
+        Witness::Node(node) => {
+            node.name_into(&mut shown);
+            shown.as_ref() == owner
+        }
+        Witness::Ready(_) => false,
+    })
 }
 
 /// The zone's apex, spelled as in `name`, which lies in the zone.

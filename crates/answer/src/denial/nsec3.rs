@@ -4,10 +4,10 @@ use secondo_wire::{KeyBuf, NameRef, RecordType};
 use secondo_zone::{Node, Version};
 
 use super::hash::{self, Hash};
-use super::{Denial, Proof, Ready, Shown, Witness, depth};
+use super::{Denial, Proof, Ready, Shown, Unproved, Witness, depth};
 use crate::bounds::{CHAIN_STEPS, NSEC3_ITERATIONS};
 
-/// What proves the denial of `name` by NSEC3 records; `None` when no chain of the zone does, or none is there.
+/// What proves the denial of `name` by NSEC3 records.
 ///
 /// RFC 5155 §7.3: of several chains any may be taken: the one with the fewest iterations that has the whole proof, which
 /// is the first in canonical order. A chain of more than `limit` iterations is not reckoned with (RFC 9276 §3.3 lets a
@@ -21,17 +21,25 @@ pub(super) fn prove<'z>(
     limit: u16,
     approached: Option<Hash>,
     ready: Option<&'z Ready>,
-) -> Option<Proof<'z>> {
+) -> Result<Proof<'z>, Unproved> {
     // What is ready, and what was approached, is the first chain's.
     let mut first = Some((approached, ready.and_then(|ready| ready.nsec3.as_ref())));
-    chains(zone).find_map(|chain| match chain.iterations <= limit {
-        true => {
+    let mut unproved = Unproved::Broken;
+    for chain in chains(zone) {
+        let proof = if chain.iterations <= limit {
             let (approached, ready) = first.take().unwrap_or_default();
             let hash = approached.unwrap_or_else(|| chain.hash(denial.crucial(name)));
             chain.prove(denial, name, hash, ready)
+        } else {
+            chain.at_or_before(&[]).map(|(node, _)| [Some(Witness::Node(node)), None, None])
+        };
+        match proof {
+            Ok(proof) => return Ok(proof),
+            Err(Unproved::Collision) => unproved = Unproved::Collision,
+            Err(Unproved::Broken) => {}
         }
-        false => Some([Some(Witness::Node(chain.at_or_before(&[])?.0)), None, None]),
-    })
+    }
+    Err(unproved)
 }
 
 /// The hash of a denial's crucial name in the first chain; what is said of it is on its way from memory.
@@ -46,8 +54,8 @@ pub(super) fn approach(zone: &Version, denial: &Denial<'_>, name: NameRef<'_>, l
 pub(super) fn at_apex(zone: &Version) -> Option<(Node<'_>, Option<Node<'_>>)> {
     let chain = chains(zone).next().filter(|chain| chain.iterations <= NSEC3_ITERATIONS)?;
     let apex = zone.apex().as_ref();
-    let matched = chain.seek(&chain.hash(apex))?.matched()?;
-    Some((matched, chain.seek(&chain.wildcard(apex)).and_then(Seen::covered)))
+    let matched = chain.seek(&chain.hash(apex)).ok()?.matched()?;
+    Some((matched, chain.seek(&chain.wildcard(apex)).ok().and_then(Seen::covered)))
 }
 
 /// The chains of a zone, in canonical order of their parameters.
@@ -105,19 +113,19 @@ impl<'z> Chain<'z> {
         name: NameRef<'_>,
         hash: Hash,
         ready: Option<&'z (Shown, Option<Shown>)>,
-    ) -> Option<Proof<'z>> {
+    ) -> Result<Proof<'z>, Unproved> {
         match *denial {
             // RFC 5155 §7.2.3, §7.2.4, §7.2.7.
             Denial::NoData { .. } | Denial::InsecureReferral { .. } => match self.seek(&hash)? {
-                Seen::Matched(node) => Some([Some(Witness::Node(node)), None, None]),
+                Seen::Matched(node) => Ok([Some(Witness::Node(node)), None, None]),
                 // Opt-out: a cut without DS, and what exists only by such cuts, need not be in the chain.
                 Seen::Covered(_) => {
                     let Enclosed { matched, covered, .. } = self.closest(name, 1, hash, ready)?;
-                    Some([Some(matched), Some(covered), None])
+                    Ok([Some(matched), Some(covered), None])
                 }
             },
             // RFC 5155 §7.2.6: the next closer name is enough, the signature tells the closest encloser.
-            Denial::Expansion { .. } => Some([Some(self.cover(&hash)?), None, None]),
+            Denial::Expansion { .. } => Ok([Some(self.cover(&hash)?), None, None]),
             // RFC 5155 §7.2.2.
             Denial::NameError { below, .. } => {
                 let Enclosed { matched, covered, encloser } = self.closest(name, below, hash, ready)?;
@@ -126,7 +134,7 @@ impl<'z> Chain<'z> {
                     (Witness::Ready(_), Some((_, wildcard))) => wildcard.as_ref().map(Witness::Ready),
                     _ => self.seek(&self.wildcard(encloser))?.covered().map(Witness::Node),
                 };
-                Some([Some(matched), Some(covered), wildcard])
+                Ok([Some(matched), Some(covered), wildcard])
             }
             // RFC 5155 §7.2.5.
             Denial::WildcardNoData { below, .. } => {
@@ -137,7 +145,7 @@ impl<'z> Chain<'z> {
                     true => self.seek(&self.wildcard(encloser))?.matched().map(Witness::Node),
                     false => None,
                 };
-                Some([Some(matched), Some(covered), wildcard])
+                Ok([Some(matched), Some(covered), wildcard])
             }
         }
     }
@@ -150,34 +158,32 @@ impl<'z> Chain<'z> {
         below: usize,
         mut next_closer: Hash,
         ready: Option<&'z (Shown, Option<Shown>)>,
-    ) -> Option<Enclosed<'z, 'n>> {
+    ) -> Result<Enclosed<'z, 'n>, Unproved> {
         let depth = depth(name, self.zone);
         for below in below..depth {
             let encloser = name.ancestor(below);
             let hash = self.hash(encloser);
             if let Seen::Matched(matched) = self.seek(&hash)? {
                 let matched = Witness::Node(matched);
-                return Some(Enclosed { matched, covered: self.cover(&next_closer)?, encloser });
+                return Ok(Enclosed { matched, covered: self.cover(&next_closer)?, encloser });
             }
             next_closer = hash;
         }
         // The apex has none above it.
-        let encloser = (below <= depth).then(|| name.ancestor(depth))?;
+        let encloser = (below <= depth).then(|| name.ancestor(depth)).ok_or(Unproved::Broken)?;
         let matched = match ready {
             Some((apex, _)) => Witness::Ready(apex),
-            None => Witness::Node(self.seek(&self.hash(encloser))?.matched()?),
+            None => {
+                let matched = self.seek(&self.hash(encloser))?.matched();
+                Witness::Node(matched.ok_or(Unproved::Broken)?)
+            }
         };
-        Some(Enclosed { matched, covered: self.cover(&next_closer)?, encloser })
+        Ok(Enclosed { matched, covered: self.cover(&next_closer)?, encloser })
     }
 
-    /// The node that covers a hash; none where one matches it, though no such name is there.
-    ///
-    /// RFC 5155 §7.2.9 has SERVFAIL for that, when the hash is also another name's. That cannot be told from a record that the primary
-    /// left behind when it removed the name, and of SHA-1 nothing but that happens. A validator takes the answer without a proof
-    /// for bogus, as it would SERVFAIL for none; others get the NXDOMAIN that is true. Of such a zone BIND and Knot DNS say
-    /// NXDOMAIN too, NSD SERVFAIL.
-    fn cover(&self, hash: &Hash) -> Option<Witness<'z>> {
-        self.seek(hash)?.covered().map(Witness::Node)
+    /// The node that covers the hash of a name that is not there.
+    fn cover(&self, hash: &Hash) -> Result<Witness<'z>, Unproved> {
+        self.seek(hash)?.covered().map(Witness::Node).ok_or(Unproved::Collision)
     }
 
     fn hash(&self, name: NameRef<'_>) -> Hash {
@@ -188,8 +194,8 @@ impl<'z> Chain<'z> {
         hash::hash(Some(b"*"), encloser, self.salt, self.iterations)
     }
 
-    /// What the chain says of a hash; `None` where it is broken.
-    fn seek(&self, hash: &Hash) -> Option<Seen<'z>> {
+    /// What the chain says of a hash.
+    fn seek(&self, hash: &Hash) -> Result<Seen<'z>, Unproved> {
         let key = hash::key(hash);
         let (mut node, mut next) = self.at_or_before(&key)?;
         // An owner that holds other types beside NSEC3 is an ordinary one for the zone, so the one found may stand too
@@ -197,32 +203,34 @@ impl<'z> Chain<'z> {
         for _ in 0..CHAIN_STEPS {
             let own = node.cmp_key(&key);
             if own.is_eq() {
-                return Some(Seen::Matched(node));
+                return Ok(Seen::Matched(node));
             }
             let behind = hash::key(next);
             // The last of a chain points back to the first.
             let around = node.cmp_key(&behind).is_ge();
             if (own.is_lt() && (around || key < behind)) || (around && key < behind) {
-                return Some(Seen::Covered(node));
+                return Ok(Seen::Covered(node));
             }
-            (node, next) = self.record(self.zone.find(&behind)?)?;
+            (node, next) =
+                self.zone.find(&behind).and_then(|node| self.record(node)).ok_or(Unproved::Broken)?;
         }
-        None
+        Err(Unproved::Broken)
     }
 
     /// The last record of the chain at or before a key, around its end if need be, and the hash it points to.
-    fn at_or_before(&self, key: &[u8]) -> Option<(Node<'z>, &'z Hash)> {
-        let mut node = self.zone.hashed_at_or_before(key)?;
+    fn at_or_before(&self, key: &[u8]) -> Result<(Node<'z>, &'z Hash), Unproved> {
         let mut own = KeyBuf::new();
+        let mut place = self.zone.hashed_at_or_before(key);
         for _ in 0..CHAIN_STEPS {
+            let Some(node) = place else { break };
             if let Some(found) = self.record(node) {
-                return Some(found);
+                return Ok(found);
             }
             // Another chain's. Without its closing octet a key stands right before itself.
             node.key_into(&mut own);
-            node = self.zone.hashed_at_or_before(own.as_slice().split_last()?.1)?;
+            place = own.as_slice().split_last().and_then(|(_, own)| self.zone.hashed_at_or_before(own));
         }
-        None
+        Err(Unproved::Broken)
     }
 
     /// The node, if it has a record of this chain, and the hash that it points to. Flags do not count: opt-out is said
