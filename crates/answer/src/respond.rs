@@ -107,6 +107,7 @@ pub fn respond(
             Ok(Some(verified)) => seal = Some(verified),
             Ok(None) => frame.fault = Some(Rcode::FORMERR),
             Err(rejected) => {
+                terms.tsig_len = rejected.tsig_len();
                 let compressor = &mut scratch.compressor;
                 let mut reply = Reply::new(&frame, terms, compressor, out);
                 scratch.refused = Some(Refused::by_seal(&frame, &rejected));

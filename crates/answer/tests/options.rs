@@ -251,6 +251,50 @@ fn over_tls_whoever_pads_gets_answers_of_whole_blocks() {
 }
 
 #[test]
+fn what_answers_a_broken_seal_has_whole_blocks_too() {
+    let key =
+        |name: &str, algorithm, secret: &[u8]| Key::new(name.parse().unwrap(), algorithm, secret).unwrap();
+    let ours = key("k.", Algorithm::HmacSha1, b"0123456789abcdef");
+    let mut world = world();
+    world.keys = vec![ours.clone()];
+    let signed = |key: &Key, unix| {
+        let asked = [option(PADDING, &[0; 9]), option(COOKIE, b"clientck")].concat();
+        let mut query = with("a.example.", A, &asked).octets();
+        sign_request(&mut query, key, unix);
+        query
+    };
+    // RFC 8945 §5.2.4: of the MAC's 20 octets the first 10; behind it stand six more of the record.
+    let mut short = signed(&ours, UNIX);
+    let mac = short.len() - 6 - 20;
+    short[mac - 1] = 10;
+    short.drain(mac + 10..mac + 20);
+    // The name of the algorithm, time and fudge, the MAC's length.
+    let rdata = mac - 2 - 8 - 11;
+    short[rdata - 1] -= 10;
+    let unknown = key("another.", Algorithm::HmacSha512, b"0123456789abcdef");
+    let wrong = key("k.", Algorithm::HmacSha1, b"fedcba9876543210");
+    for (what, query, error) in [
+        ("unknown key", signed(&unknown, UNIX), 17),
+        ("wrong secret", signed(&wrong, UNIX), 16),
+        ("wrong time", signed(&ours, UNIX - 10_000), 18),
+        ("short MAC", short, 22),
+    ] {
+        let reply = Reply::read(world.outcome(&query, Transport::Tls).1);
+        // Where the error stands: before the length of what else is told, which is a time for BADTIME alone.
+        let other = if error == 18 { 6 } else { 0 };
+        let at = reply.octets.len() - other - 4;
+        let told = u16::from_be_bytes([reply.octets[at], reply.octets[at + 1]]);
+        assert_eq!((reply.rcode, told), (Rcode::NOTAUTH, error), "{what}");
+        // RFC 8467 §4.1, with the record of TSIG.
+        assert!(reply.option(PADDING).is_some(), "{what}");
+        assert_eq!(reply.octets.len() % 468, 0, "{what}");
+        // RFC 8945 §5.3.2, RFC 6891 §6.2.3: in a datagram there is room for both.
+        let reply = Reply::read(world.outcome(&query, Transport::Udp).1);
+        assert!(reply.octets.len() <= 512 && reply.option(PADDING).is_none(), "{what}");
+    }
+}
+
+#[test]
 fn the_idle_time_is_told_over_tcp_alone() {
     let query = |value: &[u8]| with("a.example.", A, &option(KEEPALIVE, value));
     // In tenths of a second.
