@@ -4,6 +4,9 @@ use std::io;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 
 use nix::sys::socket::{getsockopt, setsockopt, sockopt};
+use rustix::net::sockopt::{
+    Ipv4PathMtuDiscovery, Ipv6PathMtuDiscovery, set_ip_mtu_discover, set_ipv6_mtu_discover,
+};
 use socket2::{Domain, Protocol, Socket, Type};
 
 /// Connections waiting to be accepted.
@@ -18,6 +21,12 @@ pub(crate) fn udp_listener(address: SocketAddr) -> io::Result<UdpSocket> {
     if setsockopt(&socket, sockopt::RcvBufForce, &RECEIVE_BUFFER).is_err() {
         let _ = socket.set_recv_buffer_size(RECEIVE_BUFFER);
     }
+    // What ICMP tells of a path's MTU, which anybody can forge, is not believed: else answers of a size that every path carries
+    // would leave in fragments (RFC 9715 §3.1). A kernel that knows no such option is no reason not to start.
+    let _ = match address {
+        SocketAddr::V4(_) => set_ip_mtu_discover(&socket, Ipv4PathMtuDiscovery::OMIT),
+        SocketAddr::V6(_) => set_ipv6_mtu_discover(&socket, Ipv6PathMtuDiscovery::OMIT),
+    };
     if address.ip().is_unspecified() {
         match address {
             SocketAddr::V4(_) => setsockopt(&socket, sockopt::Ipv4PacketInfo, &true)?,
@@ -61,4 +70,19 @@ fn listener(address: SocketAddr, kind: Type, protocol: Protocol) -> io::Result<S
     socket.set_reuse_address(kind == Type::STREAM)?;
     socket.set_reuse_port(true)?;
     Ok(socket)
+}
+
+#[cfg(test)]
+mod tests {
+    use rustix::net::sockopt::{ip_mtu_discover, ipv6_mtu_discover};
+
+    use super::*;
+
+    #[test]
+    fn udp_listeners_do_not_believe_what_is_told_of_a_paths_mtu() {
+        let ipv4 = udp_listener("127.0.0.1:0".parse().unwrap()).unwrap();
+        assert_eq!(ip_mtu_discover(&ipv4), Ok(Ipv4PathMtuDiscovery::OMIT));
+        let ipv6 = udp_listener("[::1]:0".parse().unwrap()).unwrap();
+        assert_eq!(ipv6_mtu_discover(&ipv6), Ok(Ipv6PathMtuDiscovery::OMIT));
+    }
 }

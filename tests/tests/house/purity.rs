@@ -18,6 +18,7 @@ const OUTSIDE_CRATES: &[&str] = &[
     "tokio",
     "mio",
     "nix",
+    "rustix",
     "libc",
     "socket2",
     "rusqlite",
