@@ -57,7 +57,7 @@ impl<'m> Frame<'m> {
         frame.fault = frame.walk().err();
         // RFC 1035 §4.1.1: of the opcodes only two are implemented; the layout of the others is not judged.
         if !matches!(header.opcode(), Opcode::QUERY | Opcode::NOTIFY) {
-            frame.fault = Some(Rcode::NOTIMP);
+            frame.fault = frame.fault.filter(|fault| *fault == Rcode::BADVERS).or(Some(Rcode::NOTIMP));
             frame.question = None;
         }
         Some(frame)
@@ -96,6 +96,11 @@ impl<'m> Frame<'m> {
         self.octets = self.octets.get(..records.position()).unwrap_or(self.octets);
         self.signed = sealed;
         self.asks = self.opt.as_ref().map(Asks::of).unwrap_or_default();
+        // RFC 6891 §6.1.3: before all that a later version may have other rules for. What cannot be walked through, or has no
+        // OPT record that is one (§6.1.1), tells of no version.
+        if self.opt.is_some_and(|opt| opt.version > 0) {
+            return Err(Rcode::BADVERS);
+        }
         let misfit = match self.header.opcode() {
             // Queries have a question and nothing else but OPT, TSIG and the SOA of RFC 1995 §3.
             Opcode::QUERY => {
@@ -129,7 +134,10 @@ impl<'m> Frame<'m> {
         if record.section != Section::Additional || !at_root {
             return None;
         }
-        Opt::new(record.class, record.ttl, self.octets.get(record.rdata..record.end)?)
+        let rdata = self.octets.get(record.rdata..record.end)?;
+        // What a later version puts there need not be options as we know them.
+        let later = || Opt::new(record.class, record.ttl, &[]).filter(|opt| opt.version > 0);
+        Opt::new(record.class, record.ttl, rdata).or_else(later)
     }
 
     /// Whether the asker wants to know the time to expiry (RFC 7314 §2).

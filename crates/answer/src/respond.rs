@@ -223,10 +223,6 @@ fn decide(
     if let Some(fault) = frame.fault {
         return Err(Refusal::plain(fault));
     }
-    // RFC 6891 §6.1.3: before everything that depends on options.
-    if frame.opt.is_some_and(|opt| opt.version > 0) {
-        return Err(Refusal::plain(Rcode::BADVERS));
-    }
     examine_options(asker, frame)?;
     let Some(question) = frame.question else {
         return match asker.cookie {

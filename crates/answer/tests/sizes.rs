@@ -34,6 +34,65 @@ fn a_later_version_of_edns_is_answered_with_the_version_that_we_know() {
 }
 
 #[test]
+fn a_later_version_of_edns_is_told_whatever_else_a_request_has_and_never_that_of_what_is_no_message() {
+    let world = World::new([zone("example.", "a A 192.0.2.1")]);
+    let asks = |octets: &[u8]| {
+        let reply = common::Reply::read(world.outcome(octets, Transport::Udp).1);
+        assert!(reply.is_bare() && !reply.aa && !reply.tc);
+        (reply.rcode, reply.opt.is_some())
+    };
+    // RFC 6891 §6.1.3: no rule of version 0 is applied to what another one has.
+    let later = |options: &[u8]| Query::new("a.example.", A).edns(1232, 0x0001_0000, options);
+    let with = |at: usize, octet: u8| {
+        let mut query = later(&[]).octets();
+        query[at] = octet;
+        query
+    };
+    let bare = [&[0, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1][..], &later(&[]).octets()[12 + 15..]].concat();
+    let badvers = (Rcode::BADVERS, true);
+    for (what, query) in [
+        ("a cut option", later(&[0, 10, 0, 8]).octets()),
+        ("a scrap", later(&[7]).octets()),
+        ("a cookie that is none", later(&[0, 10, 0, 1, 9]).octets()),
+        ("a response code", with(3, 5)),
+        ("a stray record", later(&[]).record(3, "x.", A, 1, &[0; 4]).octets()),
+        (
+            "an answer",
+            Query::new("a.example.", A).record(1, "x.", A, 1, &[0; 4]).edns(0, 0x00FF_0000, &[]).octets(),
+        ),
+        ("no question", bare),
+        ("another opcode", with(2, 5 << 3)),
+        (
+            "a type that nobody is asked for",
+            Query::new("a.example.", RecordType::OPT).edns(0, 0x0001_0000, &[]).octets(),
+        ),
+    ] {
+        assert_eq!(asks(&query), badvers, "{what}");
+    }
+    // RFC 6891 §6.1.1, RFC 9619 §4: what is no message, or has no OPT record that is one.
+    let whole = later(&[]).octets();
+    for (what, query, told) in [
+        ("two questions", with(5, 2), false),
+        ("records that are not there", with(11, 2), true),
+        ("cut", whole[..whole.len() - 1].to_vec(), false),
+        ("twice", later(&[]).edns(1232, 0x0001_0000, &[]).octets(), false),
+        ("twice, of two versions", later(&[]).edns(1232, 0, &[]).octets(), false),
+        (
+            "of another owner",
+            Query::new("a.example.", A).record(3, "a.", RecordType::OPT, 1232, &[]).octets(),
+            false,
+        ),
+        (
+            "version 0 with a cut option",
+            Query::new("a.example.", A).edns(1232, 0, &[0, 10, 0, 8]).octets(),
+            false,
+        ),
+    ] {
+        assert_eq!(asks(&query), (Rcode::FORMERR, told), "{what}");
+    }
+}
+
+#[test]
 fn the_limit_is_the_lesser_of_both_payload_sizes_and_never_below_512() {
     for (payload, ours, limit) in [
         (None, 1232, 512),

@@ -125,7 +125,9 @@ impl<'r> Request<'r> {
         let message = Message::new(octets).ok()?;
         let opts = message.records_from(start).map_while(Result::ok).filter_map(|record| {
             let rdata = octets.get(record.rdata..record.end)?;
-            (record.rtype == RecordType::OPT).then(|| Opt::new(record.class, record.ttl, rdata))?
+            let later = || Opt::new(record.class, record.ttl, &[]).filter(|opt| opt.version > 0);
+            let read = || Opt::new(record.class, record.ttl, rdata).or_else(later);
+            (record.rtype == RecordType::OPT).then(read)?
         });
         Some(Request { header, question, opts: opts.collect() })
     }
@@ -209,7 +211,15 @@ fn header(request: &Request<'_>, seen: &Seen) {
     }
     if !known {
         // A seal is judged before what it covers (RFC 8945 §5.2).
-        assert!(matches!(seen.rcode, Rcode::NOTIMP | Rcode::FORMERR | Rcode::NOTAUTH));
+        assert!(matches!(seen.rcode, Rcode::NOTIMP | Rcode::FORMERR | Rcode::NOTAUTH | Rcode::BADVERS));
+    }
+    // RFC 6891 §6.1.3: of a later version of EDNS nothing is answered; nor is one that we know called unknown.
+    match request.opts[..] {
+        [opt] if opt.version > 0 => {
+            let unreadable = matches!(seen.rcode, Rcode::FORMERR | Rcode::NOTAUTH);
+            assert!(seen.rcode == Rcode::BADVERS || unreadable || !known && seen.rcode == Rcode::NOTIMP);
+        }
+        _ => assert_ne!(seen.rcode, Rcode::BADVERS),
     }
 }
 
