@@ -64,7 +64,8 @@ pub(crate) fn refer(
 }
 
 /// Adds the addresses of the names that the records of `owner`'s answer point to, as far as the same zone is
-/// authoritative for them and they fit (RFC 1034 §4.3.2 step 6).
+/// authoritative for them and they fit (RFC 1034 §4.3.2 step 6). Of name servers the glue too: without it those who are told of
+/// all servers of a zone could reach none of them, as when resolvers begin with the root's (RFC 9609 §4.1).
 pub(crate) fn add_targets(
     reply: &mut Reply<'_>,
     zone: &Version,
@@ -86,8 +87,11 @@ pub(crate) fn add_targets(
         }
         // RFC 4592 §3.3 and RFC 1034 §3.6.2 are left alone here: neither wildcards nor aliases are followed.
         let Some(node) = node_at(zone, target, key) else { continue };
-        if standing(zone, key, node) != Standing::Authoritative {
-            continue;
+        let standing = standing(zone, key, node);
+        match standing {
+            Standing::Authoritative => {}
+            Standing::Glue if rtype == RecordType::NS => {}
+            Standing::Glue | Standing::Occluded => continue,
         }
         // RFC 9460 §4.1: where the alias leads there may be a service.
         let service = match Binding::of(rtype, pointer.1) {
@@ -96,7 +100,7 @@ pub(crate) fn add_targets(
         };
         let bound = service
             .map_or(Ok(()), |service| reply.signed_rrset(Section::Additional, target, node, service, None));
-        if bound.is_err() || add_addresses(reply, target, node, Standing::Authoritative, client).is_err() {
+        if bound.is_err() || add_addresses(reply, target, node, standing, client).is_err() {
             break;
         }
     }

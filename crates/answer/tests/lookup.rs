@@ -322,6 +322,46 @@ fn targets_of_ns_mx_and_srv_bring_authoritative_addresses_once() {
     assert!(world.get("m.example.", RecordType::ANY).additional.is_empty());
 }
 
+// RFC 9609 §4.1, RFC 1034 §4.3.2 step 6.
+#[test]
+fn the_servers_of_a_zone_come_with_their_glue_unsigned_and_as_far_as_there_is_room() {
+    let text = "@ NS a.root-servers.net.\n@ NS b.root-servers.net.\n@ NS ns.org.\n@ NS ns.d\n@ RRSIG NS
+        net NS a.gtld-servers.net.\na.gtld-servers.net A 192.0.2.1
+        a.root-servers.net A 198.51.100.1\na.root-servers.net RRSIG A\na.root-servers.net AAAA 2001:db8::1
+        b.root-servers.net A 198.51.100.2\nns.org A 192.0.2.7\nns.org RRSIG A\nd DNAME org\nns.d A 192.0.2.8
+        mx MX 1 a.root-servers.net.";
+    let root = World::new([zone(".", text)]);
+    let priming = root.ask(Query::new(".", RecordType::NS).dnssec());
+    assert!(priming.aa && !priming.tc && priming.answer.len() == 5 && priming.authority.is_empty());
+    let summary = |line: &String| match line.split_once(" RRSIG ") {
+        Some((owner, _)) => format!("{owner} RRSIG"),
+        None => line.clone(),
+    };
+    let mut additional: Vec<String> = priming.additional.iter().map(summary).collect();
+    additional.sort_unstable();
+    // Of what lies below a cut no signature, of the zone's own each; nothing that a DNAME hides.
+    assert_eq!(
+        additional,
+        [
+            "a.root-servers.net. 600 A 198.51.100.1",
+            "a.root-servers.net. 600 AAAA 2001:db8::1",
+            "b.root-servers.net. 600 A 198.51.100.2",
+            "ns.org. 600 A 192.0.2.7",
+            "ns.org. 600 RRSIG",
+        ]
+    );
+    // A referral is what it was, and mail is not brought to what is not known for sure (RFC 2181 §5.4.1).
+    assert_eq!(root.get("x.net.", A).additional, ["a.gtld-servers.net. 600 A 192.0.2.1"]);
+    assert!(root.get("mx.", RecordType::MX).additional.is_empty());
+    // 20 servers with two addresses each have no room; nothing is truncated for that.
+    let many: String = (10..30)
+        .map(|n| format!("@ NS h{n}.net.\nh{n}.net A 192.0.2.{n}\nh{n}.net AAAA 2001:db8::{n}\n"))
+        .collect();
+    let reply = World::new([zone(".", &format!("net NS h10.net.\n{many}"))]).get(".", RecordType::NS);
+    assert!(!reply.tc && reply.answer.len() == 20 && reply.octets.len() <= 512);
+    assert!((1..13).contains(&reply.additional.len()));
+}
+
 #[test]
 fn rfc_9460_section_4_1_services_bring_what_is_at_their_targets() {
     let world = world(
