@@ -4,7 +4,10 @@
 //! A name has at most 127 labels (255 octets, RFC 1035 §2.3.4). To find its zone costs one pass over it and one look into the
 //! table for each depth at which there are zones. In a zone it costs at most one search, one `find` for each of its ancestors
 //! at a depth where there is a cut or a DNAME, and one search for the wildcard where there are any. A search reads a
-//! node for each level of the tree (mostly 64 children a node) and one page, whose owners it parts by eight at each step. In-domain glue
+//! node for each level of the tree (mostly 64 children a node) and one page, whose owners it parts by eight at each step. Of a name
+//! that is found the RRsets are passed over one by one up to the one wanted, at most twice the types that a name may have
+//! (`secondo_zone::Limits::name_types`, 200 unless the configuration says otherwise: a zone beyond is not taken; one that was kept
+//! from before is answered from until another version takes its place, and costs what it has). In-domain glue
 //! has no bound of its own: its names stand in an NS RRset that fits the message, and each costs one `find`.
 //!
 //! A chain of aliases has [`CHAIN_LENGTH`] links, a request [`REQUEST_RECORDS`] records, the additional section addresses of

@@ -149,6 +149,7 @@ fn the_annotated_example_shows_every_option() {
         "udp-payload",
         "udp-threads",
         "rrset-records",
+        "name-types",
         "nsec3-iterations",
         "keys",
         "algorithm",
@@ -205,6 +206,7 @@ fn the_defaults_are_those_of_the_manual() {
     assert_eq!(server.control, Path::new("/run/secondo/control.sock"));
     assert_eq!(server.user, None);
     assert_eq!((server.log.format, server.log.level), (LogFormat::Text, LogLevel::Info));
+    assert_eq!(server.limits.name_types, 200);
     assert_eq!((server.limits.rrset_records, server.limits.nsec3_iterations), (65_535, 150));
     let zone = settings(&config, "a.example");
     let (hour, day) = (3600, 86_400);

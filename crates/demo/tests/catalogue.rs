@@ -10,8 +10,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use secondo_demo::{Daemon, Event, Folder};
 use secondo_sim::catalogue::{
-    Back, Begin, Entry, IDLE, MAX_RECORDS, MAX_SIZE, RRSET_RECORDS, Seals, Second, Served, TRANSFER, Timers,
-    entries, words,
+    Back, Begin, Entry, IDLE, MAX_RECORDS, MAX_SIZE, NAME_TYPES, RRSET_RECORDS, Seals, Second, Served,
+    TRANSFER, Timers, entries, words,
 };
 use secondo_sim::{Name, Primary, Setup, Tidings, fetch};
 
@@ -312,7 +312,7 @@ fn chapter(group: &str, way: Way) {
     let zones: String = plays.iter().map(Play::configuration).collect();
     daemon
         .configure_within(
-            &format!("transfers: 1000, rrset-records: {RRSET_RECORDS}"),
+            &format!("transfers: 1000, rrset-records: {RRSET_RECORDS}, name-types: {NAME_TYPES}"),
             &format!(
                 "keys:\n  old: {{ algorithm: hmac-sha256, secret: \"YSBzZWNyZXQgdGhhdCBib3RoIHNpZGVzIGtub3cuLi4=\" }}\n  \
                  new: {{ algorithm: hmac-sha256, secret: \"YSBzZWNyZXQgdGhhdCBvbmUgc2lkZSBrbm93cyB5ZXQ=\" }}\n\

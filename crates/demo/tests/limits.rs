@@ -77,3 +77,49 @@ fn a_zone_of_more_records_than_max_records_is_refused() {
 fn an_rrset_of_more_records_than_rrset_records_is_refused() {
     refused("rrset-records: 50, ", "", |n| format!("h 300 A 192.0.2.{n}"), "limit-rrset");
 }
+
+#[test]
+fn a_name_of_more_types_than_name_types_is_refused() {
+    // `TYPE` and number, data of one octet (RFC 3597 §5).
+    let types = |n| format!("h 300 TYPE{} \\# 1 07", 65_280 + n);
+    refused("name-types: 50, ", "", types, "limit-types");
+}
+
+#[test]
+fn a_zone_kept_from_before_is_served_though_name_types_is_lower_now() {
+    let apex = Name::parse("limits.example.").expect("a valid name");
+    let folder = Folder::fresh().expect("a folder");
+    let mut daemon =
+        Daemon::new(Path::new(env!("CARGO_BIN_EXE_secondo-demo")), folder.path()).expect("a free port");
+    let setup = Setup { secondaries: vec![daemon.address()], notify_tries: 20, ..Setup::default() };
+    let types: String = (0..60).map(|n| format!("h TYPE{} \\# 1 07\n", 65_280 + n)).collect();
+    let text = format!("$TTL 300\n@ SOA ns h 1 3600 600 86400 60\n@ NS ns\nns A 192.0.2.1\n{types}");
+    let primary = Primary::start([read_zone(&text, &apex).expect("a zone")], setup).expect("a primary");
+    let address = primary.address();
+    let configure = |daemon: &Daemon, limits: &str| {
+        let zone = "zones:\n  - name: limits.example\n    primaries: [p]\n    allow-transfer: [{ address: 127.0.0.1 }]\n";
+        let rest = format!("primaries:\n  p:\n    addresses: [\"{address}\"]\n{zone}");
+        daemon.configure_within(limits, &rest).expect("the folder can be written");
+    };
+    configure(&daemon, "name-types: 60");
+    daemon.start().expect("the daemon can be started");
+    event(&daemon, 0, "zone.published", |e| e.serial() == Some(1));
+    daemon.stop().expect("the daemon stops");
+    let mark = daemon.log().mark();
+    configure(&daemon, "name-types: 50");
+    daemon.start().expect("what is kept is no obstacle");
+    event(&daemon, mark, "zone.restored", |e| e.serial() == Some(1));
+    let served = fetch(daemon.address(), &apex, None, LIMIT).expect("the zone can be fetched");
+    assert_eq!((served.serial().0, served.counts().records), (1, 63));
+    // Elsewhere, and there: what is there may change and become less, but not more.
+    let change = |lines: &str| {
+        let mark = daemon.log().mark();
+        primary.change(&apex, lines).expect("a change");
+        primary.notify(&apex).expect("the NOTIFY is answered");
+        mark
+    };
+    let mark = change("+ x 300 A 192.0.2.9\n- h TYPE65281 \\# 1 07\n");
+    event(&daemon, mark, "zone.published", |e| e.serial() == Some(2));
+    let mark = change("+ h 300 TYPE65281 \\# 1 07\n");
+    event(&daemon, mark, "transfer.failed", |e| e.text("reason") == "limit-types");
+}

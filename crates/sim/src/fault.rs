@@ -128,6 +128,8 @@ pub enum Fault {
     Large(u16),
     /// An RRset of so many records.
     Rrset(u16),
+    /// A name of so many types.
+    Types(u16),
     /// So many more names with an address each.
     Names(u16),
     /// So many more names with 200 octets each.

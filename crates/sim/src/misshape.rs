@@ -168,6 +168,11 @@ fn content(records: &mut Vec<Rr>, apex: &Name, fault: Fault) {
                 more("rrset", RecordType::A, &[10, 0, high, low]);
             }
         }
+        Fault::Types(count) if inside => {
+            for n in 0..count {
+                more("types", RecordType(UNKNOWN_TYPE.0 - n), &[7]);
+            }
+        }
         Fault::Names(count) if inside => {
             for n in 0..count {
                 more(&format!("n{n}"), RecordType::A, &[192, 0, 2, 250]);

@@ -184,7 +184,12 @@ impl Primary {
 
     /// Those hosts move; returns the version before.
     fn change(&mut self, hosts: impl Iterator<Item = u32>) -> Zone {
-        let limits = Limits { max_bytes: u64::MAX, max_records: u64::MAX, rrset_records: u32::MAX };
+        let limits = Limits {
+            max_bytes: u64::MAX,
+            max_records: u64::MAX,
+            rrset_records: u32::MAX,
+            name_types: u32::MAX,
+        };
         let mut patch = Patch::new(&self.current, limits);
         for number in hosts {
             let (owner, moved) = (host(number), &mut self.moved[number as usize]);

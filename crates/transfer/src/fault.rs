@@ -70,7 +70,11 @@ impl Fault {
     pub(crate) fn within_differences(mut self) -> Fault {
         let limit = matches!(
             self.reason,
-            Reason::LimitBytes | Reason::LimitRecords | Reason::LimitRrset | Reason::LimitEmptyMessages
+            Reason::LimitBytes
+                | Reason::LimitRecords
+                | Reason::LimitRrset
+                | Reason::LimitTypes
+                | Reason::LimitEmptyMessages
         );
         if self.reason.class() == Class::Malformed && !limit {
             self.detail = format!("{}: {}", self.reason, self.detail);

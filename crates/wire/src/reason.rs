@@ -185,6 +185,7 @@ reasons! {
     LimitBytes "limit-bytes" Malformed "the zone is larger than `max-size` of the zone, its template or `zone-defaults`: raise that, or find out why the zone grew",
     LimitRecords "limit-records" Malformed "the zone has more records than `max-records` of the zone, its template or `zone-defaults`: raise that, or find out why the zone grew",
     LimitRrset "limit-rrset" Malformed "an RRset has more records than `limits: rrset-records`: raise that, or mend the zone",
+    LimitTypes "limit-types" Malformed "a name has more types than `limits: name-types`: raise that, or mend the zone",
     LimitEmptyMessages "limit-empty-messages" Malformed "the stream holds too many messages without records: tell those who run the primary",
 
     SerialBehind "serial-behind" Serial "the primary's serial is older than ours, or its transfer older than its own SOA tells: raise it there, or take what it has with `secondo retransfer`",

@@ -117,7 +117,12 @@ impl Difference {
         steps: impl IntoIterator<Item = D>,
     ) -> Result<Zone, PatchError> {
         // What was accepted once is not measured again.
-        let unlimited = Limits { max_bytes: u64::MAX, max_records: u64::MAX, rrset_records: u32::MAX };
+        let unlimited = Limits {
+            max_bytes: u64::MAX,
+            max_records: u64::MAX,
+            rrset_records: u32::MAX,
+            name_types: u32::MAX,
+        };
         let mut patch = Patch::new(base, unlimited);
         let mut reached = base.serial();
         for step in steps {

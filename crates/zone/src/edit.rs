@@ -13,6 +13,8 @@ pub(crate) struct Edit {
     name: Name,
     /// By type and covered type.
     sets: BTreeMap<u32, Set>,
+    /// Of these, signatures.
+    signatures: usize,
 }
 
 struct Set {
@@ -30,12 +32,14 @@ pub(crate) struct Added {
     pub(crate) ttl_changed: bool,
     /// Records in the set now.
     pub(crate) set_len: usize,
+    /// Types of the owner now; for a signature types that signatures cover. None where the set was there.
+    pub(crate) types: Option<usize>,
 }
 
 impl Edit {
     /// An owner without records.
     pub(crate) fn new(name: NameRef<'_>) -> Edit {
-        Edit { name: name.to_owned(), sets: BTreeMap::new() }
+        Edit { name: name.to_owned(), sets: BTreeMap::new(), signatures: 0 }
     }
 
     /// An owner as it is.
@@ -46,6 +50,7 @@ impl Edit {
         for set in node.rrsets() {
             let records = set.rdatas().map(|rdata| spelled(set.rtype(), rdata)).collect();
             edit.sets.insert(set.place(), Set { ttl: set.ttl(), records });
+            edit.signatures += usize::from(set.rtype() == RecordType::RRSIG);
         }
         edit
     }
@@ -56,11 +61,12 @@ impl Edit {
         let deleted = set.get_mut().records.remove(&spelled(rtype, rdata).0).is_some();
         if set.get().records.is_empty() {
             set.remove();
+            self.signatures -= usize::from(rtype == RecordType::RRSIG);
         }
         deleted
     }
 
-    /// Deletes all records of a type; returns their RDATA as received.
+    /// Deletes all records of a type other than RRSIG; returns their RDATA as received.
     pub(crate) fn clear(&mut self, rtype: RecordType) -> Vec<Box<[u8]>> {
         let set = self.sets.remove(&place(rtype, None));
         set.into_iter()
@@ -71,6 +77,8 @@ impl Edit {
 
     /// Adds a record. The set takes its TTL; the owner takes its spelling when the record is new.
     pub(crate) fn add(&mut self, owner: NameRef<'_>, rtype: RecordType, ttl: u32, rdata: &[u8]) -> Added {
+        let signature = rtype == RecordType::RRSIG;
+        let before = self.sets.len();
         let set =
             self.sets.entry(place_of(rtype, rdata)).or_insert_with(|| Set { ttl, records: BTreeMap::new() });
         let (canonical, spelled) = spelled(rtype, rdata);
@@ -85,10 +93,14 @@ impl Edit {
         let ttl_changed = set.ttl != ttl;
         set.ttl = ttl;
         let set_len = set.records.len();
+        let types = (self.sets.len() > before).then(|| {
+            self.signatures += usize::from(signature);
+            if signature { self.signatures } else { self.sets.len() - self.signatures }
+        });
         if new && owner.as_wire() != self.name.as_wire() {
             self.name = owner.to_owned();
         }
-        Added { new, ttl_changed, set_len }
+        Added { new, ttl_changed, set_len, types }
     }
 
     /// The name as received last.
@@ -134,14 +146,44 @@ mod tests {
         let upper = Name::parse("A.example.").unwrap();
         let mut edit = Edit::new(lower.as_ref());
         let ns = |edit: &mut Edit, ttl, rdata: &[u8]| edit.add(upper.as_ref(), RecordType::NS, ttl, rdata);
-        assert_eq!(ns(&mut edit, 60, b"\x01N\0"), Added { new: true, ttl_changed: false, set_len: 1 });
-        assert_eq!(ns(&mut edit, 60, b"\x01n\0"), Added { new: false, ttl_changed: false, set_len: 1 });
-        assert_eq!(ns(&mut edit, 50, b"\x01m\0"), Added { new: true, ttl_changed: true, set_len: 2 });
-        assert_eq!(ns(&mut edit, 40, b"\x01m\0"), Added { new: false, ttl_changed: true, set_len: 2 });
+        assert_eq!(
+            ns(&mut edit, 60, b"\x01N\0"),
+            Added { new: true, ttl_changed: false, set_len: 1, types: Some(1) }
+        );
+        assert_eq!(
+            ns(&mut edit, 60, b"\x01n\0"),
+            Added { new: false, ttl_changed: false, set_len: 1, types: None }
+        );
+        assert_eq!(
+            ns(&mut edit, 50, b"\x01m\0"),
+            Added { new: true, ttl_changed: true, set_len: 2, types: None }
+        );
+        assert_eq!(
+            ns(&mut edit, 40, b"\x01m\0"),
+            Added { new: false, ttl_changed: true, set_len: 2, types: None }
+        );
         assert_eq!(edit.name.as_wire(), upper.as_wire());
         assert!(edit.delete(RecordType::NS, b"\x01n\0"), "found by canonical form");
         assert!(!edit.delete(RecordType::NS, b"\x01n\0"));
         assert!(edit.delete(RecordType::NS, b"\x01m\0"));
         assert!(edit.is_empty());
+    }
+
+    #[test]
+    fn types_are_counted_and_those_of_signatures_by_themselves() {
+        let owner = Name::parse("a.example.").unwrap();
+        let mut edit = Edit::new(owner.as_ref());
+        let signature = |covered: u8| [&[0, covered][..], &[0; 16], b"\0sig"].concat();
+        let add = |edit: &mut Edit, rtype: u16, rdata: &[u8]| {
+            edit.add(owner.as_ref(), RecordType(rtype), 60, rdata).types
+        };
+        assert_eq!(add(&mut edit, 1, b"aaaa"), Some(1));
+        assert_eq!(add(&mut edit, 46, &signature(1)), Some(1));
+        assert_eq!(add(&mut edit, 1, b"bbbb"), None);
+        assert_eq!(add(&mut edit, 46, &signature(2)), Some(2));
+        assert_eq!(add(&mut edit, 731, b"x"), Some(2));
+        assert!(edit.delete(RecordType::RRSIG, &signature(1)) && edit.delete(RecordType(731), b"x"));
+        assert_eq!(add(&mut edit, 46, &signature(1)), Some(2));
+        assert_eq!(add(&mut edit, 731, b"x"), Some(2));
     }
 }

@@ -12,11 +12,13 @@ pub struct Limits {
     pub max_records: u64,
     /// Records of one RRset.
     pub rrset_records: u32,
+    /// Types at one name; of its signatures, types that they cover.
+    pub name_types: u32,
 }
 
 impl Default for Limits {
     fn default() -> Limits {
-        Limits { max_bytes: 4 << 30, max_records: u64::MAX, rrset_records: 65_535 }
+        Limits { max_bytes: 4 << 30, max_records: u64::MAX, rrset_records: 65_535, name_types: 200 }
     }
 }
 
@@ -95,6 +97,16 @@ pub enum BuildError {
         /// The limit.
         limit: u32,
     },
+    /// More than [`Limits::name_types`].
+    #[error("{owner} {rtype}: the name has more than {limit} types")]
+    LimitTypes {
+        /// Owner.
+        owner: Name,
+        /// Type; RRSIG where it is that of the signatures which cover too many.
+        rtype: RecordType,
+        /// The limit.
+        limit: u32,
+    },
     /// The place for owners out of order failed ([`crate::Builder::spill_to`]).
     #[error("owners out of order cannot be read back: {0}")]
     Spill(#[from] SpillError),
@@ -112,6 +124,7 @@ impl BuildError {
             BuildError::LimitBytes { .. } => Reason::LimitBytes,
             BuildError::LimitRecords { .. } => Reason::LimitRecords,
             BuildError::LimitRrset { .. } => Reason::LimitRrset,
+            BuildError::LimitTypes { .. } => Reason::LimitTypes,
             BuildError::Spill(_) => Reason::Disk,
         }
     }
@@ -168,6 +181,9 @@ mod tests {
     #[test]
     fn an_error_names_owner_and_type() {
         let owner = Name::parse("a.example.").unwrap();
+        let error = BuildError::LimitTypes { owner: owner.clone(), rtype: RecordType::TXT, limit: 7 };
+        assert_eq!(error.to_string(), "a.example. TXT: the name has more than 7 types");
+        assert_eq!(error.reason(), Reason::LimitTypes);
         let error = BuildError::LimitRrset { owner, rtype: RecordType::TXT, limit: 7 };
         assert_eq!(error.to_string(), "a.example. TXT: the RRset has more than 7 records");
         assert_eq!(error.reason(), Reason::LimitRrset);

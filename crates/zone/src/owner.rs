@@ -154,7 +154,8 @@ impl Group {
         }
     }
 
-    /// Puts the records in order, drops duplicates, gives each RRset its lowest TTL, checks its size.
+    /// Puts the records in order, drops duplicates, gives each RRset its lowest TTL, checks its size and how
+    /// many there are.
     pub(crate) fn settle(&mut self, limits: &Limits, notes: &mut Notes) -> Result<(), BuildError> {
         let octets = &self.octets;
         let part = |start: u32, length: u32| &octets[start as usize..][..length as usize];
@@ -180,6 +181,7 @@ impl Group {
                 self.compact();
             }
         }
+        let mut types = [0; 2];
         for set in self.records.chunk_by_mut(|a, b| a.place == b.place) {
             let Some(&Collected { ttl, .. }) = set.first() else { continue };
             let rtype = set[0].rtype();
@@ -189,6 +191,12 @@ impl Group {
             if set.len() > limits.rrset_records as usize {
                 let owner = self.name.as_ref().to_owned();
                 return Err(BuildError::LimitRrset { owner, rtype, limit: limits.rrset_records });
+            }
+            let types = &mut types[usize::from(rtype == RecordType::RRSIG)];
+            *types += 1;
+            if *types > limits.name_types {
+                let owner = self.name.as_ref().to_owned();
+                return Err(BuildError::LimitTypes { owner, rtype, limit: limits.name_types });
             }
             let mixed = set.iter().map(|record| record.mixed).max().unwrap_or(Mixed::No);
             // RFC 2181 §5.2: the TTLs of a set must be the same; of several the lowest is safe.
@@ -319,5 +327,25 @@ mod tests {
         assert!(settled(&three, limits).is_ok());
         let limits = Limits { rrset_records: 1, ..limits };
         assert!(matches!(settled(&three, limits), Err(BuildError::LimitRrset { limit: 1, .. })));
+    }
+
+    #[test]
+    fn a_name_of_more_types_than_the_limit_is_refused_and_signatures_count_by_themselves() {
+        let signature = |covered: u8| [&[0, covered][..], &[0; 16], b"\0sig"].concat();
+        let signatures: Vec<Vec<u8>> = (1..=3).map(signature).collect();
+        let two: [(u16, u32, &[u8]); 3] = [(1, 60, b"aaaa"), (1, 60, b"bbbb"), (731, 60, b"cc")];
+        let signed = |count: usize| {
+            let signatures = signatures[..count].iter().map(|rdata| (46, 60, &rdata[..]));
+            two.into_iter().chain(signatures).collect::<Vec<_>>()
+        };
+        let limits = |name_types| Limits { name_types, ..Limits::default() };
+        let refused = |records: &[(u16, u32, &[u8])], limit| match settled(records, limits(limit)) {
+            Err(BuildError::LimitTypes { rtype, limit, .. }) => Some((rtype.0, limit)),
+            other => other.map(|_| None).unwrap(),
+        };
+        assert_eq!(refused(&signed(2), 2), None);
+        assert_eq!(refused(&signed(2), 1), Some((46, 1)));
+        assert_eq!(refused(&two, 1), Some((731, 1)));
+        assert_eq!(refused(&signed(3), 2), Some((46, 2)));
     }
 }

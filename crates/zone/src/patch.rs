@@ -119,6 +119,10 @@ impl Patch {
             let limit = limits.rrset_records;
             return Err(BuildError::LimitRrset { owner: owner.to_owned(), rtype, limit }.into());
         }
+        if added.types.is_some_and(|types| types > limits.name_types as usize) {
+            let limit = limits.name_types;
+            return Err(BuildError::LimitTypes { owner: owner.to_owned(), rtype, limit }.into());
+        }
         if self.records > limits.max_records {
             return refused(
                 |owner, rtype, limit| BuildError::LimitRecords { owner, rtype, limit },
@@ -342,5 +346,33 @@ mod tests {
         assert_eq!(add(Limits { max_bytes: bytes + 25, ..unlimited }), Ok(true));
         assert_eq!(add(Limits { rrset_records: 2, ..unlimited }), Err(Reason::LimitRrset));
         assert_eq!(add(Limits { rrset_records: 3, ..unlimited }), Ok(true));
+    }
+
+    #[test]
+    fn an_owner_that_has_more_types_than_the_limit_may_lose_them_and_change_but_not_grow() {
+        let (base, a) = (base(), name("a.example."));
+        let mut patch = Patch::new(&base, Limits { name_types: 3, ..Limits::default() });
+        for n in 0..2 {
+            patch.add(a.as_ref(), RecordType(731 + n), 300, b"x").unwrap();
+        }
+        let four = patch.add(a.as_ref(), RecordType(800), 300, b"x").unwrap_err();
+        assert_eq!(four.to_string(), "a.example. TYPE800: the name has more than 3 types");
+        let three = Patch::new(&base, Limits::default());
+        let three = (0..2).fold(three, |mut patch, n| {
+            patch.add(a.as_ref(), RecordType(731 + n), 300, b"x").unwrap();
+            patch
+        });
+        // Kept from a time with another limit.
+        let mut patch =
+            Patch::new(&three.finish().unwrap().zone, Limits { name_types: 2, ..Limits::default() });
+        assert!(patch.add(a.as_ref(), RecordType(731), 300, b"y").unwrap());
+        assert_eq!(
+            patch.add(a.as_ref(), RecordType(733), 300, b"x").unwrap_err().reason(),
+            Reason::LimitTypes
+        );
+        let mut patch = Patch::new(&base, Limits { name_types: 1, ..Limits::default() });
+        patch.delete(a.as_ref(), RecordType::A, b"aaaa").unwrap();
+        patch.delete(a.as_ref(), RecordType::A, b"bbbb").unwrap();
+        assert!(patch.add(a.as_ref(), RecordType(731), 300, b"x").unwrap());
     }
 }

@@ -34,6 +34,7 @@ const LIMITS: Words = Words {
         "udp-payload",
         "udp-threads",
         "rrset-records",
+        "name-types",
         "nsec3-iterations",
     ],
     later: &[],
@@ -136,6 +137,8 @@ pub struct Limits {
     pub udp_threads: usize,
     /// Most records of one RRset that is taken from a primary.
     pub rrset_records: usize,
+    /// Most types at one name of a zone that is taken from a primary, and as many again that its signatures cover.
+    pub name_types: usize,
     /// Most iterations of an NSEC3 chain that proofs are made of (RFC 9276 §3.2); 0: only chains without extra ones.
     pub nsec3_iterations: u16,
 }
@@ -152,6 +155,7 @@ impl Default for Limits {
             udp_payload: 1232,
             udp_threads: std::thread::available_parallelism().map_or(1, usize::from),
             rrset_records: 65_535,
+            name_types: 200,
             nsec3_iterations: 150,
         }
     }
@@ -294,6 +298,7 @@ fn limits(node: &Node, findings: &mut Findings) -> Limits {
     count("tcp-clients", 1_000_000, &mut limits.tcp_clients);
     count("udp-threads", 1024, &mut limits.udp_threads);
     count("rrset-records", 65_535, &mut limits.rrset_records);
+    count("name-types", 65_535, &mut limits.name_types);
     if let Some(idle) =
         fields.of("tcp-idle").and_then(|node| walk::duration(node, Duration::from_millis(100), findings))
     {

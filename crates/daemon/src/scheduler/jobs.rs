@@ -95,6 +95,7 @@ impl Scheduler {
                     max_bytes: settings.max_size,
                     max_records: settings.max_records.unwrap_or(u64::MAX),
                     rrset_records: u32::try_from(limits.rrset_records).unwrap_or(u32::MAX),
+                    name_types: u32::try_from(limits.name_types).unwrap_or(u32::MAX),
                 };
                 let current = zone.slot.published();
                 let kind = if matches!(question, Question::Ixfr { .. }) { "ixfr" } else { "axfr" };

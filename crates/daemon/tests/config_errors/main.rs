@@ -111,7 +111,7 @@ fn unknown_and_double_keys_are_refused() {
         "limits: { speed: 5 }\n",
         &["c.yaml:8:11: unknown key `speed` in `limits`, expected `transfers`, `transfers-per-primary`, \
            `transfers-out`, `probes-per-primary`, `tcp-clients`, `tcp-idle`, `udp-payload`, `udp-threads`, \
-           `rrset-records` or `nsec3-iterations`"],
+           `rrset-records`, `name-types` or `nsec3-iterations`"],
     );
     zone("primaries: [p]", &["c.yaml:11:5: key `primaries` is written twice, expected it once in a zone"]);
     body(

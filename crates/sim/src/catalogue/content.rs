@@ -3,7 +3,7 @@
 
 use secondo_wire::Reason;
 
-use super::{Entry, Expect, MAX_RECORDS, MAX_SIZE, RRSET_RECORDS, Scene, entry};
+use super::{Entry, Expect, MAX_RECORDS, MAX_SIZE, NAME_TYPES, RRSET_RECORDS, Scene, entry};
 use crate::fault::Fault;
 use crate::script::Kind;
 
@@ -22,6 +22,7 @@ const BAD: &[(&str, Fault, Reason)] = &[
 /// Bounds, which hold for both forms: AXFR would bring the same.
 const TOO_MUCH: &[(&str, Fault, Reason)] = &[
     ("has an RRset beyond `rrset-records`", Fault::Rrset(RRSET_RECORDS as u16 + 1), Reason::LimitRrset),
+    ("has a name beyond `name-types`", Fault::Types(NAME_TYPES as u16 + 1), Reason::LimitTypes),
     ("has more octets than `max-size`", Fault::Bulk((MAX_SIZE / 200) as u16), Reason::LimitBytes),
 ];
 

@@ -63,7 +63,9 @@ use std::fmt::Write;
 
 pub use entry::{Back, Entry, Expect, Served};
 pub use reading::words;
-pub use scene::{Begin, IDLE, MAX_RECORDS, MAX_SIZE, RRSET_RECORDS, Scene, Seals, Second, TRANSFER, Timers};
+pub use scene::{
+    Begin, IDLE, MAX_RECORDS, MAX_SIZE, NAME_TYPES, RRSET_RECORDS, Scene, Seals, Second, TRANSFER, Timers,
+};
 
 use crate::fault::Fault;
 use crate::script::Kind;

@@ -24,6 +24,8 @@ pub const MAX_SIZE: u64 = 256 << 10;
 pub const MAX_RECORDS: u64 = 4000;
 /// Records that an RRset may have (`limits: rrset-records`).
 pub const RRSET_RECORDS: u32 = 300;
+/// Types that a name may have (`limits: name-types`).
+pub const NAME_TYPES: u32 = 30;
 /// Seconds of silence in a transfer (`idle-timeout`).
 pub const IDLE: u64 = 3;
 /// Seconds that a transfer may take (`transfer-timeout`).

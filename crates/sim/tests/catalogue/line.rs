@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use secondo_lifecycle::{Accept, Judgement, Question};
-use secondo_sim::catalogue::{IDLE, MAX_RECORDS, MAX_SIZE, RRSET_RECORDS, TRANSFER};
+use secondo_sim::catalogue::{IDLE, MAX_RECORDS, MAX_SIZE, NAME_TYPES, RRSET_RECORDS, TRANSFER};
 use secondo_sim::{Delivery, Key, Name, Over, Then, World, Zone};
 use secondo_transfer::{
     Arrived, CheckedZone, Fault, Found, Policy, Probe, ProbeStep, Request, Session, Step, Transport, Want,
@@ -215,7 +215,12 @@ impl Line<'_> {
             want: if matches!(question, Question::Ixfr { .. }) { Want::Ixfr } else { Want::Axfr },
             current,
             secret: &BorderSecret::new(SECRET),
-            limits: Limits { max_bytes: MAX_SIZE, max_records: MAX_RECORDS, rrset_records: RRSET_RECORDS },
+            limits: Limits {
+                max_bytes: MAX_SIZE,
+                max_records: MAX_RECORDS,
+                rrset_records: RRSET_RECORDS,
+                name_types: NAME_TYPES,
+            },
             key,
             id: 77,
             edns,

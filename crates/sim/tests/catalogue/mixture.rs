@@ -61,7 +61,7 @@ fn in_any_world_of_mixed_lies_the_zone_is_right_or_old_and_honesty_is_heard_in_t
 /// All rules of the catalogue, but for those that make another zone of it, which is as good as any and would be served.
 fn lies() -> Vec<(Kind, Vec<Fault>)> {
     let another = |kind: Kind, fault: &Fault| match fault {
-        Fault::Names(_) | Fault::Rrset(_) | Fault::Bulk(_) => true,
+        Fault::Names(_) | Fault::Rrset(_) | Fault::Types(_) | Fault::Bulk(_) => true,
         Fault::Serial(_) => !matches!(kind, Kind::Soa | Kind::SoaUdp | Kind::SoaTcp),
         // What does not go on with the SOA of an older version is a zone of its own.
         Fault::Says(text) => {

@@ -147,7 +147,7 @@ fn on(case: &Case, primary: &PrimaryConfig, failed: &Try, reason: Reason) -> Vec
             primary.name
         )],
         Reason::SerialBehind | Reason::SerialIncomparable => serials(case, &who, failed),
-        Reason::LimitBytes | Reason::LimitRecords | Reason::LimitRrset => {
+        Reason::LimitBytes | Reason::LimitRecords | Reason::LimitRrset | Reason::LimitTypes => {
             vec![limit(case, &who, failed, reason)]
         }
         Reason::Disk => vec![disk(case)],
@@ -300,6 +300,7 @@ fn limit(case: &Case, who: &str, failed: &Try, reason: Reason) -> String {
             settings.max_records.map_or_else(|| "no limit".into(), |records| records.to_string()),
             "for this zone, its template or `zone-defaults`, and reload",
         ),
+        Reason::LimitTypes => ("limits: name-types", case.limits.name_types.to_string(), "and restart"),
         Reason::LimitRrset => ("limits: rrset-records", case.limits.rrset_records.to_string(), "and restart"),
         _ => (
             "max-size",

@@ -228,6 +228,7 @@ fn limits_are_told_by_the_name_that_the_configuration_has_for_them() {
             "`max-records: 7` (so much). If it should be, raise `max-records` for this zone",
         ),
         (Reason::LimitRrset, "`limits: rrset-records: 65535` (so much)."),
+        (Reason::LimitTypes, "`limits: name-types: 200` (so much)."),
         (Reason::TooSlow, "`minimum-rate: 10KiB`"),
     ] {
         assert_has(&explain(&failed(case(), Step::Axfr, reason, "so much")), &[limit]);
