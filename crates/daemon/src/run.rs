@@ -159,12 +159,13 @@ async fn serve(path: &Path, config: Config) -> Result<(), String> {
     let detail =
         format!("{} zones, {} of them from disk", scheduler.config().zones.len(), opened.restored.len());
     scheduler.populate(opened.restored);
-    listen(sockets, &respond, limits, &sender)?;
+    let tcp = listen(sockets, &respond, limits, &sender)?;
     Event { detail: Some(&detail), ..Event::new("daemon.ready", "ready") }.info();
     tell_systemd(&[sd_notify::NotifyState::Ready]);
     scheduler.run(inbox).await;
     Event::new("daemon.stopping", "stopping").info();
     tell_systemd(&[sd_notify::NotifyState::Stopping]);
+    tcp.stop().await;
     respond.stop();
     // A socket file that stays is replaced at the next start.
     let _ = std::fs::remove_file(control_path);
@@ -219,7 +220,7 @@ fn listen(
     respond: &Arc<Respond>,
     limits: Limits,
     sender: &tokio::sync::mpsc::UnboundedSender<Message>,
-) -> Result<(), String> {
+) -> Result<Arc<TcpRoom>, String> {
     for (address, socket) in sockets.udp {
         respond.losses.watch(&socket);
         let listener = UdpListener { socket, address, respond: Arc::clone(respond) };
@@ -245,7 +246,7 @@ fn listen(
         let _ = sender.send(Message::Ask(ask));
     };
     tokio::spawn(control::serve(sockets.control, forward));
-    Ok(())
+    Ok(room)
 }
 
 /// As many descriptors as we may have: connections, transfers and probes have limits of their own, which together are

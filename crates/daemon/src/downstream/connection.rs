@@ -8,27 +8,29 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use secondo_answer::{Client, Outcome, Scratch, Transport};
-use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::sync::mpsc::{Receiver, Sender, WeakSender, channel};
-use tokio::time::{Instant, timeout, timeout_at};
+use secondo_wire::Rcode;
+use tokio::io::AsyncReadExt;
+use tokio::sync::mpsc::{Receiver, Sender, channel};
+use tokio::task::{JoinError, JoinSet};
+use tokio::time::{Instant, timeout_at};
 
+use super::frame::{frame_into, write_whole};
 use super::listener::Shared;
-use super::places::Place;
+use super::places::{Ask, Place};
 use super::sending;
 use crate::tls::Stream;
 
 /// Messages of transfers that wait for the client to read.
 const QUEUE: usize = 16;
-/// Transfers at once on one connection.
+/// Transfers at once on one connection; what is asked beyond them waits for one to end.
 const TRANSFERS: usize = 16;
+/// How long who was let in may take to begin to ask: he came in order to, and that is when nothing can be told of him yet
+/// (RFC 7766 §6.2.3).
+const FIRST: Duration = Duration::from_secs(5);
 /// How long a message may take from its first octet to its last.
 const WHOLE: Duration = Duration::from_secs(5);
-/// How long a write may make no progress.
-const STALL: Duration = Duration::from_secs(10);
-/// How long a client may take to read what is written at once, an octet now and then: about 100 kB at most.
-const READ_BY: Duration = Duration::from_secs(60);
-/// How long a connection goes on when its place is wanted: what its client has sent may be on its way.
-const CROWDED: Duration = Duration::from_millis(50);
+/// Messages on one connection that are none, after which nobody believes that there comes another.
+const MALFORMED: u8 = 3;
 /// Octets read at once; all that an idle connection holds.
 const READ: usize = 2048;
 /// Answers that are collected for one write, octets.
@@ -48,18 +50,29 @@ pub(super) async fn serve(stream: Stream, peer: SocketAddr, place: Place, shared
         Stream::Tcp(_) => Transport::Tcp,
         Stream::Tls(_) => Transport::Tls,
     };
-    let conversation = Conversation {
+    let mut conversation = Conversation {
         stream,
         client: Client { addr: peer, transport },
         place,
         shared,
-        out: out.downgrade(),
-        kept: Some(out),
+        out: Some(out),
+        transfers: JoinSet::new(),
         queue,
         answers: Vec::new(),
+        malformed: 0,
     };
-    // Why it ended is of no use to anybody.
-    let _ = conversation.hold().await;
+    let ended = conversation.hold().await;
+    // They see for themselves that nobody takes their messages, and say so.
+    conversation.transfers.detach_all();
+    let Conversation { stream, place, shared, .. } = conversation;
+    drop(place);
+    match (ended, &stream) {
+        // Closing says all that there is to say.
+        (Ok(Ended::ByClient), Stream::Tcp(_)) => {}
+        (Ok(_), _) => shared.farewells.part(stream).await,
+        // Why it failed is of no use to anybody.
+        (Err(_), _) => {}
+    }
 }
 
 struct Conversation {
@@ -67,85 +80,109 @@ struct Conversation {
     client: Client,
     place: Place,
     shared: Arc<Shared>,
-    /// Of transfers; given up at the end, so that the queue ends with the last of them.
-    kept: Option<Sender<Vec<u8>>>,
-    out: WeakSender<Vec<u8>>,
+    /// For messages of transfers; given up at the end, so that the queue ends with the last of them.
+    out: Option<Sender<Vec<u8>>>,
+    /// Those under way. One that fails cannot be ended but by closing (RFC 5936 §2.2.1).
+    transfers: JoinSet<Result<(), ()>>,
     queue: Receiver<Vec<u8>>,
     /// Answers on their way, framed.
     answers: Vec<u8>,
+    /// Messages so far that were none.
+    malformed: u8,
 }
 
 /// What a look at the requests found.
 #[derive(PartialEq, Eq)]
 enum Found {
-    /// All that is whole was answered.
+    /// All that is whole was answered, or has to wait until a transfer has ended.
     Nothing,
-    /// The framing is broken, or too much is asked: nothing more is taken.
+    /// The framing is broken, or what comes is garbage: nothing more is taken.
     End,
 }
 
+/// Who had enough.
+#[derive(PartialEq, Eq)]
+enum Ended {
+    ByClient,
+    ByUs,
+}
+
 impl Conversation {
-    async fn hold(mut self) -> io::Result<()> {
+    /// Goes on until one side has had enough, and nothing is under way any more.
+    async fn hold(&mut self) -> io::Result<Ended> {
         let mut unread = Vec::new();
         let mut buffer = [0; READ];
         let idle = self.shared.limits.idle;
-        let mut deadline = Instant::now() + idle;
-        // When the connection ends because somebody else wants its place: nothing puts that off but a transfer under way.
-        let mut end: Option<Instant> = None;
+        let mut deadline = Instant::now() + idle.min(FIRST);
         loop {
-            let is_busy = self.transfers() > 0;
-            if !is_busy && end.is_some_and(|end| end <= Instant::now()) {
-                return self.end().await;
+            let is_busy = !self.transfers.is_empty();
+            // Nothing puts off the end of who has to leave but a transfer under way.
+            let by = match self.place.ends() {
+                Some((Ask::Stopping, _)) => return self.finish(Ended::ByUs).await,
+                Some((Ask::Crowded, ends)) if !is_busy => ends.min(deadline),
+                _ => deadline,
+            };
+            if !is_busy && by <= Instant::now() {
+                return self.finish(Ended::ByUs).await;
             }
             self.place.rest(is_busy);
             let read = tokio::select! {
-                read = timeout_at(end.map_or(deadline, |end| end.min(deadline)), self.stream.read(&mut buffer)) => read,
-                Ok(()) = &mut self.place.wanted, if end.is_none() => {
-                    end = Some(Instant::now() + CROWDED);
-                    continue;
-                }
-                // It never ends while `kept` is there.
+                // What is not taken fills the client's window: it waits.
+                read = timeout_at(by, self.stream.read(&mut buffer)), if self.may_ask() => match read {
+                    Ok(read) => Some(read?),
+                    // RFC 7766 §6.2.3: idle is who has nothing under way.
+                    Err(_) if unread.is_empty() && is_busy => {
+                        deadline = Instant::now() + idle;
+                        continue;
+                    }
+                    Err(_) => return self.finish(Ended::ByUs).await,
+                },
+                () = self.place.asked() => continue,
+                // It never ends while `out` is there.
                 Some(message) = self.queue.recv() => {
-                    self.send(&message).await?;
+                    self.write(&message).await?;
                     continue;
                 }
-            };
-            let read = match read {
-                Ok(read) => read?,
-                // RFC 7766 §6.2.3: idle is who has nothing under way.
-                Err(_) if unread.is_empty() && self.transfers() > 0 => {
-                    deadline = Instant::now() + idle;
-                    end = end.map(|_| Instant::now() + CROWDED);
-                    continue;
+                Some(ended) = self.transfers.join_next() => {
+                    is_sent(ended)?;
+                    None
                 }
-                Err(_) => 0,
             };
-            let fresh = buffer.get(..read).unwrap_or_default();
+            let fresh = buffer.get(..read.unwrap_or_default()).unwrap_or_default();
             let began = unread.is_empty();
+            let found;
+            let mut taken = 0;
             // Only a message that came in parts is copied.
-            let found = if began {
-                let (found, rest) = self.answer_all(fresh).await?;
+            if began {
+                let rest;
+                (found, rest) = self.answer_all(fresh).await?;
                 unread.extend_from_slice(rest);
-                found
             } else {
                 unread.extend_from_slice(fresh);
-                let (found, rest) = self.answer_all(&unread).await?;
-                let taken = unread.len() - rest.len();
+                let rest;
+                (found, rest) = self.answer_all(&unread).await?;
+                taken = unread.len() - rest.len();
                 unread.drain(..taken);
-                deadline = if taken > 0 { Instant::now() + WHOLE } else { deadline };
-                found
-            };
+            }
             self.flush().await?;
-            if read == 0 || found == Found::End {
-                return self.end().await;
+            match read {
+                Some(0) => return self.finish(Ended::ByClient).await,
+                _ if found == Found::End => return self.finish(Ended::ByUs).await,
+                // While a transfer had to be waited for, nothing of a message could come.
+                _ if began || taken > 0 || read.is_none() => {
+                    deadline = Instant::now() + if unread.is_empty() { idle } else { WHOLE };
+                }
+                _ => {}
             }
             if unread.is_empty() {
                 unread = Vec::new();
-                deadline = Instant::now() + idle;
-            } else if began {
-                deadline = Instant::now() + WHOLE;
             }
         }
+    }
+
+    /// Whether there may be another transfer: until it is looked at, anything may be one.
+    fn may_ask(&self) -> bool {
+        self.transfers.len() < TRANSFERS
     }
 
     /// Answers all messages in `octets` that are whole; what is left of them.
@@ -156,10 +193,14 @@ impl Conversation {
                 return Ok((Found::End, octets));
             }
             let Some((request, rest)) = behind.split_at_checked(length) else { break };
-            if !self.answer(request) {
-                return Ok((Found::End, rest));
+            if !self.may_ask() {
+                break;
             }
+            self.answer(request);
             octets = rest;
+            if self.malformed >= MALFORMED {
+                return Ok((Found::End, octets));
+            }
             if self.answers.len() >= WRITE {
                 self.flush().await?;
             }
@@ -167,128 +208,65 @@ impl Conversation {
         Ok((Found::Nothing, octets))
     }
 
-    /// Answers a request; false when it asks too much.
-    fn answer(&mut self, request: &[u8]) -> bool {
+    /// Answers a request.
+    fn answer(&mut self, request: &[u8]) {
         let client = self.client;
         let mut outcome = Outcome::Silence;
+        let from = self.answers.len();
         // Table and zone are let go before the task waits.
         let batch = self.shared.respond.batch();
         SCRATCH.with_borrow_mut(|scratch| {
             frame_into(&mut self.answers, |out| outcome = batch.any(request, client, scratch, out));
         });
-        let Outcome::Transfer(transfer) = outcome else { return true };
+        let Outcome::Transfer(transfer) = outcome else {
+            let is_malformed = self.answers.get(from..).and_then(rcode) == Some(Rcode::FORMERR);
+            self.malformed += u8::from(is_malformed);
+            return;
+        };
         if !self.stream.carries_zones() {
             sending::refuse(*transfer, self.client, &mut self.answers);
-            return true;
-        }
-        if self.transfers() >= TRANSFERS {
-            return false;
-        }
-        if let Some(out) = self.kept.clone() {
+        } else if let Some(out) = self.out.clone() {
             let (peer, places) = (self.client, Arc::clone(&self.shared.transfers));
-            self.shared.aside.spawn(async move {
-                if sending::send(*transfer, peer, places, &out).await.is_err() {
-                    // RFC 5936 §2.2.1: a transfer that cannot go on is ended by closing.
-                    let _ = out.send(Vec::new()).await;
-                }
-            });
+            let sending = async move { sending::send(*transfer, peer, places, &out).await };
+            self.transfers.spawn_on(sending, &self.shared.aside);
         }
-        true
-    }
-
-    /// Transfers under way.
-    fn transfers(&self) -> usize {
-        self.out.strong_count().saturating_sub(usize::from(self.kept.is_some()))
     }
 
     /// Nothing more is taken; what was asked before is still answered.
-    async fn end(mut self) -> io::Result<()> {
-        self.kept = None;
+    async fn finish(&mut self, ended: Ended) -> io::Result<Ended> {
+        self.out = None;
         while let Some(message) = self.queue.recv().await {
-            self.send(&message).await?;
+            self.write(&message).await?;
         }
-        match &mut self.stream {
-            // Closing says all that there is to say.
-            Stream::Tcp(_) => Ok(()),
-            Stream::Tls(stream) => timeout(STALL, stream.shutdown()).await?,
+        while let Some(ended) = self.transfers.join_next().await {
+            is_sent(ended)?;
         }
+        Ok(ended)
     }
 
     /// Writes the answers collected.
     async fn flush(&mut self) -> io::Result<()> {
+        if self.answers.is_empty() {
+            return Ok(());
+        }
         let answers = std::mem::take(&mut self.answers);
-        write_whole(&mut self.stream, &answers, Instant::now() + READ_BY).await
+        self.write(&answers).await
     }
 
-    /// Writes a message of a transfer; the empty one says that it cannot go on.
-    async fn send(&mut self, message: &[u8]) -> io::Result<()> {
-        if message.is_empty() {
-            return Err(io::ErrorKind::ConnectionAborted.into());
-        }
-        write_whole(&mut self.stream, message, Instant::now() + READ_BY).await
+    async fn write(&mut self, octets: &[u8]) -> io::Result<()> {
+        write_whole(&mut self.stream, octets, &mut self.place, !self.transfers.is_empty()).await
     }
 }
 
-/// Appends a message with its length before it (RFC 1035 §4.2.2), or nothing when nothing was written.
-pub(super) fn frame_into(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
-    let from = out.len();
-    out.extend_from_slice(&[0, 0]);
-    write(out);
-    match u16::try_from(out.len() - from - 2) {
-        Ok(length) if length > 0 => out[from..from + 2].copy_from_slice(&length.to_be_bytes()),
-        _ => out.truncate(from),
-    }
+/// Of a message with its length before it, the lower bits of its response code.
+fn rcode(framed: &[u8]) -> Option<Rcode> {
+    framed.get(2 + 3).map(|octet| Rcode(u16::from(octet & 15)))
 }
 
-/// A message with its length before it; empty when nothing was written.
-pub(super) fn frame(write: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
-    let mut message = Vec::with_capacity(514);
-    frame_into(&mut message, write);
-    message
-}
-
-/// Writes all of it, unless the client does not read, or so slowly that it is not through at `until`.
-async fn write_whole(
-    stream: &mut (impl AsyncWrite + Unpin),
-    mut rest: &[u8],
-    until: Instant,
-) -> io::Result<()> {
-    while !rest.is_empty() {
-        let now = Instant::now();
-        if now >= until {
-            return Err(io::ErrorKind::TimedOut.into());
-        }
-        match timeout_at(until.min(now + STALL), stream.write(rest)).await?? {
-            0 => return Err(io::ErrorKind::WriteZero.into()),
-            written => rest = rest.get(written..).unwrap_or_default(),
-        }
-    }
-    timeout(STALL, stream.flush()).await?
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_frame_has_its_length_before_it() {
-        assert_eq!(frame(|message| message.extend_from_slice(b"abc")), b"\x00\x03abc");
-        assert!(frame(|_| {}).is_empty());
-        let mut two = frame(|message| message.push(1));
-        frame_into(&mut two, |_| {});
-        frame_into(&mut two, |message| message.push(2));
-        assert_eq!(two, [0, 1, 1, 0, 1, 2]);
-    }
-
-    #[tokio::test]
-    async fn who_reads_an_octet_now_and_then_is_not_waited_for_for_ever() {
-        for (until, whole) in [(Duration::ZERO, false), (READ_BY, true)] {
-            let (mut here, mut there) = tokio::io::duplex(1);
-            let client = tokio::spawn(async move { while there.read_u8().await.is_ok() {} });
-            let written = write_whole(&mut here, &[7; 100], Instant::now() + until).await;
-            assert_eq!(written.is_ok(), whole, "{written:?}");
-            drop(here);
-            client.await.unwrap();
-        }
+/// What a transfer came to.
+fn is_sent(ended: Result<Result<(), ()>, JoinError>) -> io::Result<()> {
+    match ended {
+        Ok(Ok(())) => Ok(()),
+        _ => Err(io::ErrorKind::ConnectionAborted.into()),
     }
 }

@@ -2,16 +2,18 @@
 
 use std::future::pending;
 use std::io;
-use std::net::TcpListener as StdListener;
+use std::net::{IpAddr, SocketAddr, TcpListener as StdListener};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Builder, Handle};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
+use tokio::time::timeout;
 
 use super::connection;
-use super::places::Places;
+use super::farewell::Farewells;
+use super::places::{Place, Places};
 use crate::event::Event;
 use crate::respond::Respond;
 use crate::tls::Stream;
@@ -20,6 +22,11 @@ use crate::tls::Stream;
 const PAUSE: Duration = Duration::from_millis(100);
 /// How long that is not said again.
 const QUIET: Duration = Duration::from_secs(60);
+/// How long what is under way may take at the end of the daemon.
+const STOP: Duration = Duration::from_secs(3);
+/// Of how many places one may be held by a connection that is not yet through with its handshake: whoever holds up many of those
+/// keeps nobody else out.
+const HANDSHAKES: usize = 4;
 
 /// Limits of all TCP listeners together.
 #[derive(Clone, Copy, Debug)]
@@ -39,18 +46,8 @@ pub(super) struct Shared {
     pub(super) transfers: Arc<Semaphore>,
     /// Where transfers are composed: they would hold up the answers of a thread.
     pub(super) aside: Handle,
-}
-
-impl Shared {
-    /// Makes a connection what its listener promises.
-    async fn open(&self, stream: TcpStream, tls: bool) -> io::Result<Stream> {
-        if !tls {
-            return Ok(Stream::Tcp(stream));
-        }
-        // A listener with TLS is configured together with who we are.
-        let server = self.respond.tls.load_full().ok_or(io::ErrorKind::NotFound)?;
-        server.handshake(stream).await
-    }
+    /// Connections that we have ended.
+    pub(super) farewells: Farewells,
 }
 
 /// All TCP listeners. Each thread has listeners and connections of its own, as with UDP: a question is taken, answered
@@ -58,20 +55,30 @@ impl Shared {
 pub(crate) struct TcpRoom {
     shared: Arc<Shared>,
     places: Arc<Places>,
+    /// Those of connections that are not yet through with their handshakes, beside the others.
+    handshakes: Arc<Places>,
     /// Until when it is not said that connections have to wait.
     quiet_until: Mutex<Instant>,
+    is_stopping: watch::Sender<bool>,
 }
 
 impl TcpRoom {
     /// Answers with `respond`, and composes transfers on the runtime of the caller.
     pub(crate) fn new(respond: Arc<Respond>, limits: Limits) -> TcpRoom {
         let transfers = Arc::new(Semaphore::new(limits.transfers.clamp(1, Semaphore::MAX_PERMITS)));
-        let places = Arc::new(Places::new(limits.clients));
-        let shared = Shared { respond, limits, transfers, aside: Handle::current() };
-        TcpRoom { shared: Arc::new(shared), places, quiet_until: Mutex::new(Instant::now()) }
+        let shared =
+            Shared { respond, limits, transfers, aside: Handle::current(), farewells: Farewells::new() };
+        TcpRoom {
+            shared: Arc::new(shared),
+            places: Arc::new(Places::new(limits.clients)),
+            handshakes: Arc::new(Places::new(limits.clients / HANDSHAKES)),
+            quiet_until: Mutex::new(Instant::now()),
+            is_stopping: watch::Sender::new(false),
+        }
     }
 
-    /// Serves these listeners, each clear or with TLS, on the thread of the caller, for ever.
+    /// Serves these listeners, each clear or with TLS, on the thread of the caller, for ever; after `stop` those connections alone
+    /// that have something under way.
     ///
     /// # Errors
     /// The thread cannot wait for events.
@@ -79,15 +86,31 @@ impl TcpRoom {
         Builder::new_current_thread().enable_all().build()?.block_on(async {
             for (listener, tls) in listeners {
                 let (room, listener) = (Arc::clone(self), TcpListener::from_std(listener)?);
-                tokio::spawn(async move { room.accept(listener, tls).await });
+                let mut is_stopping = self.is_stopping.subscribe();
+                tokio::spawn(async move {
+                    tokio::select! {
+                        () = room.accept(listener, tls) => {}
+                        // The room is there as long as this runs.
+                        _ = is_stopping.wait_for(|is_stopping| *is_stopping) => {}
+                    }
+                });
             }
             pending().await
         })
     }
 
-    /// Accepts connections for ever, clear or with TLS. When all places are taken and nobody is idle, new ones wait in the
-    /// kernel's queue.
-    async fn accept(&self, listener: TcpListener, tls: bool) {
+    /// Lets nobody in any more, and waits until all that is under way has come to its end, for three seconds at most.
+    pub(crate) async fn stop(&self) {
+        self.is_stopping.send_replace(true);
+        self.shared.transfers.close();
+        self.handshakes.close();
+        self.places.close();
+        // What has not ended by then ends with the process.
+        let _ = timeout(STOP, self.places.vacated()).await;
+    }
+
+    /// Accepts connections for ever, clear or with TLS. Those for whom there is no place wait, each by itself.
+    async fn accept(self: &Arc<Self>, listener: TcpListener, tls: bool) {
         loop {
             let (stream, peer) = match listener.accept().await {
                 Ok(accepted) => accepted,
@@ -100,15 +123,36 @@ impl TcpRoom {
             if self.places.are_taken() {
                 self.say_waiting("`tcp-clients` is reached; of whoever has the most connections, the one idle longest is closed");
             }
-            // Only now: a listener that nobody connects to must not keep a place from the others.
-            let place = self.places.take(peer.ip()).await;
-            let shared = Arc::clone(&self.shared);
+            let room = Arc::clone(self);
             tokio::spawn(async move {
-                // A handshake has its place like all else that follows; why one failed is of no use to anybody.
-                if let Ok(stream) = shared.open(stream, tls).await {
-                    connection::serve(stream, peer, place, shared).await;
+                // Whoever gets no place, or is not through with the handshake, is closed; why that failed is of no use to anybody.
+                if let Some((stream, place)) = room.welcome(stream, peer, tls).await {
+                    connection::serve(stream, peer, place, Arc::clone(&room.shared)).await;
                 }
             });
+        }
+    }
+
+    /// Gives a connection its place, and makes it what its listener promises.
+    async fn welcome(&self, stream: TcpStream, peer: SocketAddr, tls: bool) -> Option<(Stream, Place)> {
+        let peer = peer.ip();
+        if !tls {
+            return Some((Stream::Tcp(stream), self.places.take(peer).await?));
+        }
+        let mut handshake = self.handshakes.take(peer).await?;
+        tokio::select! {
+            opened = self.shake_hands(stream, peer) => opened,
+            () = handshake.is_over() => None,
+        }
+    }
+
+    async fn shake_hands(&self, stream: TcpStream, peer: IpAddr) -> Option<(Stream, Place)> {
+        let mut place = self.places.take(peer).await?;
+        // A listener with TLS is configured together with who we are.
+        let server = self.shared.respond.tls.load_full()?;
+        tokio::select! {
+            stream = server.handshake(stream) => Some((stream.ok()?, place)),
+            () = place.is_over() => None,
         }
     }
 

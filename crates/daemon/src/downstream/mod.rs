@@ -7,6 +7,8 @@
 //! **Source**: RFC 7766 §6, RFC 7858 §3, RFC 9103 §7, RFC 5936 §2.2, RFC 1996 §3.6.
 
 mod connection;
+mod farewell;
+mod frame;
 mod herald;
 mod listener;
 mod places;

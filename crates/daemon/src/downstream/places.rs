@@ -1,22 +1,22 @@
 //! The places of TCP connections. When all are taken, whoever comes next is let in all the same: of the range of addresses that
 //! holds the most places, the connection that has rested longest is asked to leave (RFC 7766 §6.2.3). So nobody keeps others out,
 //! however many connections he opens; and nobody is hurried who shares the server with himself alone: against his own
-//! newcomers his connections have a while.
+//! newcomers his connections have a while. A place that becomes free goes to whoever waits and has the fewest.
 //!
 //! Who opens or closes a connection takes a lock; a question over it takes none.
 
 use std::cmp::Reverse;
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
+use std::future::pending;
 use std::net::IpAddr;
-use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use secondo_answer::IpPrefix;
+use tokio::sync::Notify;
 use tokio::sync::oneshot::{Receiver, Sender, channel};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::timeout;
+use tokio::time::{sleep_until, timeout};
 
 /// Addresses that count as one client: an address of IPv4, and of IPv6 what one site has (RFC 6177 §2).
 const RANGES: (u8, u8) = (32, 56);
@@ -24,23 +24,41 @@ const RANGES: (u8, u8) = (32, 56);
 const BUSY: u64 = u64::MAX;
 /// How long a connection may rest before it has to make room for another of the same range, milliseconds.
 const WHILE: u64 = 1000;
-/// How often somebody is looked for who may be asked to leave.
+/// How long a connection goes on when its place is wanted: what its client has sent may be on its way.
+const CROWDED: Duration = Duration::from_millis(50);
+/// How long who was asked to leave may take until another is asked, milliseconds: more than [`CROWDED`], for whoever has not
+/// left by then has begun a transfer.
+const LEAVING: u64 = 150;
+/// How often it is looked for somebody who may be asked to leave.
 const LOOK: Duration = Duration::from_millis(50);
+/// The least between two looks, milliseconds: one serves all who wait, and goes over all who have a place.
+const BREATH: u64 = 10;
+/// Those for whom there is always room to wait. Where there are more places than these, as many may wait as there are places.
+const WAITING: usize = 64;
 
 /// All places.
 pub(super) struct Places {
-    free: Arc<Semaphore>,
+    /// How many there are.
+    count: usize,
     taken: Mutex<Taken>,
     start: Instant,
+    /// Hears when nobody is left after the end.
+    vacated: Notify,
 }
 
-/// Who has a place.
+/// Who has a place, and who wants one.
 #[derive(Default)]
 struct Taken {
     next: u64,
     holders: HashMap<u64, Holder>,
     /// Places of each range.
     ranges: HashMap<IpPrefix, usize>,
+    /// In the order in which they came; nobody while a place is free.
+    waiting: VecDeque<Waiter>,
+    /// The last look.
+    looked: Option<u64>,
+    /// Nobody is let in any more.
+    is_closed: bool,
 }
 
 struct Holder {
@@ -48,7 +66,23 @@ struct Holder {
     /// Since when it rests, milliseconds, or [`BUSY`].
     rests_since: Arc<AtomicU64>,
     /// Asks it to leave; gone once it was asked.
-    leave: Option<Sender<()>>,
+    leave: Option<Sender<Ask>>,
+}
+
+struct Waiter {
+    range: IpPrefix,
+    place: Sender<Place>,
+    /// When somebody was asked to leave for it, milliseconds.
+    asked: Option<u64>,
+}
+
+/// Why a place has to be left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ask {
+    /// Somebody else wants it.
+    Crowded,
+    /// The daemon ends: what is under way may come to its end, nothing else is begun.
+    Stopping,
 }
 
 /// A place, given back when it is dropped.
@@ -56,64 +90,110 @@ pub(super) struct Place {
     places: Arc<Places>,
     number: u64,
     rests_since: Arc<AtomicU64>,
-    /// Hears that somebody else wants the place, once.
-    pub(super) wanted: Receiver<()>,
-    _permit: OwnedSemaphorePermit,
+    /// Gone once it was heard.
+    wanted: Option<Receiver<Ask>>,
+    /// What was heard, and by when a connection with nothing under way has to be gone.
+    ends: Option<(Ask, tokio::time::Instant)>,
 }
 
 impl Places {
-    pub(super) fn new(places: usize) -> Places {
-        Places {
-            free: Arc::new(Semaphore::new(places.clamp(1, Semaphore::MAX_PERMITS))),
-            taken: Mutex::default(),
-            start: Instant::now(),
-        }
+    pub(super) fn new(count: usize) -> Places {
+        Places { count: count.max(1), taken: Mutex::default(), start: Instant::now(), vacated: Notify::new() }
     }
 
     /// Whether all places are taken.
     pub(super) fn are_taken(&self) -> bool {
-        self.free.available_permits() == 0
+        self.taken().holders.len() >= self.count
     }
 
-    /// A place for a connection from `peer`, as soon as there is one.
-    pub(super) async fn take(self: &Arc<Self>, peer: IpAddr) -> Place {
+    /// A place for a connection from `peer`, as soon as there is one; `None` when too many wait, and of its range the most, or
+    /// when nobody is let in any more.
+    pub(super) async fn take(self: &Arc<Self>, peer: IpAddr) -> Option<Place> {
         let (ipv4, ipv6) = RANGES;
         let range = IpPrefix::around(peer, if peer.to_canonical().is_ipv4() { ipv4 } else { ipv6 });
-        let mut free = pin!(Arc::clone(&self.free).acquire_owned());
-        let (mut wait, mut is_met) = (Duration::ZERO, false);
-        let permit = loop {
-            if let Ok(permit) = timeout(wait, free.as_mut()).await {
-                break permit.expect("places are never closed");
-            }
-            is_met = is_met || self.make_room(&range);
-            wait = LOOK;
+        let mut granted = match self.enter(range) {
+            Ok(place) => return Some(place),
+            Err(granted) => granted,
         };
+        loop {
+            self.look();
+            if let Ok(granted) = timeout(LOOK, &mut granted).await {
+                return granted.ok();
+            }
+        }
+    }
+
+    /// A place, or what hears of one.
+    fn enter(self: &Arc<Self>, range: IpPrefix) -> Result<Place, Receiver<Place>> {
+        let mut taken = self.taken();
+        if !taken.is_closed && taken.holders.len() < self.count {
+            return Ok(self.give(&mut taken, range));
+        }
+        let (place, granted) = channel();
+        if !taken.is_closed {
+            taken.waiting.push_back(Waiter { range, place, asked: None });
+            if taken.waiting.len() > self.count.max(WAITING) {
+                taken.turn_away();
+            }
+        }
+        Err(granted)
+    }
+
+    fn give(self: &Arc<Self>, taken: &mut Taken, range: IpPrefix) -> Place {
         let (leave, wanted) = channel();
         let rests_since = Arc::new(AtomicU64::new(self.now()));
         let holder = Holder { range, rests_since: Arc::clone(&rests_since), leave: Some(leave) };
-        let mut taken = self.taken();
         let number = taken.next;
         taken.next += 1;
         taken.holders.insert(number, holder);
         *taken.ranges.entry(range).or_default() += 1;
-        Place { places: Arc::clone(self), number, rests_since, wanted, _permit: permit }
+        Place { places: Arc::clone(self), number, rests_since, wanted: Some(wanted), ends: None }
     }
 
-    /// Asks somebody to leave for a newcomer of `range`; false when there is nobody now.
-    fn make_room(&self, range: &IpPrefix) -> bool {
+    /// Asks somebody to leave for each who waits, as far as there is anybody for whom that is right.
+    fn look(&self) {
         let now = self.now();
         let mut taken = self.taken();
-        let Taken { holders, ranges, .. } = &mut *taken;
+        let Taken { holders, ranges, waiting, looked, .. } = &mut *taken;
+        if looked.is_some_and(|looked| now < looked + BREATH) {
+            return;
+        }
+        *looked = Some(now);
         let places_of = |range: &IpPrefix| ranges.get(range).copied().unwrap_or_default();
-        let own = places_of(range);
-        let asked = holders.values_mut().filter_map(|holder| {
+        let resting = holders.values_mut().filter_map(|holder| {
             let since = holder.rests_since.load(Relaxed);
-            let places = places_of(&holder.range);
-            let may_be = places > own || places == own && now.saturating_sub(since) >= WHILE;
-            (since != BUSY && holder.leave.is_some() && may_be).then_some(((Reverse(places), since), holder))
+            (since != BUSY && holder.leave.is_some())
+                .then(|| ((Reverse(places_of(&holder.range)), since), holder))
         });
-        let longest = asked.min_by_key(|(order, _)| *order);
-        longest.and_then(|(_, holder)| holder.leave.take()).is_some_and(|leave| leave.send(()).is_ok())
+        let mut resting: Vec<_> = resting.collect();
+        resting.sort_unstable_by_key(|(order, _)| *order);
+        let mut resting = resting.into_iter().peekable();
+        for waiter in waiting.iter_mut().filter(|w| w.asked.is_none_or(|at| now >= at + LEAVING)) {
+            let own = places_of(&waiter.range);
+            // If the first may not be asked, nobody behind it may.
+            let first = resting.next_if(|((Reverse(places), since), _)| {
+                *places > own || *places == own && now.saturating_sub(*since) >= WHILE
+            });
+            if let Some((_, holder)) = first {
+                holder.ask(Ask::Crowded);
+                waiter.asked = Some(now);
+            }
+        }
+    }
+
+    /// Lets nobody in any more, and asks all to leave.
+    pub(super) fn close(&self) {
+        let mut taken = self.taken();
+        taken.is_closed = true;
+        taken.waiting.clear();
+        taken.holders.values_mut().for_each(|holder| holder.ask(Ask::Stopping));
+    }
+
+    /// Waits, after `close`, until all have left.
+    pub(super) async fn vacated(&self) {
+        while !self.taken().holders.is_empty() {
+            self.vacated.notified().await;
+        }
     }
 
     /// Milliseconds of its own clock.
@@ -126,22 +206,87 @@ impl Places {
     }
 }
 
+impl Taken {
+    /// Of the range of which the most wait, the last to come waits no longer.
+    fn turn_away(&mut self) {
+        let mut ranges = HashMap::<IpPrefix, (usize, usize)>::new();
+        for (at, waiter) in self.waiting.iter().enumerate() {
+            let (count, last) = ranges.entry(waiter.range).or_default();
+            (*count, *last) = (*count + 1, at);
+        }
+        if let Some((_, last)) = ranges.into_values().max() {
+            self.waiting.remove(last);
+        }
+    }
+
+    /// Takes note that a place is free; who gets it.
+    fn leave(&mut self, number: u64) -> Option<Waiter> {
+        let holder = self.holders.remove(&number)?;
+        if let Some(places) = self.ranges.get_mut(&holder.range) {
+            *places -= 1;
+            if *places == 0 {
+                self.ranges.remove(&holder.range);
+            }
+        }
+        let places_of = |waiter: &Waiter| self.ranges.get(&waiter.range).copied().unwrap_or_default();
+        let (at, _) = self.waiting.iter().enumerate().min_by_key(|(_, waiter)| places_of(waiter))?;
+        self.waiting.remove(at)
+    }
+}
+
+impl Holder {
+    fn ask(&mut self, ask: Ask) {
+        if let Some(leave) = self.leave.take() {
+            // Who does not hear it is leaving.
+            let _ = leave.send(ask);
+        }
+    }
+}
+
 impl Place {
     /// Says that the connection rests from now on, or has something under way.
     pub(super) fn rest(&self, is_busy: bool) {
         self.rests_since.store(if is_busy { BUSY } else { self.places.now() }, Relaxed);
+    }
+
+    /// Waits to be asked to leave; for ever when that was heard.
+    pub(super) async fn asked(&mut self) {
+        let Some(wanted) = &mut self.wanted else { return pending().await };
+        // Who asks is there as long as the place is.
+        let ask = wanted.await.unwrap_or(Ask::Stopping);
+        self.wanted = None;
+        let grace = if ask == Ask::Crowded { CROWDED } else { Duration::ZERO };
+        self.ends = Some((ask, tokio::time::Instant::now() + grace));
+    }
+
+    /// What was heard, and by when a connection with nothing under way has to be gone.
+    pub(super) fn ends(&self) -> Option<(Ask, tokio::time::Instant)> {
+        self.ends
+    }
+
+    /// Waits until a connection with nothing under way has to be gone.
+    pub(super) async fn is_over(&mut self) {
+        loop {
+            match self.ends {
+                Some((_, by)) => return sleep_until(by).await,
+                None => self.asked().await,
+            }
+        }
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
         let mut taken = self.places.taken();
-        let Some(holder) = taken.holders.remove(&self.number) else { return };
-        if let Some(places) = taken.ranges.get_mut(&holder.range) {
-            *places -= 1;
-            if *places == 0 {
-                taken.ranges.remove(&holder.range);
+        match taken.leave(self.number) {
+            Some(waiter) => {
+                let place = self.places.give(&mut taken, waiter.range);
+                drop(taken);
+                // Who does not wait any more gives it back by that.
+                let _ = waiter.place.send(place);
             }
+            None if taken.holders.is_empty() => self.places.vacated.notify_one(),
+            None => {}
         }
     }
 }
@@ -158,16 +303,21 @@ mod tests {
         timeout(2 * LOOK, future).await.ok()
     }
 
-    fn is_asked(place: &mut Place) -> bool {
-        place.wanted.try_recv().is_ok()
+    async fn take(places: &Arc<Places>, peer: [u8; 4]) -> Place {
+        places.take(peer.into()).await.unwrap()
+    }
+
+    /// Whether it was asked to leave since it was asked last.
+    async fn is_asked(place: &mut Place) -> bool {
+        timeout(Duration::ZERO, place.asked()).await.is_ok()
     }
 
     #[tokio::test]
     async fn of_who_holds_more_places_the_one_that_rests_longest_is_asked() {
         let places = Arc::new(Places::new(4));
-        let mut few = places.take(FEW.into()).await;
+        let mut few = take(&places, FEW).await;
         let [mut busy, mut first, mut second] =
-            [places.take(MANY.into()).await, places.take(MANY.into()).await, places.take(MANY.into()).await];
+            [take(&places, MANY).await, take(&places, MANY).await, take(&places, MANY).await];
         assert!(places.are_taken());
         few.rests_since.store(1, Relaxed);
         busy.rest(true);
@@ -175,11 +325,11 @@ mod tests {
         first.rests_since.store(6, Relaxed);
         let mut one = Box::pin(places.take(FEW.into()));
         assert!(soon(one.as_mut()).await.is_none());
-        assert!(is_asked(&mut second) && !is_asked(&mut first) && !is_asked(&mut few));
+        assert!(is_asked(&mut second).await && !is_asked(&mut first).await && !is_asked(&mut few).await);
         // Each newcomer has somebody of his own asked.
         let mut two = Box::pin(places.take(FEW.into()));
         assert!(soon(two.as_mut()).await.is_none());
-        assert!(is_asked(&mut first) && !is_asked(&mut few) && !is_asked(&mut busy));
+        assert!(is_asked(&mut first).await && !is_asked(&mut few).await && !is_asked(&mut busy).await);
         drop((first, second));
         let held = (one.await, two.await);
         drop((few, busy, held));
@@ -190,18 +340,95 @@ mod tests {
     #[tokio::test]
     async fn a_range_takes_no_place_of_another_that_has_fewer_and_gives_its_own_connections_a_while() {
         let places = Arc::new(Places::new(3));
-        let mut few = places.take(FEW.into()).await;
-        let [mut first, mut second] = [places.take(MANY.into()).await, places.take(MANY.into()).await];
+        let mut few = take(&places, FEW).await;
+        let [mut first, mut second] = [take(&places, MANY).await, take(&places, MANY).await];
         few.rests_since.store(0, Relaxed);
         let mut newcomer = Box::pin(places.take(MANY.into()));
         assert!(soon(newcomer.as_mut()).await.is_none());
-        assert!(![&mut few, &mut first, &mut second].into_iter().any(is_asked));
-        let asked = tokio::select! {
-            _ = newcomer.as_mut() => None,
-            asked = &mut first.wanted => Some(asked),
-            asked = &mut second.wanted => Some(asked),
-        };
-        assert_eq!(asked, Some(Ok(())), "when it has rested for a while");
-        assert!(!is_asked(&mut few));
+        for place in [&mut few, &mut first, &mut second] {
+            assert!(!is_asked(place).await);
+        }
+        tokio::select! {
+            _ = newcomer.as_mut() => panic!("nobody has left"),
+            () = few.asked() => panic!("it has fewer"),
+            () = first.asked() => {}
+            () = second.asked() => {}
+        }
+    }
+
+    #[tokio::test]
+    async fn when_the_one_asked_does_not_leave_another_is_asked() {
+        let places = Arc::new(Places::new(2));
+        let [mut first, mut second] = [take(&places, MANY).await, take(&places, MANY).await];
+        first.rests_since.store(0, Relaxed);
+        second.rests_since.store(1, Relaxed);
+        let mut newcomer = Box::pin(places.take(FEW.into()));
+        assert!(soon(newcomer.as_mut()).await.is_none());
+        assert!(is_asked(&mut first).await && !is_asked(&mut second).await);
+        let heard = async { tokio::join!(second.asked(), async { newcomer.as_mut().await.is_some() }) };
+        assert!(timeout(Duration::from_millis(400), heard).await.is_err(), "it was heard, nobody left");
+        assert!(second.ends().is_some());
+        drop(second);
+        assert!(newcomer.await.is_some());
+    }
+
+    #[tokio::test]
+    async fn a_place_goes_to_who_has_the_fewest_and_not_to_who_came_first_nor_to_who_is_gone() {
+        let places = Arc::new(Places::new(2));
+        let [first, second] = [take(&places, MANY).await, take(&places, MANY).await];
+        let mut waiting: Vec<_> = (0..20).map(|_| Box::pin(places.take(MANY.into()))).collect();
+        for waiter in &mut waiting {
+            assert!(timeout(Duration::ZERO, waiter).await.is_err());
+        }
+        let mut few = Box::pin(places.take(FEW.into()));
+        assert!(timeout(Duration::ZERO, few.as_mut()).await.is_err());
+        drop(first);
+        let few = soon(few).await.expect("it did not come first").unwrap();
+        let last = waiting.split_off(19);
+        drop(waiting);
+        drop(second);
+        for waiter in last {
+            assert!(soon(waiter).await.expect("the others are gone").is_some());
+        }
+        drop(few);
+        assert!(!places.are_taken());
+    }
+
+    #[tokio::test]
+    async fn when_too_many_wait_the_last_of_the_most_is_turned_away() {
+        let places = Arc::new(Places::new(1));
+        let held = take(&places, MANY).await;
+        let mut few = Box::pin(places.take(FEW.into()));
+        assert!(timeout(Duration::ZERO, few.as_mut()).await.is_err());
+        let mut waiting = Vec::new();
+        for _ in 0..WAITING - 1 {
+            let mut waiter = Box::pin(places.take(MANY.into()));
+            assert!(timeout(Duration::ZERO, waiter.as_mut()).await.is_err());
+            waiting.push(waiter);
+        }
+        assert!(soon(places.take(MANY.into())).await.is_some_and(|place| place.is_none()));
+        let mut other = Box::pin(places.take([192, 0, 2, 3].into()));
+        assert!(timeout(Duration::ZERO, other.as_mut()).await.is_err(), "there is room for it");
+        assert!(waiting.pop().unwrap().await.is_none(), "in place of one of the many");
+        drop(held);
+        assert!(few.await.is_some());
+    }
+
+    #[tokio::test]
+    async fn at_the_end_all_are_asked_to_leave_and_nobody_is_let_in() {
+        let places = Arc::new(Places::new(2));
+        let [mut first, second] = [take(&places, FEW).await, take(&places, FEW).await];
+        first.rest(true);
+        second.rest(true);
+        let mut waiting = Box::pin(places.take(MANY.into()));
+        assert!(timeout(Duration::ZERO, waiting.as_mut()).await.is_err());
+        places.close();
+        assert!(waiting.await.is_none() && places.take(MANY.into()).await.is_none());
+        first.is_over().await;
+        assert_eq!(first.ends().map(|(ask, _)| ask), Some(Ask::Stopping));
+        drop(first);
+        assert!(soon(places.vacated()).await.is_none(), "one is still there");
+        drop(second);
+        places.vacated().await;
     }
 }

@@ -10,7 +10,7 @@ use tokio::sync::Semaphore;
 use tokio::sync::mpsc::Sender;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::connection::{frame, frame_into};
+use super::frame::{frame, frame_into};
 use crate::clock;
 use crate::event::{Event, Peer};
 
@@ -27,8 +27,12 @@ pub(super) async fn send(
     places: Arc<Semaphore>,
     out: &Sender<Vec<u8>>,
 ) -> Result<(), ()> {
-    let Ok(Ok(_place)) = timeout(PLACE, places.acquire()).await else {
-        let detail = format!("no place within {} s: `transfers-out` is reached", PLACE.as_secs());
+    let place = timeout(PLACE, places.acquire()).await;
+    let Ok(Ok(_place)) = place else {
+        let detail = match place {
+            Ok(_) => String::from("the daemon is about to end"),
+            Err(_) => format!("no place within {} s: `transfers-out` is reached", PLACE.as_secs()),
+        };
         say_declined(&request, peer, Reason::Busy, &detail);
         let message = frame(|message| request.decline(Rcode::SERVFAIL, clock::unix(), message));
         return out.send(message).await.map_err(drop);

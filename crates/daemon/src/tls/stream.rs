@@ -28,6 +28,14 @@ impl Stream {
             Stream::Tls(stream) => stream.get_ref().1.alpn_protocol() == Some(DOT),
         }
     }
+
+    /// What is below: to watch the end of a connection whose octets are of no use any more.
+    pub(crate) fn socket(&self) -> &TcpStream {
+        match self {
+            Stream::Tcp(stream) => stream,
+            Stream::Tls(stream) => stream.get_ref().0,
+        }
+    }
 }
 
 macro_rules! either {

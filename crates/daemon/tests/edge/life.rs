@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpStream};
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::Signal;
 
 use crate::daemon::{Daemon, zone};
-use crate::dns::{AXFR, SOA, ask, connect, framed, query, rcode, read, serial};
+use crate::dns::{AXFR, SOA, answers, ask, connect, framed, query, rcode, read, serial};
 use crate::primary::Primary;
 
 #[test]
@@ -55,19 +55,21 @@ fn a_second_daemon_on_the_same_state_or_socket_does_not_start() {
 }
 
 #[test]
-fn it_ends_at_once_with_a_thousand_clients_and_transfers_both_ways() {
-    let (slow, big) = (Primary::with_bulk(2), Primary::with_bulk(300));
+fn it_ends_at_once_with_a_thousand_clients_and_a_transfer_from_a_primary() {
+    let (slow, good) = (Primary::with_bulk(2), Primary::start());
     slow.set_gate(false);
-    let zones = [zone("slow.test", slow.address), zone("big.test", big.address)].concat();
+    let zones = [zone("slow.test", slow.address), zone("a.test", good.address)].concat();
     let mut daemon = Daemon::start("limits: { tcp-clients: 2000, tcp-idle: 60s }", &zones);
-    daemon.until_loaded("big.test.");
+    daemon.until_loaded("a.test.");
     daemon.wait("a transfer in", |_| slow.transfers() == 1);
     let (_, most) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
     setrlimit(Resource::RLIMIT_NOFILE, most, most).unwrap();
     let mut clients: Vec<_> = (0..1000).map(|_| connect(daemon.address())).collect();
     for client in &mut clients[..20] {
-        client.write_all(&framed(&query(1, "big.test", AXFR))).unwrap();
+        client.write_all(&framed(&query(1, "a.test", SOA))).unwrap();
         read(client).unwrap().unwrap();
+        // More may come, but nobody knows.
+        client.write_all(&[0]).unwrap();
     }
     let waiting = daemon.ordering(&["refresh", "slow.test"]);
     std::thread::sleep(Duration::from_millis(200));
@@ -79,6 +81,38 @@ fn it_ends_at_once_with_a_thousand_clients_and_transfers_both_ways() {
     assert!(took < Duration::from_secs(2), "{took:?}");
     assert_ne!(waiting.wait().code, 0);
     assert!(!daemon.folder.path().join("control.sock").exists());
+}
+
+#[test]
+fn who_is_in_the_midst_of_a_transfer_at_the_end_gets_it_whole_and_nobody_new_is_let_in() {
+    let mut daemon = Daemon::start("", &zone("big.test", Primary::with_bulk(300).address));
+    daemon.until_loaded("big.test.");
+    let mut client = connect(daemon.address());
+    client.write_all(&framed(&query(1, "big.test", AXFR))).unwrap();
+    let mut records = answers(&read(&mut client).unwrap().unwrap());
+    daemon.signal(Signal::SIGTERM);
+    daemon.wait("the end of listening", |daemon| TcpStream::connect(daemon.address()).is_err());
+    while let Some(message) = read(&mut client).unwrap() {
+        records += answers(&message);
+    }
+    assert_eq!(records, 303);
+    let (status, took) = daemon.ended();
+    assert!(status.success());
+    assert!(took < Duration::from_secs(2), "nothing was left to wait for: {took:?}");
+}
+
+#[test]
+fn who_does_not_read_puts_off_the_end_for_seconds_and_no_longer() {
+    let mut daemon = Daemon::start("", &zone("big.test", Primary::with_bulk(300).address));
+    daemon.until_loaded("big.test.");
+    let mut deaf = connect(daemon.address());
+    deaf.write_all(&framed(&query(1, "big.test", AXFR))).unwrap();
+    read(&mut deaf).unwrap().unwrap();
+    let stop = daemon.ordering(&["stop"]);
+    let (status, took) = daemon.ended();
+    assert!(status.success());
+    assert_eq!(stop.wait().code, 0);
+    assert!(took < Duration::from_secs(6), "{took:?}");
 }
 
 #[test]

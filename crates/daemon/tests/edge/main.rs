@@ -8,6 +8,7 @@ mod daemon;
 mod dns;
 mod explain;
 mod life;
+mod places;
 mod primary;
 mod reload;
 mod tcp;

@@ -4,15 +4,13 @@ use std::collections::BTreeSet;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::process::Command;
-use std::sync::mpsc::{self, RecvTimeoutError};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::daemon::{Daemon, zone};
 use crate::dns::{self, SOA, ask, ask_tcp, connect, framed, query, rcode, read};
 use crate::primary::Primary;
 
-fn serving(extra: &str) -> Daemon {
+pub(crate) fn serving(extra: &str) -> Daemon {
     let daemon = Daemon::start(extra, &zone("a.test", Primary::start().address));
     daemon.until_loaded("a.test.");
     daemon
@@ -91,6 +89,74 @@ fn a_client_that_never_ends_a_message_is_closed() {
 }
 
 #[test]
+fn an_octet_now_and_then_puts_off_no_end() {
+    let daemon = serving("limits: { tcp-idle: 60s }");
+    let mut stream = connect(daemon.address());
+    stream.set_read_timeout(Some(Duration::from_millis(600))).unwrap();
+    let began = Instant::now();
+    // It would take twenty seconds, none of them without an octet.
+    for octet in framed(&query(1, "aaaaaaaaaaaaa.test", SOA)) {
+        let is_gone = stream.write_all(&[octet]).is_err();
+        match stream.read(&mut [0]) {
+            _ if is_gone => return,
+            Ok(0) => return,
+            Err(error) if error.kind() == ErrorKind::ConnectionReset => return,
+            Err(_) => {}
+            Ok(_) => break,
+        }
+        assert!(began.elapsed() < Duration::from_secs(14), "it goes on and on");
+    }
+    panic!("the question was taken");
+}
+
+#[test]
+fn who_never_asks_is_closed_before_the_time_of_those_who_did() {
+    let daemon = serving("limits: { tcp-idle: 60s }");
+    let mut silent = connect(daemon.address());
+    let mut other = connect(daemon.address());
+    ask_on(&mut other);
+    let took = closed(&mut silent);
+    assert!(took > Duration::from_secs(4) && took < Duration::from_secs(20), "{took:?}");
+    assert_eq!(rcode(&ask_on(&mut other)), 0);
+}
+
+#[test]
+fn who_sends_garbage_is_told_three_times_and_then_closed() {
+    let daemon = serving("");
+    let garbage = |id: u16| {
+        let message = [&id.to_be_bytes()[..], &[0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0xff, 0xff]].concat();
+        framed(&message)
+    };
+    let mut stream = connect(daemon.address());
+    let question = framed(&query(9, "a.test", SOA));
+    // However it is strewn in.
+    stream.write_all(&[garbage(1), question.clone(), garbage(2), question.clone()].concat()).unwrap();
+    for (id, code) in [(1, 1), (9, 0), (2, 1), (9, 0)] {
+        let answer = read(&mut stream).unwrap().unwrap();
+        assert_eq!((dns::id(&answer), rcode(&answer)), (id, code));
+    }
+    stream.write_all(&[garbage(3), garbage(4), question].concat()).unwrap();
+    assert_eq!(dns::id(&read(&mut stream).unwrap().unwrap()), 3);
+    assert!(read(&mut stream).unwrap().is_none(), "an end, and no reset");
+}
+
+#[test]
+fn what_was_answered_arrives_though_more_was_sent_than_is_read() {
+    let daemon = serving("");
+    for _ in 0..5 {
+        let mut stream = connect(daemon.address());
+        let asked: Vec<u8> = (0..50).flat_map(|id| framed(&query(id, "a.test", SOA))).collect();
+        stream.write_all(&[&asked[..], &[0, 1, 0], &[0; 100_000]].concat()).unwrap();
+        // By now all of it is there.
+        std::thread::sleep(Duration::from_millis(100));
+        for _ in 0..50 {
+            assert_eq!(rcode(&read(&mut stream).unwrap().unwrap()), 0);
+        }
+        assert!(read(&mut stream).unwrap().is_none(), "an end, and no reset");
+    }
+}
+
+#[test]
 fn what_is_shorter_than_a_header_closes_the_connection_after_what_was_asked_before() {
     let daemon = serving("");
     for bad in [&[0_u8, 0][..], &[0, 5, 1, 2, 3, 4, 5], &[0, 11, 0, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0]] {
@@ -114,67 +180,6 @@ fn a_message_that_is_no_query_costs_nobody_else_the_connection() {
     let answer = read(&mut stream).unwrap().unwrap();
     assert_eq!((dns::id(&answer), rcode(&answer)), (2, 1), "FORMERR");
     assert_eq!(dns::id(&read(&mut stream).unwrap().unwrap()), 3);
-}
-
-/// Connections that have had an answer each, and so have a place.
-fn holders<const N: usize>(daemon: &Daemon) -> [TcpStream; N] {
-    std::array::from_fn(|id| {
-        let mut holder = connect(daemon.address());
-        holder.write_all(&framed(&query(id as u16, "a.test", SOA))).unwrap();
-        read(&mut holder).unwrap().unwrap();
-        holder
-    })
-}
-
-#[test]
-fn one_of_the_idle_makes_room_for_a_newcomer() {
-    let daemon = serving("limits: { tcp-clients: 2, tcp-idle: 60s }");
-    let holders: [_; 2] = holders(&daemon);
-    assert_eq!(rcode(&ask_tcp(daemon.address(), "a.test", SOA)), 0);
-    let answered = holders.into_iter().filter_map(|mut holder| {
-        // To write to one that was closed may fail.
-        let _ = holder.write_all(&framed(&query(8, "a.test", SOA)));
-        read(&mut holder).ok().flatten()
-    });
-    assert_eq!(answered.count(), 1, "the other goes on as if nothing had been");
-}
-
-#[test]
-fn who_is_always_in_the_middle_of_a_message_keeps_nobody_out() {
-    let daemon = serving("limits: { tcp-clients: 2, tcp-idle: 60s }");
-    let mut holders: [_; 2] = holders(&daemon);
-    // Each time the rest of a question and the first octets of the next.
-    let whole = framed(&query(1, "a.test", SOA));
-    let rest_and_more = [&whole[3..], &whole[..3]].concat();
-    holders.iter_mut().for_each(|holder| holder.write_all(&whole[..3]).unwrap());
-    let (done, until_done) = mpsc::channel::<()>();
-    thread::scope(|scope| {
-        scope.spawn(move || {
-            while until_done.recv_timeout(Duration::from_millis(10)) == Err(RecvTimeoutError::Timeout) {
-                holders.iter_mut().for_each(|holder| drop(holder.write_all(&rest_and_more)));
-            }
-        });
-        // Gone with the answer, or with a panic.
-        let _done = done;
-        let mut newcomer = dns::connect_from("127.0.0.2".parse().unwrap(), daemon.address());
-        newcomer.write_all(&framed(&query(2, "a.test", SOA))).unwrap();
-        assert_eq!(dns::id(&read(&mut newcomer).unwrap().unwrap()), 2);
-    });
-    daemon.wait("a word about it", |daemon| daemon.log().contains("`tcp-clients` is reached"));
-}
-
-#[test]
-fn a_listener_without_clients_keeps_no_place_from_another() {
-    let mut daemon = Daemon::prepare("limits: { tcp-clients: 1 }", "");
-    let port = daemon.address().port();
-    daemon.listen = format!("\"127.0.0.1:{port}\", \"127.0.0.2:{port}\", \"[::1]:{port}\"");
-    daemon.configure(&zone("a.test", Primary::start().address));
-    daemon.run();
-    daemon.until_loaded("a.test.");
-    for host in ["127.0.0.1", "127.0.0.2", "[::1]", "127.0.0.1"] {
-        let server = format!("{host}:{port}").parse().unwrap();
-        assert_eq!(rcode(&ask_tcp(server, "a.test", SOA)), 0, "{host}");
-    }
 }
 
 #[test]

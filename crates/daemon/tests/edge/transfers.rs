@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::io::Write;
-use std::net::TcpStream;
+use std::net::{Shutdown, TcpStream};
 use std::time::Duration;
 
 use crate::daemon::{Daemon, zone};
-use crate::dns::{self, AXFR, SOA, ask, connect, framed, query, rcode, read};
-use crate::primary::Primary;
+use crate::dns::{self, AXFR, IXFR, SOA, ask, connect, framed, query, rcode, read};
+use crate::primary::{self, Primary};
 
 /// Twelve megabytes: more than the kernel takes for a client that does not read.
 const BULK: usize = 300;
@@ -110,4 +110,59 @@ fn more_transfers_than_places_wait_for_one() {
     records(&mut first, WHOLE - usize::from(dns::answers(&opening)));
     second.set_read_timeout(Some(dns::PATIENCE)).unwrap();
     assert_eq!(records(&mut second, WHOLE), BTreeMap::from([(2, WHOLE)]));
+}
+
+#[test]
+fn more_transfers_than_go_at_once_on_a_connection_are_held_back_and_none_is_lost() {
+    let daemon = Daemon::start("", &zone("big.test", Primary::with_bulk(20).address));
+    daemon.until_loaded("big.test.");
+    let mut stream = connect(daemon.address());
+    let asked = (1..=50).flat_map(|id| framed(&query(id, "big.test", AXFR)));
+    let asked: Vec<u8> = asked.chain(framed(&query(99, "big.test", SOA))).collect();
+    stream.write_all(&asked).unwrap();
+    let mut expected: BTreeMap<u16, usize> = (1..=50).map(|id| (id, 23)).collect();
+    expected.insert(99, 1);
+    assert_eq!(records(&mut stream, 50 * 23 + 1), expected);
+    // It goes on, and ends like any other.
+    ask_axfr(&mut stream, 7);
+    stream.shutdown(Shutdown::Write).unwrap();
+    assert_eq!(records(&mut stream, 23), BTreeMap::from([(7, 23)]));
+    assert!(read(&mut stream).unwrap().is_none());
+}
+
+#[test]
+fn ixfrs_of_many_zones_in_one_go_are_all_answered() {
+    let primary = Primary::start();
+    let zones: String = (0..20).map(|n| zone(&format!("z{n}.test"), primary.address)).collect();
+    let daemon = Daemon::start("", &zones);
+    let mut asked = Vec::new();
+    for id in 0..20 {
+        daemon.until_loaded(&format!("z{id}.test."));
+        let mut question = query(id, &format!("z{id}.test"), IXFR);
+        question[9] = 1;
+        question.extend(primary::soa(&dns::name(&format!("z{id}.test")), 1));
+        asked.extend(framed(&question));
+    }
+    let mut stream = connect(daemon.address());
+    stream.write_all(&asked).unwrap();
+    stream.shutdown(Shutdown::Write).unwrap();
+    assert_eq!(records(&mut stream, 20), (0..20).map(|id| (id, 1)).collect());
+    assert!(read(&mut stream).unwrap().is_none());
+}
+
+#[test]
+fn who_ends_his_side_still_gets_the_transfer_that_runs_and_the_one_that_waits() {
+    let daemon = serving("limits: { transfers-out: 1 }");
+    let (mut runs, mut waits) = (connect(daemon.address()), connect(daemon.address()));
+    ask_axfr(&mut runs, 1);
+    let opening = read(&mut runs).unwrap().unwrap();
+    runs.shutdown(Shutdown::Write).unwrap();
+    ask_axfr(&mut waits, 2);
+    waits.shutdown(Shutdown::Write).unwrap();
+    let rest = WHOLE - usize::from(dns::answers(&opening));
+    assert_eq!(records(&mut runs, rest), BTreeMap::from([(1, rest)]));
+    assert_eq!(records(&mut waits, WHOLE), BTreeMap::from([(2, WHOLE)]));
+    for mut stream in [runs, waits] {
+        assert!(read(&mut stream).unwrap().is_none());
+    }
 }
