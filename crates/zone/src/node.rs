@@ -27,12 +27,6 @@ impl<'z> Node<'z> {
         Node { prefix, suffix, spelling, sets, apex }
     }
 
-    /// Has its RRsets fetched from memory, all of them at once, while there is something else to do.
-    #[inline]
-    pub fn touch(&self) {
-        self.entry().touch();
-    }
-
     /// Writes its key.
     pub fn key_into(&self, out: &mut KeyBuf) {
         let mut key = [0; 512];
@@ -42,6 +36,14 @@ impl<'z> Node<'z> {
     /// Its key against another.
     pub fn cmp_key(&self, key: &[u8]) -> Ordering {
         self.entry().cmp_key(key)
+    }
+
+    /// Whether it is at or below a key.
+    pub(crate) fn is_below(&self, key: &[u8]) -> bool {
+        match key.split_at_checked(self.prefix.len()) {
+            Some((head, tail)) => self.suffix.starts_with(tail) && self.prefix == head,
+            None => self.prefix.starts_with(key),
+        }
     }
 
     /// Labels of its key.

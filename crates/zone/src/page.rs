@@ -95,10 +95,9 @@ impl Page {
 
     pub(crate) fn view(&self) -> View<'_> {
         View::new(&self.0).unwrap_or(View {
-            width: 2,
             fingerprints: &[],
-            keys: &[],
-            bodies: &[],
+            keys: Places::Narrow(&[]),
+            bodies: Places::Narrow(&[]),
             prefix: &[],
             rest: &[],
         })
@@ -108,13 +107,39 @@ impl Page {
 /// A page taken apart.
 #[derive(Clone, Copy)]
 pub(crate) struct View<'p> {
-    pub(crate) width: usize,
     pub(crate) fingerprints: &'p [u8],
-    keys: &'p [u8],
-    bodies: &'p [u8],
+    keys: Places<'p>,
+    bodies: Places<'p>,
     pub(crate) prefix: &'p [u8],
     /// Suffixes and bodies.
     rest: &'p [u8],
+}
+
+/// Offsets, all of one width.
+#[derive(Clone, Copy)]
+enum Places<'p> {
+    Narrow(&'p [[u8; 2]]),
+    Wide(&'p [[u8; 4]]),
+}
+
+impl<'p> Places<'p> {
+    /// `None` for another width than the two there are.
+    #[inline]
+    fn new(width: usize, octets: &'p [u8]) -> Option<Places<'p>> {
+        match width {
+            2 => Some(Places::Narrow(octets.as_chunks().0)),
+            4 => Some(Places::Wide(octets.as_chunks().0)),
+            _ => None,
+        }
+    }
+
+    #[inline]
+    fn at(self, index: usize) -> Option<usize> {
+        match self {
+            Places::Narrow(places) => places.get(index).map(|place| usize::from(u16::from_le_bytes(*place))),
+            Places::Wide(places) => places.get(index).map(|place| u32::from_le_bytes(*place) as usize),
+        }
+    }
 }
 
 /// Octets of an offset in a page with so many octets of suffixes, and of suffixes and bodies.
@@ -129,14 +154,20 @@ impl<'p> View<'p> {
         let (&[version, width, p0, p1, n0, n1, n2, n3], rest) = bytes.split_first_chunk::<HEAD>()?;
         let count = u32::from_le_bytes([n0, n1, n2, n3]) as usize;
         let width = usize::from(width);
-        if version != VERSION || !(width == 2 || width == 4) {
-            return None;
-        }
         let (fingerprints, rest) = rest.split_at_checked(count)?;
         let (keys, rest) = rest.split_at_checked(count.checked_mul(width)?)?;
         let (bodies, rest) = rest.split_at_checked(keys.len())?;
         let (prefix, rest) = rest.split_at_checked(usize::from(u16::from_le_bytes([p0, p1])))?;
-        Some(View { width, fingerprints, keys, bodies, prefix, rest })
+        let (keys, bodies) = (Places::new(width, keys)?, Places::new(width, bodies)?);
+        (version == VERSION).then_some(View { fingerprints, keys, bodies, prefix, rest })
+    }
+
+    /// Octets of an offset.
+    pub(crate) fn width(&self) -> usize {
+        match self.keys {
+            Places::Narrow(_) => 2,
+            Places::Wide(_) => 4,
+        }
     }
 
     /// Number of owners.
@@ -145,47 +176,34 @@ impl<'p> View<'p> {
         self.fingerprints.len()
     }
 
-    /// The number at `index` of one of the two lists.
+    /// Where the suffix at `index` begins and ends.
     #[inline]
-    fn number(&self, list: &[u8], index: usize) -> Option<usize> {
-        match self.width {
-            2 => Some(usize::from(u16::from_le_bytes(*list.get(index * 2..)?.first_chunk()?))),
-            _ => Some(u32::from_le_bytes(*list.get(index * 4..)?.first_chunk()?) as usize),
-        }
+    fn suffix_bounds(&self, index: usize) -> Option<(usize, usize)> {
+        let start = self.keys.at(index)? >> 1;
+        let end = self.keys.at(index + 1).map(|key| key >> 1).or_else(|| self.bodies.at(0))?;
+        Some((start, end))
     }
 
-    /// Where the suffix at `index` begins; behind the last, where suffixes end.
+    /// Where the body at `index` begins and ends.
     #[inline]
-    fn suffix_start(&self, index: usize) -> Option<usize> {
-        if index == self.len() {
-            return self.number(self.bodies, 0);
-        }
-        Some(self.number(self.keys, index)? >> 1)
-    }
-
-    /// Where the body at `index` begins; where the page ends for the index behind the last.
-    #[inline]
-    fn body_start(&self, index: usize) -> Option<usize> {
-        if index == self.len() {
-            return Some(self.rest.len());
-        }
-        self.number(self.bodies, index)
+    fn body_bounds(&self, index: usize) -> Option<(usize, usize)> {
+        Some((self.bodies.at(index)?, self.bodies.at(index + 1).unwrap_or(self.rest.len())))
     }
 
     /// The owner at `index`.
     #[inline]
     pub(crate) fn entry(&self, index: usize) -> Option<Entry<'p>> {
-        let spelled = self.number(self.keys, index)? & 1 == 1;
-        let suffix = self.rest.get(self.suffix_start(index)?..self.suffix_start(index + 1)?)?;
-        let body = self.rest.get(self.body_start(index)?..self.body_start(index + 1)?)?;
+        let spelled = self.keys.at(index)? & 1 == 1;
+        let (suffix, body) = (self.suffix_bounds(index)?, self.body_bounds(index)?);
+        let (suffix, body) = (self.rest.get(suffix.0..suffix.1)?, self.rest.get(body.0..body.1)?);
         Some(Entry { prefix: self.prefix, suffix, spelled, body })
     }
 
     /// The suffix of the key at `index`, for searches.
     #[inline]
     fn suffix(&self, index: usize) -> &'p [u8] {
-        let suffix = || self.rest.get(self.suffix_start(index)?..self.suffix_start(index + 1)?);
-        suffix().unwrap_or_default()
+        let bounds = self.suffix_bounds(index);
+        bounds.and_then(|(start, end)| self.rest.get(start..end)).unwrap_or_default()
     }
 
     /// The owner of exactly this key.
@@ -213,42 +231,34 @@ impl<'p> View<'p> {
         }
         let suffix = &key[head.len()..];
         let wanted = branch::head(suffix);
+        let ties_below = |at| self.suffix_head(at) == wanted && self.suffix(at) < suffix;
+        // Of up to eight places at a time: they are looked at side by side, not each after the one before, and nothing is guessed.
         let (mut low, mut high) = (0, self.len());
-        while high - low > 7 {
-            let pivot = |nth: usize| low + (high - low) * (nth + 1) / 8;
-            let below = self.less_among(std::array::from_fn(pivot), 7, wanted, suffix);
-            let behind = if below < 7 { pivot(below) } else { high };
-            low = if below > 0 { pivot(below - 1) + 1 } else { low };
-            high = behind;
+        while low < high {
+            let step = (high - low).div_ceil(8);
+            let (mut place, mut below) = (low + step - 1, 0);
+            while place < high {
+                below += usize::from(self.suffix_head(place) < wanted);
+                place += step;
+            }
+            low += below * step;
+            while low + step <= high && ties_below(low + step - 1) {
+                low += step;
+            }
+            high = high.min(low + step - 1);
         }
-        low + self.less_among(std::array::from_fn(|nth| low + nth), high - low, wanted, suffix)
-    }
-
-    /// How many of the first owners at some places, which ascend, stand before `suffix`, whose first octets are `wanted`. What is
-    /// read of them comes from memory side by side, not each after the one before.
-    #[inline]
-    fn less_among(&self, places: [usize; 7], count: usize, wanted: u64, suffix: &[u8]) -> usize {
-        let mut below = 0;
-        for &place in &places[..count] {
-            below += usize::from(self.suffix_head(place) < wanted);
-        }
-        let ties = |place: usize| self.suffix_head(place) == wanted && self.suffix(place) < suffix;
-        while below < count && ties(places[below]) {
-            below += 1;
-        }
-        below
+        low
     }
 
     /// The first eight octets of a suffix as a number that compares as they do, see [`branch::head`].
-    #[inline]
+    #[inline(always)]
     fn suffix_head(&self, index: usize) -> u64 {
-        let (Some(start), Some(end)) = (self.suffix_start(index), self.suffix_start(index + 1)) else {
-            return 0;
-        };
+        let Some((start, end)) = self.suffix_bounds(index) else { return 0 };
         match self.rest.get(start..).and_then(<[u8]>::first_chunk::<8>) {
             Some(&eight) => {
-                let beyond = 8_u32.saturating_sub(end.saturating_sub(start) as u32) * 8;
-                u64::from_be_bytes(eight).checked_shr(beyond).map_or(0, |kept| kept << beyond)
+                // What stands behind the suffix is another's.
+                let kept = 8 * end.saturating_sub(start).min(8) as u32;
+                u64::from_be_bytes(eight) & !u64::MAX.checked_shr(kept).unwrap_or(0)
             }
             // The end of the page is near.
             None => branch::head(self.suffix(index)),
@@ -267,8 +277,8 @@ impl<'p> View<'p> {
 
     /// Whether suffixes begin where they must, and offsets have the width they must.
     pub(crate) fn is_filled(&self) -> bool {
-        let suffixes = self.suffix_start(self.len()).unwrap_or_default();
-        self.suffix_start(0) == Some(0) && self.width == width(suffixes, self.rest.len())
+        let suffixes = self.bodies.at(0).unwrap_or_default();
+        self.keys.at(0).map(|key| key >> 1) == Some(0) && self.width() == width(suffixes, self.rest.len())
     }
 
     pub(crate) fn entries(self) -> impl Iterator<Item = Entry<'p>> {

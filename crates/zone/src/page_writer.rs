@@ -187,7 +187,7 @@ mod tests {
         let pages = writer.finish();
         assert_eq!(pages.len(), 3);
         let view = pages[1].view();
-        assert_eq!((view.width, view.len()), (4, 1));
+        assert_eq!((view.width(), view.len()), (4, 1));
         assert_eq!(view.entry(0).unwrap().body, giant);
         assert!(pages[2].view().entry(0).unwrap().spelled);
     }

@@ -3,6 +3,7 @@
 use crate::node::Node;
 use crate::tree::Spot;
 use crate::zone::Version;
+use secondo_wire::key_parent;
 
 /// Where a key stands in a zone.
 #[derive(Clone, Copy, Debug)]
@@ -72,10 +73,17 @@ impl<'z> Approach<'z> {
             None => spot.page_before().and_then(|page| page.view().last()),
         };
         let after = view.entry(rank).or_else(|| spot.page_behind().and_then(|page| page.view().first()));
-        let before = before.map_or_else(|| zone.apex_node(), |entry| zone.node(entry));
+        // It is what speaks of the key, in a zone that proves.
+        let before = before.map_or_else(|| zone.apex_node(), |entry| zone.node(entry.touch()));
         let after = after.map(|entry| zone.node(entry));
         // The longest existing ancestor is one of a neighbour's: nothing stands between them and the key.
-        let encloser = before.common_labels(key).max(after.map_or(0, |after| after.common_labels(key)));
+        let mut encloser = before.common_labels(key);
+        // The last is the parent already, unless the next makes the key an empty non-terminal.
+        if let Some(after) = after
+            && (encloser < key_parent(key).map_or(0, <[u8]>::len) || after.is_below(key))
+        {
+            encloser = encloser.max(after.common_labels(key));
+        }
         Seek::Missing(Gap { before, after, encloser })
     }
 }

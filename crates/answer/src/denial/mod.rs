@@ -72,17 +72,6 @@ impl Denial<'_> {
         }
     }
 
-    /// Where the name stands; a cut stands where it was found.
-    fn place(&self) -> Option<Place<'_>> {
-        match *self {
-            Denial::NoData { name }
-            | Denial::NameError { name, .. }
-            | Denial::WildcardNoData { name, .. }
-            | Denial::Expansion { name, .. } => Some(name),
-            Denial::InsecureReferral { .. } => None,
-        }
-    }
-
     /// Whether there is nothing to answer with.
     fn is_negative(&self) -> bool {
         match self {
@@ -135,18 +124,13 @@ enum Witness<'z> {
     Ready(&'z Shown),
 }
 
-impl<'z> Witness<'z> {
-    /// Its node; what was prepared is searched for, never hashed again.
-    fn node(self, zone: &'z Version) -> Option<Node<'z>> {
-        match self {
-            Witness::Node(node) => Some(node),
-            Witness::Ready(shown) => shown.node(zone),
-        }
-    }
+/// What proves something.
+struct Proof<'z> {
+    /// The type of record by which it does.
+    rtype: RecordType,
+    /// Whose: at most the closest encloser's, and two that cover.
+    witnesses: [Option<Witness<'z>>; 3],
 }
-
-/// The records of a proof: at most the closest encloser's, and two that cover.
-type Proof<'z> = [Option<Witness<'z>>; 3];
 
 impl Proofs {
     pub(crate) fn new(iterations: u16) -> Proofs {
@@ -167,7 +151,8 @@ impl Proofs {
         let apex = apex_of(name, zone);
         let base = reply.place_of(apex);
         let ready = base.and_then(|base| Some((zone.made(Ready::of)?, base)));
-        let approached = if reply.dnssec() { approach(zone, denial, name, self.iterations) } else { None };
+        let approached =
+            reply.dnssec().then(|| nsec3::approach(zone, denial, name, self.iterations)).flatten();
         let (mark, count) = (reply.mark(), self.count);
         let soa = |reply: &mut Reply<'_>, ready| match denial.is_negative() {
             true => negative_soa(reply, zone, apex, ready),
@@ -175,18 +160,14 @@ impl Proofs {
         };
         // What proves is on its way from memory while the SOA is written.
         let begun = soa(reply, ready);
-        let proof = match reply.dnssec() {
-            true => {
-                prove(zone, denial, name, self.iterations, key, approached, ready.map(|(ready, _)| ready))
-            }
-            false => Ok((RecordType::NSEC, [None; 3])),
+        let made = ready.map(|(ready, _)| ready);
+        let proof = reply.dnssec().then(|| prove(zone, denial, name, self.iterations, key, approached, made));
+        let proof = match &proof {
+            Some(Ok(proof)) => Some(proof),
+            Some(Err(Unproved::Collision)) => return Err(Unsaid::Collision),
+            Some(Err(Unproved::Broken)) | None => None,
         };
-        let (rtype, proof) = match proof {
-            Ok(proof) => proof,
-            Err(Unproved::Broken) => (RecordType::NSEC, [None; 3]),
-            Err(Unproved::Collision) => return Err(Unsaid::Collision),
-        };
-        let written = begun.and_then(|()| self.show_all(reply, zone, (rtype, &proof), base));
+        let written = begun.and_then(|()| self.show_all(reply, zone, proof, base));
         if written.is_ok() || ready.is_none() {
             return Ok(written?);
         }
@@ -194,7 +175,7 @@ impl Proofs {
         reply.rewind(mark);
         self.count = count;
         soa(reply, None)?;
-        Ok(self.show_all(reply, zone, (rtype, &proof), None)?)
+        Ok(self.show_all(reply, zone, proof, None)?)
     }
 
     /// Writes a proof, with what is ready where the place of the apex in the message is given.
@@ -202,26 +183,33 @@ impl Proofs {
         &mut self,
         reply: &mut Reply<'_>,
         zone: &Version,
-        (rtype, proof): (RecordType, &Proof<'_>),
+        proof: Option<&Proof<'_>>,
         base: Option<usize>,
     ) -> Result<(), Full> {
-        proof.iter().flatten().try_for_each(|witness| match (*witness, base) {
-            (Witness::Ready(shown), Some(base)) => {
-                self.once(shown.place, || reply.prepared(Section::Authority, &shown.records, base))
+        let Some(Proof { rtype, witnesses }) = proof else { return Ok(()) };
+        for witness in witnesses.iter().flatten() {
+            match (witness, base) {
+                (Witness::Ready(shown), Some(base)) => {
+                    self.once(shown.place, || reply.prepared(Section::Authority, &shown.records, base))?;
+                }
+                (Witness::Ready(shown), None) => {
+                    // It is searched for, never hashed again.
+                    shown.node(zone).map_or(Ok(()), |node| self.show(reply, &node, *rtype))?;
+                }
+                (Witness::Node(node), _) => self.show(reply, node, *rtype)?,
             }
-            (witness, _) => witness.node(zone).map_or(Ok(()), |node| self.show(reply, node, rtype)),
-        })
+        }
+        Ok(())
     }
 
     /// Writes the record that proves, if it is there and not yet written.
-    fn show(&mut self, reply: &mut Reply<'_>, node: Node<'_>, rtype: RecordType) -> Result<(), Full> {
+    fn show(&mut self, reply: &mut Reply<'_>, node: &Node<'_>, rtype: RecordType) -> Result<(), Full> {
+        // The owner's name is at hand before its records are.
+        let mut name = NameBuf::new();
+        node.name_into(&mut name);
+        let owner = reply.stranger(name.as_ref());
         let (Some(rrset), signatures) = node.signed_rrset(rtype) else { return Ok(()) };
-        self.once(place(rrset), || {
-            let mut name = NameBuf::new();
-            node.name_into(&mut name);
-            let owner = reply.stranger(name.as_ref());
-            reply.rrset_with_of(Section::Authority, owner, rrset, signatures, None)
-        })
+        self.once(place(rrset), || reply.rrset_with_of(Section::Authority, owner, rrset, signatures, None))
     }
 
     /// Writes what stands at a place in memory if it was not written before.
@@ -238,17 +226,7 @@ impl Proofs {
     }
 }
 
-/// Has what proves a denial fetched from memory, as far as it is known where that is, while there is something else to do. The
-/// hash is for [`prove`].
-fn approach(zone: &Version, denial: &Denial<'_>, name: NameRef<'_>, iterations: u16) -> Option<Hash> {
-    let hash = nsec3::approach(zone, denial, name, iterations);
-    if let (None, Some(Place::At(node) | Place::Behind(node))) = (hash, denial.place()) {
-        node.touch();
-    }
-    hash
-}
-
-/// What proves a denial, and the type of record by which it does. What is `ready` is used wherever it can be.
+/// What proves a denial. What is `ready` is used wherever it can be.
 ///
 /// RFC 5155 §10.4, §10.5: while a zone goes from one kind of chain to the other, NSEC3PARAM says which to use.
 fn prove<'z>(
@@ -259,14 +237,10 @@ fn prove<'z>(
     key: &mut KeyBuf,
     approached: Option<Hash>,
     ready: Option<&'z Ready>,
-) -> Result<(RecordType, Proof<'z>), Unproved> {
+) -> Result<Proof<'z>, Unproved> {
     match nsec3::prove(zone, denial, name, iterations, approached, ready) {
-        Ok(proof) => Ok((RecordType::NSEC3, proof)),
-        Err(_) if zone.apex_has(RecordType::NSEC) => {
-            let [first, second] = nsec::prove(zone, denial, name, key, ready);
-            Ok((RecordType::NSEC, [first, second, None]))
-        }
-        Err(unproved) => Err(unproved),
+        Err(_) if zone.apex_has(RecordType::NSEC) => Ok(nsec::prove(zone, denial, name, key, ready)),
+        proved => proved,
     }
 }
 
@@ -282,17 +256,16 @@ pub(crate) fn shows_nsec(
     if !zone.apex_has(RecordType::NSEC) {
         return false;
     }
-    let Ok((RecordType::NSEC, proof)) = prove(zone, denial, name, iterations, key, None, None) else {
-        return false;
-    };
+    let Ok(proof) = prove(zone, denial, name, iterations, key, None, None) else { return false };
     let mut shown = NameBuf::new();
-    proof.into_iter().flatten().any(|witness| match witness {
-        Witness::Node(node) => {
-            node.name_into(&mut shown);
-            shown.as_ref() == owner
-        }
-        Witness::Ready(_) => false,
-    })
+    proof.rtype == RecordType::NSEC
+        && proof.witnesses.into_iter().flatten().any(|witness| match witness {
+            Witness::Node(node) => {
+                node.name_into(&mut shown);
+                shown.as_ref() == owner
+            }
+            Witness::Ready(_) => false,
+        })
 }
 
 /// The zone's apex, spelled as in `name`, which lies in the zone.
@@ -302,7 +275,10 @@ fn apex_of<'n>(name: NameRef<'n>, zone: &Version) -> NameRef<'n> {
 
 /// Labels of a name of the zone below its apex.
 pub(crate) fn depth(name: NameRef<'_>, zone: &Version) -> usize {
-    name.label_count().saturating_sub(zone.apex().label_count())
+    let apex = zone.apex().as_ref().as_wire().len();
+    std::iter::successors(Some(name), |name| name.parent())
+        .take_while(|name| name.as_wire().len() > apex)
+        .count()
 }
 
 /// RFC 2308 §3, §5: the SOA of the zone that denies, its TTL lowered to the negative TTL; so is its signature's.

@@ -26,14 +26,14 @@ pub(super) fn prove<'z>(
     let mut first = Some((approached, ready.and_then(|ready| ready.nsec3.as_ref())));
     let mut unproved = Unproved::Broken;
     for chain in chains(zone) {
-        let proof = if chain.iterations <= limit {
+        let proved = if chain.iterations <= limit {
             let (approached, ready) = first.take().unwrap_or_default();
             let hash = approached.unwrap_or_else(|| chain.hash(denial.crucial(name)));
             chain.prove(denial, name, hash, ready)
         } else {
-            chain.at_or_before(&[]).map(|(node, _)| [Some(Witness::Node(node)), None, None])
+            chain.at_or_before(&[]).map(|(node, _)| proof([Some(Witness::Node(node)), None, None]))
         };
-        match proof {
+        match proved {
             Ok(proof) => return Ok(proof),
             Err(Unproved::Collision) => unproved = Unproved::Collision,
             Err(Unproved::Broken) => {}
@@ -117,15 +117,15 @@ impl<'z> Chain<'z> {
         match *denial {
             // RFC 5155 §7.2.3, §7.2.4, §7.2.7.
             Denial::NoData { .. } | Denial::InsecureReferral { .. } => match self.seek(&hash)? {
-                Seen::Matched(node) => Ok([Some(Witness::Node(node)), None, None]),
+                Seen::Matched(node) => Ok(proof([Some(Witness::Node(node)), None, None])),
                 // Opt-out: a cut without DS, and what exists only by such cuts, need not be in the chain.
                 Seen::Covered(_) => {
                     let Enclosed { matched, covered, .. } = self.closest(name, 1, hash, ready)?;
-                    Ok([Some(matched), Some(covered), None])
+                    Ok(proof([Some(matched), Some(covered), None]))
                 }
             },
             // RFC 5155 §7.2.6: the next closer name is enough, the signature tells the closest encloser.
-            Denial::Expansion { .. } => Ok([Some(self.cover(&hash)?), None, None]),
+            Denial::Expansion { .. } => Ok(proof([Some(self.cover(&hash)?), None, None])),
             // RFC 5155 §7.2.2.
             Denial::NameError { below, .. } => {
                 let Enclosed { matched, covered, encloser } = self.closest(name, below, hash, ready)?;
@@ -134,7 +134,7 @@ impl<'z> Chain<'z> {
                     (Witness::Ready(_), Some((_, wildcard))) => wildcard.as_ref().map(Witness::Ready),
                     _ => self.seek(&self.wildcard(encloser))?.covered().map(Witness::Node),
                 };
-                Ok([Some(matched), Some(covered), wildcard])
+                Ok(proof([Some(matched), Some(covered), wildcard]))
             }
             // RFC 5155 §7.2.5.
             Denial::WildcardNoData { below, .. } => {
@@ -145,7 +145,7 @@ impl<'z> Chain<'z> {
                     true => self.seek(&self.wildcard(encloser))?.matched().map(Witness::Node),
                     false => None,
                 };
-                Ok([Some(matched), Some(covered), wildcard])
+                Ok(proof([Some(matched), Some(covered), wildcard]))
             }
         }
     }
@@ -243,6 +243,10 @@ impl<'z> Chain<'z> {
         };
         Some((node, records.rdatas().find_map(next)?))
     }
+}
+
+fn proof(witnesses: [Option<Witness<'_>>; 3]) -> Proof<'_> {
+    Proof { rtype: RecordType::NSEC3, witnesses }
 }
 
 /// What a closest encloser proof is made of (RFC 5155 §7.2.1).

@@ -83,7 +83,7 @@ fn no_wildcard(zone: &Version) -> Option<Node<'_>> {
     key.push_label(b"*");
     match zone.seek(key.as_slice()) {
         Seek::Missing(gap) if zone.apex_has(RecordType::NSEC) => {
-            Some(nsec::witness(zone, key.as_slice(), Seek::Missing(gap).into()))
+            Some(nsec::witness(zone, Seek::Missing(gap).into(), || key.as_slice()))
         }
         _ => None,
     }
