@@ -115,16 +115,16 @@ impl Conversation {
         let idle = self.shared.limits.idle;
         let mut deadline = Instant::now() + idle.min(FIRST);
         loop {
-            let is_busy = !self.transfers.is_empty();
-            // Nothing puts off the end of who has to leave but a transfer under way.
+            let is_busy = self.is_busy();
+            // Nothing puts off the end of who has to leave but a transfer under way, not even octets that never end.
             let by = match self.place.ends() {
                 Some((Ask::Stopping, _)) => return self.finish(Ended::ByUs).await,
-                Some((Ask::Crowded, ends)) if !is_busy => ends.min(deadline),
+                Some((Ask::Crowded, ends)) if !is_busy => match ends <= Instant::now() {
+                    true => return self.finish(Ended::ByUs).await,
+                    false => ends.min(deadline),
+                },
                 _ => deadline,
             };
-            if !is_busy && by <= Instant::now() {
-                return self.finish(Ended::ByUs).await;
-            }
             self.place.rest(is_busy);
             let read = tokio::select! {
                 // What is not taken fills the client's window: it waits.
@@ -140,7 +140,9 @@ impl Conversation {
                 () = self.place.asked() => continue,
                 // It never ends while `out` is there.
                 Some(message) = self.queue.recv() => {
-                    self.write(&message).await?;
+                    self.write(&message, true).await?;
+                    // Who had to be waited for is not idle, and what he sent meanwhile was not read.
+                    deadline = Instant::now() + if unread.is_empty() { idle } else { WHOLE };
                     continue;
                 }
                 Some(ended) = self.transfers.join_next() => {
@@ -178,6 +180,11 @@ impl Conversation {
                 unread = Vec::new();
             }
         }
+    }
+
+    /// Whether a transfer is under way, up to its last message.
+    fn is_busy(&self) -> bool {
+        !self.transfers.is_empty() || !self.queue.is_empty()
     }
 
     /// Whether there may be another transfer: until it is looked at, anything may be one.
@@ -236,7 +243,7 @@ impl Conversation {
     async fn finish(&mut self, ended: Ended) -> io::Result<Ended> {
         self.out = None;
         while let Some(message) = self.queue.recv().await {
-            self.write(&message).await?;
+            self.write(&message, true).await?;
         }
         while let Some(ended) = self.transfers.join_next().await {
             is_sent(ended)?;
@@ -250,11 +257,11 @@ impl Conversation {
             return Ok(());
         }
         let answers = std::mem::take(&mut self.answers);
-        self.write(&answers).await
+        self.write(&answers, self.is_busy()).await
     }
 
-    async fn write(&mut self, octets: &[u8]) -> io::Result<()> {
-        write_whole(&mut self.stream, octets, &mut self.place, !self.transfers.is_empty()).await
+    async fn write(&mut self, octets: &[u8], is_busy: bool) -> io::Result<()> {
+        write_whole(&mut self.stream, octets, &mut self.place, is_busy).await
     }
 }
 

@@ -106,7 +106,7 @@ mod tests {
     }
 
     async fn place() -> (Arc<Places>, Place) {
-        let places = Arc::new(Places::new(1));
+        let places = Arc::new(Places::new(1, 1));
         let place = places.take(Ipv4Addr::LOCALHOST.into()).await.unwrap();
         (places, place)
     }

@@ -70,8 +70,8 @@ impl TcpRoom {
             Shared { respond, limits, transfers, aside: Handle::current(), farewells: Farewells::new() };
         TcpRoom {
             shared: Arc::new(shared),
-            places: Arc::new(Places::new(limits.clients)),
-            handshakes: Arc::new(Places::new(limits.clients / HANDSHAKES)),
+            places: Arc::new(Places::new(limits.clients, limits.clients)),
+            handshakes: Arc::new(Places::new(limits.clients / HANDSHAKES, limits.clients)),
             quiet_until: Mutex::new(Instant::now()),
             is_stopping: watch::Sender::new(false),
         }

@@ -33,13 +33,15 @@ const LEAVING: u64 = 150;
 const LOOK: Duration = Duration::from_millis(50);
 /// The least between two looks, milliseconds: one serves all who wait, and goes over all who have a place.
 const BREATH: u64 = 10;
-/// Those for whom there is always room to wait. Where there are more places than these, as many may wait as there are places.
+/// Those for whom there is always room to wait: each has a descriptor and little more.
 const WAITING: usize = 64;
 
 /// All places.
 pub(super) struct Places {
     /// How many there are.
     count: usize,
+    /// How many may wait.
+    room: usize,
     taken: Mutex<Taken>,
     start: Instant,
     /// Hears when nobody is left after the end.
@@ -51,14 +53,21 @@ pub(super) struct Places {
 struct Taken {
     next: u64,
     holders: HashMap<u64, Holder>,
-    /// Places of each range.
-    ranges: HashMap<IpPrefix, usize>,
+    /// Those of whom somebody is here.
+    ranges: HashMap<IpPrefix, Range>,
     /// In the order in which they came; nobody while a place is free.
     waiting: VecDeque<Waiter>,
     /// The last look.
     looked: Option<u64>,
     /// Nobody is let in any more.
     is_closed: bool,
+}
+
+/// How many of a range there are.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+struct Range {
+    places: usize,
+    waiting: usize,
 }
 
 struct Holder {
@@ -97,8 +106,15 @@ pub(super) struct Place {
 }
 
 impl Places {
-    pub(super) fn new(count: usize) -> Places {
-        Places { count: count.max(1), taken: Mutex::default(), start: Instant::now(), vacated: Notify::new() }
+    /// So many places, and room for so many who wait; at least one and [`WAITING`].
+    pub(super) fn new(count: usize, room: usize) -> Places {
+        Places {
+            count: count.max(1),
+            room: room.max(WAITING),
+            taken: Mutex::default(),
+            start: Instant::now(),
+            vacated: Notify::new(),
+        }
     }
 
     /// Whether all places are taken.
@@ -132,7 +148,8 @@ impl Places {
         let (place, granted) = channel();
         if !taken.is_closed {
             taken.waiting.push_back(Waiter { range, place, asked: None });
-            if taken.waiting.len() > self.count.max(WAITING) {
+            taken.count(range, |range| range.waiting += 1);
+            if taken.waiting.len() > self.room {
                 taken.turn_away();
             }
         }
@@ -146,7 +163,7 @@ impl Places {
         let number = taken.next;
         taken.next += 1;
         taken.holders.insert(number, holder);
-        *taken.ranges.entry(range).or_default() += 1;
+        taken.count(range, |range| range.places += 1);
         Place { places: Arc::clone(self), number, rests_since, wanted: Some(wanted), ends: None }
     }
 
@@ -154,12 +171,12 @@ impl Places {
     fn look(&self) {
         let now = self.now();
         let mut taken = self.taken();
-        let Taken { holders, ranges, waiting, looked, .. } = &mut *taken;
-        if looked.is_some_and(|looked| now < looked + BREATH) {
+        if taken.looked.is_some_and(|looked| now < looked + BREATH) {
             return;
         }
-        *looked = Some(now);
-        let places_of = |range: &IpPrefix| ranges.get(range).copied().unwrap_or_default();
+        taken.looked = Some(now);
+        let Taken { holders, ranges, waiting, .. } = &mut *taken;
+        let places_of = |range: &IpPrefix| ranges.get(range).map_or(0, |range| range.places);
         let resting = holders.values_mut().filter_map(|holder| {
             let since = holder.rests_since.load(Relaxed);
             (since != BUSY && holder.leave.is_some())
@@ -209,28 +226,31 @@ impl Places {
 impl Taken {
     /// Of the range of which the most wait, the last to come waits no longer.
     fn turn_away(&mut self) {
-        let mut ranges = HashMap::<IpPrefix, (usize, usize)>::new();
-        for (at, waiter) in self.waiting.iter().enumerate() {
-            let (count, last) = ranges.entry(waiter.range).or_default();
-            (*count, *last) = (*count + 1, at);
-        }
-        if let Some((_, last)) = ranges.into_values().max() {
+        let Some((&range, _)) = self.ranges.iter().max_by_key(|(_, range)| range.waiting) else { return };
+        if let Some(last) = self.waiting.iter().rposition(|waiter| waiter.range == range) {
             self.waiting.remove(last);
+            self.count(range, |range| range.waiting -= 1);
+        }
+    }
+
+    /// Changes what is counted of a range. Of those of whom nobody is here nothing is kept.
+    fn count(&mut self, range: IpPrefix, change: impl FnOnce(&mut Range)) {
+        let counted = self.ranges.entry(range).or_default();
+        change(counted);
+        if *counted == Range::default() {
+            self.ranges.remove(&range);
         }
     }
 
     /// Takes note that a place is free; who gets it.
     fn leave(&mut self, number: u64) -> Option<Waiter> {
         let holder = self.holders.remove(&number)?;
-        if let Some(places) = self.ranges.get_mut(&holder.range) {
-            *places -= 1;
-            if *places == 0 {
-                self.ranges.remove(&holder.range);
-            }
-        }
-        let places_of = |waiter: &Waiter| self.ranges.get(&waiter.range).copied().unwrap_or_default();
+        self.count(holder.range, |range| range.places -= 1);
+        let places_of = |waiter: &Waiter| self.ranges.get(&waiter.range).map_or(0, |range| range.places);
         let (at, _) = self.waiting.iter().enumerate().min_by_key(|(_, waiter)| places_of(waiter))?;
-        self.waiting.remove(at)
+        let waiter = self.waiting.remove(at)?;
+        self.count(waiter.range, |range| range.waiting -= 1);
+        Some(waiter)
     }
 }
 
@@ -314,7 +334,7 @@ mod tests {
 
     #[tokio::test]
     async fn of_who_holds_more_places_the_one_that_rests_longest_is_asked() {
-        let places = Arc::new(Places::new(4));
+        let places = Arc::new(Places::new(4, 0));
         let mut few = take(&places, FEW).await;
         let [mut busy, mut first, mut second] =
             [take(&places, MANY).await, take(&places, MANY).await, take(&places, MANY).await];
@@ -339,7 +359,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_range_takes_no_place_of_another_that_has_fewer_and_gives_its_own_connections_a_while() {
-        let places = Arc::new(Places::new(3));
+        let places = Arc::new(Places::new(3, 0));
         let mut few = take(&places, FEW).await;
         let [mut first, mut second] = [take(&places, MANY).await, take(&places, MANY).await];
         few.rests_since.store(0, Relaxed);
@@ -358,7 +378,7 @@ mod tests {
 
     #[tokio::test]
     async fn when_the_one_asked_does_not_leave_another_is_asked() {
-        let places = Arc::new(Places::new(2));
+        let places = Arc::new(Places::new(2, 0));
         let [mut first, mut second] = [take(&places, MANY).await, take(&places, MANY).await];
         first.rests_since.store(0, Relaxed);
         second.rests_since.store(1, Relaxed);
@@ -374,7 +394,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_place_goes_to_who_has_the_fewest_and_not_to_who_came_first_nor_to_who_is_gone() {
-        let places = Arc::new(Places::new(2));
+        let places = Arc::new(Places::new(2, 0));
         let [first, second] = [take(&places, MANY).await, take(&places, MANY).await];
         let mut waiting: Vec<_> = (0..20).map(|_| Box::pin(places.take(MANY.into()))).collect();
         for waiter in &mut waiting {
@@ -396,7 +416,7 @@ mod tests {
 
     #[tokio::test]
     async fn when_too_many_wait_the_last_of_the_most_is_turned_away() {
-        let places = Arc::new(Places::new(1));
+        let places = Arc::new(Places::new(1, 0));
         let held = take(&places, MANY).await;
         let mut few = Box::pin(places.take(FEW.into()));
         assert!(timeout(Duration::ZERO, few.as_mut()).await.is_err());
@@ -416,7 +436,7 @@ mod tests {
 
     #[tokio::test]
     async fn at_the_end_all_are_asked_to_leave_and_nobody_is_let_in() {
-        let places = Arc::new(Places::new(2));
+        let places = Arc::new(Places::new(2, 0));
         let [mut first, second] = [take(&places, FEW).await, take(&places, FEW).await];
         first.rest(true);
         second.rest(true);

@@ -92,6 +92,8 @@ fn who_is_in_the_midst_of_a_transfer_at_the_end_gets_it_whole_and_nobody_new_is_
     let mut records = answers(&read(&mut client).unwrap().unwrap());
     daemon.signal(Signal::SIGTERM);
     daemon.wait("the end of listening", |daemon| TcpStream::connect(daemon.address()).is_err());
+    // Long enough to have ended, was nothing waited for.
+    std::thread::sleep(Duration::from_millis(700));
     while let Some(message) = read(&mut client).unwrap() {
         records += answers(&message);
     }
