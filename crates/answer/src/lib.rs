@@ -3,7 +3,7 @@
 //! **Job**: request bytes, zone table and policy in; response bytes out.
 //! **In**: one request, who sent it, the [`Table`], the time as an argument.
 //! **Out**: the reply, or the word that something is to be done: act on a NOTIFY, send a transfer ([`Outcome`]); what was
-//! limited ([`Limited`]).
+//! limited ([`Limited`]), or not whole by fault of a zone ([`Flawed`]).
 //! **Never**: waits, opens a socket, asks the clock, panics on foreign octets, answers from an expired zone, works
 //! without a bound (see [`bounds`]); no answer on the common path allocates.
 //! **Source**: RFC 1034 §4.3.2, RFC 1035 §4, RFC 1995 §2, RFC 1996 §3, RFC 2181, RFC 2308, RFC 4035 §3.1, RFC 4592,
@@ -25,6 +25,7 @@ mod additional;
 pub mod bounds;
 mod cookies;
 mod denial;
+mod flaws;
 mod identity;
 mod limiter;
 mod lookup;
@@ -50,6 +51,7 @@ use std::net::SocketAddr;
 
 pub use acl::{AccessList, IpPrefix, Origin, PrefixError, Rule};
 pub use cookies::Cookies;
+pub use flaws::Flawed;
 pub use identity::Identity;
 pub use limiter::{Limiter, RateLimit};
 pub use refusal::{Asked, Cause, Refused};

@@ -70,6 +70,11 @@ impl Told<'_> {
         OPT_SIZE + self.cookie.map_or(0, |_| COOKIE_SIZE)
     }
 
+    /// Tells whole seconds, at least one: zero would tell that the zone has expired (RFC 7314 §3.2).
+    pub(crate) fn tell_expire(&mut self, ms: u64) {
+        self.expire = Some(u32::try_from(ms / 1000).unwrap_or(u32::MAX).max(1));
+    }
+
     /// What is wanted of all requests, whatever they ask for, is left; what tells of a zone is not.
     pub(crate) fn forget_zone(&mut self) {
         (self.expire, self.zone_version) = (None, None);

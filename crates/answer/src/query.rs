@@ -137,7 +137,7 @@ pub(crate) fn answer(
     match follow(asker, question.rtype, here, None, reply, key) {
         Ok(()) => Ok(()),
         Err(Unsaid::Full) => {
-            reply.give_up();
+            reply.give_up(entry.apex.as_ref());
             Ok(())
         }
         Err(Unsaid::Collision) => Err(Refusal::COLLISION),
@@ -373,7 +373,7 @@ fn several(
     matches: impl Fn(&Rrset<'_>) -> bool,
 ) -> Result<(), Full> {
     let matching = || node.rrsets().filter(|rrset| matches(rrset));
-    match reply.transport() {
+    match reply.transport {
         Transport::Tcp | Transport::Tls => {
             matching().try_for_each(|rrset| reply.rrset(Section::Answer, name, rrset, None))
         }

@@ -9,6 +9,7 @@ use secondo_zone::{Node, Rrset, Version};
 use crate::Transport;
 use crate::bounds::UDP_PLAIN;
 use crate::cookies::WHOLE;
+use crate::flaws::{Flaw, Flaws};
 use crate::identity::TEXT;
 use crate::limiter::{Kind, Subject};
 use crate::options::Told;
@@ -27,11 +28,14 @@ pub(crate) struct Reply<'b> {
     counts: [u16; 4],
     /// Where the records begin: behind the question.
     body: usize,
-    transport: Transport,
+    pub(crate) transport: Transport,
     edns: Option<Told<'b>>,
     tsig_len: usize,
     /// What it is counted as where answers are limited.
     subject: Subject,
+    flaws: &'b mut Flaws,
+    /// Whether it was counted among them.
+    flawed: bool,
 }
 
 /// What holds for a reply whatever it will say.
@@ -57,6 +61,7 @@ impl<'b> Reply<'b> {
         frame: &Frame<'b>,
         terms: Terms<'b>,
         compressor: &'b mut Compressor,
+        flaws: &'b mut Flaws,
         out: &'b mut Vec<u8>,
     ) -> Reply<'b> {
         let Terms { transport, udp_payload, tsig_len, .. } = terms;
@@ -107,6 +112,8 @@ impl<'b> Reply<'b> {
             edns,
             tsig_len,
             subject: Subject { kind: Kind::Answer, below: 0 },
+            flaws,
+            flawed: false,
             writer,
         }
     }
@@ -133,7 +140,7 @@ impl<'b> Reply<'b> {
     /// Tells the seconds until the zone expires (RFC 7314 §3.2), if they were asked for.
     pub(crate) fn tell_expire(&mut self, frame: &Frame<'_>, expires_in_ms: u64) {
         if let Some(edns) = self.edns.as_mut().filter(|_| frame.wants_expire()) {
-            edns.expire = Some(whole_seconds(expires_in_ms));
+            edns.tell_expire(expires_in_ms);
         }
     }
 
@@ -148,10 +155,6 @@ impl<'b> Reply<'b> {
     /// Whether DNSSEC records are wanted.
     pub(crate) fn dnssec(&self) -> bool {
         self.edns.as_ref().is_some_and(|edns| edns.dnssec)
-    }
-
-    pub(crate) fn transport(&self) -> Transport {
-        self.transport
     }
 
     /// An owner of records to come. Most are the name asked for or above it, and need not be looked for.
@@ -223,7 +226,7 @@ impl<'b> Reply<'b> {
         self.subject.kind = Kind::Identity;
         match self.writer.record(owner, RecordType::TXT, CLASS_CH, 0, &rdata[..=text.len()]) {
             Ok(()) => self.counts[1] += 1,
-            Err(Full) => self.give_up(),
+            Err(Full) => self.give_up(owner),
         }
     }
 
@@ -306,6 +309,14 @@ impl<'b> Reply<'b> {
         self.counts = counts;
     }
 
+    /// Counts the reply as flawed by what a zone holds, once.
+    #[cold]
+    pub(crate) fn count(&mut self, flaw: Flaw, apex: NameRef<'_>) {
+        if !std::mem::replace(&mut self.flawed, true) {
+            self.flaws.note(flaw, apex);
+        }
+    }
+
     /// Something required is missing (RFC 2181 §9); what the reply holds stays. Without effect over TCP, where the
     /// message is as large as it can be.
     pub(crate) fn mark_truncated(&mut self) {
@@ -314,13 +325,16 @@ impl<'b> Reply<'b> {
         }
     }
 
-    /// The answer does not fit: over UDP the question alone and TC, so that the client comes back over TCP; over TCP
+    /// The answer of a zone does not fit: over UDP the question alone and TC, so that the client comes back over TCP; over TCP
     /// there is no larger message, so SERVFAIL.
-    pub(crate) fn give_up(&mut self) {
+    pub(crate) fn give_up(&mut self, apex: NameRef<'_>) {
         self.clear();
         match self.transport {
             Transport::Udp => self.flags |= flags::TC,
-            Transport::Tcp | Transport::Tls => self.fail(Refusal::plain(Rcode::SERVFAIL)),
+            Transport::Tcp | Transport::Tls => {
+                self.count(Flaw::TooLarge, apex);
+                self.fail(Refusal::plain(Rcode::SERVFAIL));
+            }
         }
     }
 
@@ -383,11 +397,6 @@ pub(crate) fn ttl_of(ttl: u32) -> u32 {
     if ttl > i32::MAX as u32 { 0 } else { ttl }
 }
 
-/// Whole seconds left, at least one: zero would tell that the zone has expired (RFC 7314 §3.2).
-fn whole_seconds(ms: u64) -> u32 {
-    u32::try_from(ms / 1000).unwrap_or(u32::MAX).max(1)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -413,8 +422,8 @@ mod tests {
     fn filled(left: usize, ede: &'static str) -> testing::Reply {
         let octets = Query::new("a.example.", TXT).edns(512, 0, &[0, 9, 0, 0]).octets();
         let frame = Frame::parse(&octets).unwrap();
-        let (mut compressor, mut out) = (Compressor::folding(), Vec::new());
-        let mut reply = Reply::new(&frame, terms(Transport::Udp, 0), &mut compressor, &mut out);
+        let (mut compressor, mut flaws, mut out) = (Compressor::folding(), Flaws::default(), Vec::new());
+        let mut reply = Reply::new(&frame, terms(Transport::Udp, 0), &mut compressor, &mut flaws, &mut out);
         let name = frame.question.unwrap().name;
         let text = vec![0; 512 - 12 - name.as_wire().len() - 4 - 12 - OPT_SIZE - left];
         reply.record(Section::Answer, name, TXT, u32::MAX, &text).unwrap();
@@ -460,10 +469,10 @@ mod tests {
         for (free, whole, signed) in
             [(45, false, false), (46, true, false), (93, true, false), (94, true, true)]
         {
-            let (mut compressor, mut out) = (Compressor::folding(), Vec::new());
+            let (mut compressor, mut flaws, mut out) = (Compressor::folding(), Flaws::default(), Vec::new());
             let limit = 12 + 15 + OPT_SIZE + free;
             let terms = terms(Transport::Tcp, MAX_MESSAGE - limit);
-            let mut reply = Reply::new(&frame, terms, &mut compressor, &mut out);
+            let mut reply = Reply::new(&frame, terms, &mut compressor, &mut flaws, &mut out);
             let before = reply.mark();
             let fits = reply.signed_rrset(Section::Answer, name, node, rrset, None).is_ok();
             assert_eq!((fits, reply.mark() == before), (signed, !signed), "{free}");

@@ -7,6 +7,7 @@ use secondo_wire::{CLASS_CH, CLASS_IN, Compressor, KeyBuf, Name, Opcode, Rcode, 
 
 use crate::acl::IpPrefix;
 use crate::cookies::{Cookie, Malformed, Standing};
+use crate::flaws::{Flawed, Flaws};
 use crate::limiter::{Kind, Subject, Verdict};
 use crate::notify::Accepted;
 use crate::query::{Approached, Asker, Scene};
@@ -23,6 +24,7 @@ pub struct Scratch {
     key: KeyBuf,
     refused: Option<Refused>,
     limited: Option<Limited>,
+    flaws: Flaws,
 }
 
 /// Answers that were limited.
@@ -39,12 +41,23 @@ pub struct Limited {
 impl Scratch {
     /// For one thread.
     pub fn new() -> Scratch {
-        Scratch { compressor: Compressor::folding(), key: KeyBuf::new(), refused: None, limited: None }
+        Scratch {
+            compressor: Compressor::folding(),
+            key: KeyBuf::new(),
+            refused: None,
+            limited: None,
+            flaws: Flaws::default(),
+        }
     }
 
     /// The answers that were limited since this was last taken.
     pub fn take_limited(&mut self) -> Option<Limited> {
         self.limited.take()
+    }
+
+    /// The answers since this was last taken that were not whole by fault of their zone.
+    pub fn take_flawed(&mut self) -> Option<Flawed> {
+        self.flaws.take()
     }
 
     /// Why the last request was not granted: a NOTIFY or a transfer, or any request with a broken seal.
@@ -109,7 +122,7 @@ pub fn respond(
             Err(rejected) => {
                 terms.tsig_len = rejected.tsig_len();
                 let compressor = &mut scratch.compressor;
-                let mut reply = Reply::new(&frame, terms, compressor, out);
+                let mut reply = Reply::new(&frame, terms, compressor, &mut scratch.flaws, out);
                 scratch.refused = Some(Refused::by_seal(&frame, &rejected));
                 reply.fail(Refusal::plain(rejected.rcode));
                 let asker = Asker { table, client, clock, key: None, cookie };
@@ -125,7 +138,7 @@ pub fn respond(
         }
     }
     terms.tsig_len = seal.as_ref().map_or(0, Seal::tsig_len);
-    let mut reply = Reply::new(&frame, terms, &mut scratch.compressor, out);
+    let mut reply = Reply::new(&frame, terms, &mut scratch.compressor, &mut scratch.flaws, out);
     let key = seal.as_ref().map(|seal| seal.key().name());
     let asker = Asker { table, client, clock, key, cookie };
     let outcome = match decide(&asker, &frame, approached, &mut reply, &mut scratch.key) {

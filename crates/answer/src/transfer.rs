@@ -158,6 +158,6 @@ fn single_soa(
     reply.tell_version(frame, zone);
     let (ttl, rdata) = (zone.soa_ttl(), zone.soa_rdata());
     if reply.record(Section::Answer, question.name, RecordType::SOA, ttl, rdata).is_err() {
-        reply.give_up();
+        reply.give_up(question.name);
     }
 }

@@ -15,6 +15,7 @@ pub mod config;
 pub mod control;
 mod downstream;
 mod event;
+mod flaws;
 mod floods;
 mod listing;
 mod losses;

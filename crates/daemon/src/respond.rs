@@ -7,6 +7,7 @@ use arc_swap::{ArcSwapOption, Guard};
 use secondo_answer::{Client, Clock, Outcome, Scratch, Table, TableCell, respond};
 
 use crate::clock;
+use crate::flaws::Flaws;
 use crate::floods::Floods;
 use crate::losses::Losses;
 use crate::notices::{Notice, Notices};
@@ -24,6 +25,8 @@ pub(crate) struct Respond {
     refusals: Refusals,
     /// Answers that were limited.
     pub floods: Floods,
+    /// Answers that were not whole by fault of their zones.
+    pub flaws: Flaws,
     /// Datagrams that never came so far.
     pub losses: Losses,
     stopping: AtomicBool,
@@ -34,6 +37,7 @@ pub(crate) struct Batch<'r> {
     notices: &'r Notices,
     refusals: &'r Refusals,
     floods: &'r Floods,
+    flaws: &'r Flaws,
     table: Guard<Arc<Table>>,
     clock: Clock,
 }
@@ -47,6 +51,7 @@ impl Respond {
             tls: ArcSwapOption::new(tls),
             refusals: Refusals::default(),
             floods: Floods::default(),
+            flaws: Flaws::default(),
             losses: Losses::default(),
             stopping: AtomicBool::new(false),
         }
@@ -55,8 +60,8 @@ impl Respond {
     /// Holds the table for a batch.
     pub(crate) fn batch(&self) -> Batch<'_> {
         let clock = Clock { boot_ms: clock::boot_ms(), unix: clock::unix() };
-        let Respond { table, notices, refusals, floods, .. } = self;
-        Batch { notices, refusals, floods, table: table.load(), clock }
+        let Respond { table, notices, refusals, floods, flaws, .. } = self;
+        Batch { notices, refusals, floods, flaws, table: table.load(), clock }
     }
 
     /// Tells listeners to end.
@@ -79,7 +84,7 @@ impl Batch<'_> {
         scratch: &mut Scratch,
         out: &mut Vec<u8>,
     ) -> bool {
-        match self.any(request, client, scratch, out) {
+        match self.answer(request, client, scratch, out) {
             Outcome::Silence => false,
             Outcome::Transfer(_) => {
                 debug_assert!(false, "transfers go over TCP");
@@ -89,14 +94,15 @@ impl Batch<'_> {
         }
     }
 
-    /// Ends a batch of datagrams: the zones are let go, and what was limited of it is counted.
+    /// Ends a batch of datagrams: the zones are let go, and what was limited or flawed of it is counted.
     pub(crate) fn close(self, scratch: &mut Scratch) {
         if let Some(limited) = scratch.take_limited() {
             self.floods.note(limited, self.clock.boot_ms);
         }
+        self.count(scratch);
     }
 
-    /// Answers a request; NOTIFYs are pinned for the scheduler on the way.
+    /// Answers a request by itself.
     pub(crate) fn any(
         &self,
         request: &[u8],
@@ -104,6 +110,19 @@ impl Batch<'_> {
         scratch: &mut Scratch,
         out: &mut Vec<u8>,
     ) -> Outcome {
+        let outcome = self.answer(request, client, scratch, out);
+        self.count(scratch);
+        outcome
+    }
+
+    fn count(&self, scratch: &mut Scratch) {
+        if let Some(flawed) = scratch.take_flawed() {
+            self.flaws.note(flawed, self.clock.boot_ms);
+        }
+    }
+
+    /// Answers a request; NOTIFYs are pinned for the scheduler on the way.
+    fn answer(&self, request: &[u8], client: Client, scratch: &mut Scratch, out: &mut Vec<u8>) -> Outcome {
         let outcome = respond(request, client, &self.table, self.clock, scratch, out);
         if let Outcome::Notify { entry, hint, key } = &outcome {
             let (apex, from) = (entry.apex.clone(), client.addr.ip());

@@ -16,6 +16,7 @@ use secondo_zone::{Node, Seek, Version};
 use self::hash::Hash;
 use self::ready::{Ready, Shown, place};
 use crate::bounds::PROOF_RECORDS;
+use crate::flaws::Flaw;
 use crate::reply::Reply;
 
 /// Something that does not exist, and where that showed. `below`: how many labels of the name stand below its closest
@@ -88,6 +89,8 @@ pub(crate) struct Proofs {
     /// Where those written stand in memory: the zones are held as long as the reply is written.
     written: [usize; PROOF_RECORDS],
     count: usize,
+    /// Whether a node has no record that proves.
+    lacking: bool,
 }
 
 /// Why something cannot be said.
@@ -134,7 +137,7 @@ struct Proof<'z> {
 
 impl Proofs {
     pub(crate) fn new(iterations: u16) -> Proofs {
-        Proofs { iterations, written: [0; PROOF_RECORDS], count: 0 }
+        Proofs { iterations, written: [0; PROOF_RECORDS], count: 0, lacking: false }
     }
 
     /// Writes what a denial of `name` adds to the authority section. `key` is scratch space.
@@ -163,9 +166,25 @@ impl Proofs {
         let made = ready.map(|(ready, _)| ready);
         let proof = reply.dnssec().then(|| prove(zone, denial, name, self.iterations, key, approached, made));
         let proof = match &proof {
-            Some(Ok(proof)) => Some(proof),
-            Some(Err(Unproved::Collision)) => return Err(Unsaid::Collision),
-            Some(Err(Unproved::Broken)) | None => None,
+            Some(Ok(proof)) => {
+                // Without a hash it shows no more than that the chain has too many iterations.
+                if proof.rtype == RecordType::NSEC3 && approached.is_none() {
+                    reply.count(Flaw::Unproved, zone.apex().as_ref());
+                }
+                Some(proof)
+            }
+            Some(Err(Unproved::Collision)) => {
+                reply.count(Flaw::Collided, zone.apex().as_ref());
+                return Err(Unsaid::Collision);
+            }
+            Some(Err(Unproved::Broken)) => {
+                // Of a zone that nobody signed no proof is wanted.
+                if zone.apex_has(RecordType::RRSIG) {
+                    reply.count(Flaw::Unproved, zone.apex().as_ref());
+                }
+                None
+            }
+            None => None,
         };
         let written = begun.and_then(|()| self.show_all(reply, zone, proof, base));
         if written.is_ok() || ready.is_none() {
@@ -199,6 +218,9 @@ impl Proofs {
                 (Witness::Node(node), _) => self.show(reply, node, *rtype)?,
             }
         }
+        if self.lacking {
+            reply.count(Flaw::Unproved, zone.apex().as_ref());
+        }
         Ok(())
     }
 
@@ -208,7 +230,10 @@ impl Proofs {
         let mut name = NameBuf::new();
         node.name_into(&mut name);
         let owner = reply.stranger(name.as_ref());
-        let (Some(rrset), signatures) = node.signed_rrset(rtype) else { return Ok(()) };
+        let (Some(rrset), signatures) = node.signed_rrset(rtype) else {
+            self.lacking = true;
+            return Ok(());
+        };
         self.once(place(rrset), || reply.rrset_with_of(Section::Authority, owner, rrset, signatures, None))
     }
 

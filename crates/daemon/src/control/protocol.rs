@@ -306,8 +306,9 @@ impl Problem {
 /// What needs a person, of the daemon as a whole.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ServerProblem {
-    /// `certificate-expiring`, `certificate-expired` (or its time has not begun), `disk` (it refuses writes), or
-    /// `datagrams-lost` (they came faster than they were read).
+    /// `certificate-expiring`, `certificate-expired` (or its time has not begun), `disk` (it refuses writes),
+    /// `datagrams-lost` (they came faster than they were read), or `answers-flawed` (they were not whole by fault of what a
+    /// zone holds).
     pub code: String,
     /// What, when, and what to do.
     pub detail: String,

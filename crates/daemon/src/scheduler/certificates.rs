@@ -74,8 +74,14 @@ impl Scheduler {
             Some(ServerProblem { code: code.into(), detail: certificate.concern(now.wall)? })
         };
         let certificates = self.config().certificates.iter().filter_map(problem);
-        let lost = self.parts.respond.losses.problem(clock::boot_ms());
-        certificates.chain(self.disk.problem(&self.config().server.state_dir, now.boot)).chain(lost).collect()
+        let respond = &self.parts.respond;
+        let lost = respond.losses.problem(clock::boot_ms());
+        let flawed = respond.flaws.problem(clock::boot_ms());
+        certificates
+            .chain(self.disk.problem(&self.config().server.state_dir, now.boot))
+            .chain(lost)
+            .chain(flawed)
+            .collect()
     }
 }
 

@@ -205,11 +205,21 @@ fn chains_of_more_iterations_than_configured_prove_nothing() {
         more.push(record(&dns::name(&format!("{label}.a.test")), 50, &rdata));
     }
     let primary = Primary::with_records(more);
+    let flawed = |event: &serde_json::Value| event["event"] == "query.limited" && event["zone"] == "a.test.";
     let proofs = |extra: &str| {
         let daemon = Daemon::start(extra, &zone("a.test", primary.address));
         daemon.until_loaded("a.test.");
         let answer = exchange(daemon.address(), &edns(query(1, "e.a.test", 1), &[]));
         assert_eq!(rcode(&answer), 3);
+        // That there is less than was asked for is said, over UDP as over TCP, and shown; nothing else is.
+        if extra.ends_with("0 }") {
+            daemon.wait("a word about it", |daemon| daemon.events().iter().any(flawed));
+            exchange_tcp(daemon.address(), &edns(query(1, "e.a.test", 1), &[]));
+            let status = daemon.order(&["status"]).out;
+            assert!(status.contains("2 without the proof that was asked for"), "{status}");
+        } else {
+            assert!(!daemon.order(&["status"]).out.contains("answers-flawed"));
+        }
         // The SOA, the proof of the closest encloser and that of the next closer name.
         u16::from_be_bytes([answer[8], answer[9]]) - 1
     };
