@@ -4,7 +4,7 @@ use secondo_wire::edns::{DO, OPT_SIZE, Opt, option};
 use secondo_wire::{Full, Rcode, RecordType, Writer};
 
 use crate::cookies::WHOLE;
-use crate::refusal::Ede;
+use crate::refusal::{Ede, Refusal};
 
 /// Octets of an option before its value.
 const HEAD: usize = 4;
@@ -13,7 +13,7 @@ const BLOCK: usize = 468;
 /// Octets that a COOKIE option of a reply takes.
 pub(crate) const COOKIE_SIZE: usize = HEAD + WHOLE;
 
-/// The options of a request that are answered. Of each kind the first counts.
+/// The options of a request that are answered. Of each kind the first counts; ZONEVERSION comes once (RFC 9660 §3.2.1).
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Asks<'m> {
     pub(crate) cookie: Option<&'m [u8]>,
@@ -21,6 +21,7 @@ pub(crate) struct Asks<'m> {
     pub(crate) expire: Option<&'m [u8]>,
     pub(crate) keepalive: Option<&'m [u8]>,
     pub(crate) zone_version: Option<&'m [u8]>,
+    pub(crate) zone_version_again: bool,
     pub(crate) padding: Option<&'m [u8]>,
 }
 
@@ -34,7 +35,10 @@ impl<'m> Asks<'m> {
                 option::NSID => &mut asks.nsid,
                 option::EXPIRE => &mut asks.expire,
                 option::KEEPALIVE => &mut asks.keepalive,
-                option::ZONEVERSION => &mut asks.zone_version,
+                option::ZONEVERSION => {
+                    asks.zone_version_again = asks.zone_version.is_some();
+                    &mut asks.zone_version
+                }
                 option::PADDING => &mut asks.padding,
                 _ => continue,
             };
@@ -78,6 +82,13 @@ impl Told<'_> {
     /// What is wanted of all requests, whatever they ask for, is left; what tells of a zone is not.
     pub(crate) fn forget_zone(&mut self) {
         (self.expire, self.zone_version) = (None, None);
+    }
+
+    /// Tells why there is no answer. RFC 9660 §3.2: a failure tells of which version, if there was one to answer from.
+    pub(crate) fn fail(&mut self, refusal: Refusal) {
+        let version = self.zone_version.filter(|_| refusal.rcode == Rcode::SERVFAIL);
+        self.forget_zone();
+        (self.zone_version, self.ede) = (version, refusal.ede);
     }
 
     /// Leaves out options that do not fit into `room` octets beside what is held back, the extended error's text first.

@@ -345,8 +345,7 @@ impl<'b> Reply<'b> {
         self.rcode = refusal.rcode;
         self.flags &= !(flags::AA | flags::TC);
         if let Some(edns) = &mut self.edns {
-            edns.forget_zone();
-            edns.ede = refusal.ede;
+            edns.fail(refusal);
         }
     }
 

@@ -265,7 +265,7 @@ fn decide(
     Ok(Outcome::Reply)
 }
 
-/// Options of a length that none of their kind has.
+/// Options of a length that none of their kind has, and one that comes once.
 fn examine_options(asker: &Asker<'_>, frame: &Frame<'_>) -> Result<(), Refusal> {
     let has_value = |option: Option<&[u8]>| option.is_some_and(|value| !value.is_empty());
     // RFC 7873 §5.2.2; RFC 7828 §3.2.1, and §3.3.1: over UDP that option is ignored; RFC 9660 §3.2.1.
@@ -273,6 +273,7 @@ fn examine_options(asker: &Asker<'_>, frame: &Frame<'_>) -> Result<(), Refusal> 
     if asker.cookie == Some(Err(Malformed))
         || (over_tcp && has_value(frame.asks.keepalive))
         || has_value(frame.asks.zone_version)
+        || frame.asks.zone_version_again
     {
         return Err(Refusal::FORMAT);
     }

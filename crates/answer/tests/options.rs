@@ -332,6 +332,17 @@ fn the_version_is_that_of_the_zone_that_answers() {
     }
     assert_eq!(world().ask(with("a.example.", A, &[])).option(ZONEVERSION), None);
     assert_eq!(world().ask(with("a.example.", A, &option(ZONEVERSION, &[0]))).rcode, Rcode::FORMERR);
+    // RFC 9660 §3.2.1.
+    for between in [vec![], option(NSID, &[]), option(65001, &[1])] {
+        let twice = [&asked[..], &between, &asked].concat();
+        let reply = world().ask(with("a.example.", A, &twice));
+        assert_eq!((reply.rcode, reply.option(ZONEVERSION)), (Rcode::FORMERR, None));
+    }
+    // RFC 9660 §3.2: of one that should and cannot, its version is.
+    let text: String = (0..300).map(|n| format!("huge TXT {n:0>250}\n")).collect();
+    let large = World::new([zone("example.", &text)]);
+    let reply = large.ask_tcp(with("huge.example.", TXT, &asked));
+    assert_eq!((reply.rcode, reply.option(ZONEVERSION)), (Rcode::SERVFAIL, version(1).as_deref()));
     // Nothing is told of a zone that does not answer.
     let mut closed = world();
     closed.entry("example.").query = only(Some("198.51.100.1"), None);
@@ -384,8 +395,9 @@ fn options_that_do_not_fit_are_left_out_and_never_cost_data() {
 
 #[test]
 fn all_options_together_stand_once_each() {
-    let asked = [NSID, 9, KEEPALIVE, ZONEVERSION].map(|code| option(code, &[])).concat();
-    let asked = [asked.clone(), option(COOKIE, &[1; 8]), option(65001, b"unknown"), asked].concat();
+    let asked = [NSID, 9, KEEPALIVE].map(|code| option(code, &[])).concat();
+    let version = option(ZONEVERSION, &[]);
+    let asked = [asked.clone(), version, option(COOKIE, &[1; 8]), option(65001, b"unknown"), asked].concat();
     let reply = world().ask_tcp(with("example.", RecordType::SOA, &asked));
     assert_eq!(codes(&reply), [NSID, 9, COOKIE, KEEPALIVE, ZONEVERSION]);
     assert_eq!(reply.answer.len(), 1);
