@@ -380,3 +380,49 @@ fn without_do_nothing_of_dnssec_is_added() {
         }
     }
 }
+
+/// RFC 2308 §3, §5: the negative TTL is the lesser of the SOA's own and its MINIMUM; so is that of the signature that goes with
+/// it. What is prepared with the first answer says the same as what is written.
+#[test]
+fn the_negative_ttl_is_that_of_the_soa_where_it_is_the_lower() {
+    let plain = zone("example.", "a A 192.0.2.1\nsub NS ns.sub");
+    let mut builder = Builder::new(plain.apex().clone(), &BorderSecret::new([5; 16]), Limits::default());
+    let mut name = secondo_wire::NameBuf::new();
+    for node in plain.nodes() {
+        node.name_into(&mut name);
+        for set in node.rrsets() {
+            let ttl = if set.rtype() == RecordType::SOA { 60 } else { set.ttl() };
+            set.rdatas().for_each(|rdata| builder.push(name.as_ref(), set.rtype(), ttl, rdata).unwrap());
+        }
+    }
+    let low = builder.finish().unwrap().zone;
+    assert_eq!((low.soa_ttl(), low.soa().minimum), (60, 300));
+    for (zone, ttl) in [(&plain, 300), (&low, 60)] {
+        for chains in [vec![], vec![Chain::Nsec], vec![Chain::nsec3(0, b"", false)]] {
+            let sealed = !chains.is_empty();
+            let zone = if sealed { signed(zone, &chains) } else { zone.clone() };
+            let world = World::new([zone]);
+            // Once with nothing prepared, then again; the type and the name may be what is not there.
+            for turn in 0..3 {
+                for (name, dnssec) in [
+                    ("gone.example.", false),
+                    ("gone.example.", true),
+                    ("a.example.", true),
+                    ("a.example.", false),
+                ] {
+                    let query = Query::new(name, RecordType::MX);
+                    let reply = world.ask(if dnssec { query.dnssec() } else { query });
+                    // Six, in base64, is the type that the signature covers.
+                    let ttl_of = |line: &String| match line.split(' ').collect::<Vec<_>>()[..] {
+                        [_, ttl, "SOA", ..] => ttl.parse().ok(),
+                        [_, ttl, "RRSIG", data] if data.starts_with("AAY") => ttl.parse().ok(),
+                        _ => None,
+                    };
+                    let ttls: Vec<u32> = reply.authority.iter().filter_map(ttl_of).collect();
+                    let count = if dnssec && sealed { 2 } else { 1 };
+                    assert_eq!(ttls, vec![ttl; count], "{name} {dnssec} {turn}");
+                }
+            }
+        }
+    }
+}

@@ -405,3 +405,64 @@ fn names_keep_the_spelling_of_the_question() {
     let (_, octets) = world.outcome(&query, secondo_answer::Transport::Udp);
     assert_eq!(octets[12..29], query[12..29]);
 }
+
+// RFC 4035 §3.1.1.
+#[test]
+fn addresses_beside_an_answer_come_with_their_signatures_or_not_at_all() {
+    let mut seen = std::collections::BTreeSet::new();
+    // Ever less room beside the answer.
+    for length in 1..=180usize {
+        let long = format!("{}.{}.{}", "x".repeat(60), "y".repeat(60), "z".repeat(length.div_ceil(3)));
+        let text =
+            format!("m MX 1 a\nm MX 2 {long}.\na A 192.0.2.1\na AAAA 2001:db8::1\na RRSIG A\na RRSIG AAAA");
+        let mut small = world(&format!("{text}\nm MX 3 {}.{}.", "w".repeat(1 + length % 60), "v".repeat(60)));
+        small.udp_payload = 512;
+        let reply = small.ask(Query::new("m.example.", RecordType::MX).edns(512, 0x8000, &[0; 0]));
+        assert!(!reply.tc && reply.answer.len() == 3);
+        let types: Vec<&str> = reply.additional.iter().map(|line| line.split(' ').nth(2).unwrap()).collect();
+        seen.insert(types.join(" "));
+        let plain = small.ask(Query::new("m.example.", RecordType::MX).edns(512, 0, &[]));
+        assert!(plain.additional.len() == 2 && plain.octets.len() < reply.octets.len() + 100);
+    }
+    assert_eq!(seen.into_iter().collect::<Vec<_>>(), ["A RRSIG", "A RRSIG AAAA RRSIG"]);
+}
+
+// RFC 4035 §3.1.4.1: a DS belongs to the zone above; what is said of that zone is said of its DS.
+#[test]
+fn a_ds_at_the_apex_of_a_zone_is_asked_of_the_zone_above_and_fails_with_it() {
+    let both = || {
+        World::new([
+            zone("example.", "sub NS ns.sub\nsub DS -\nns.sub A 192.0.2.1"),
+            zone("sub.example.", "a A 192.0.2.1"),
+        ])
+    };
+    let ask = |world: &World, rtype| {
+        let reply = world.ask(Query::new("sub.example.", rtype).edns(1232, 0, &[]));
+        assert!(reply.rcode == Rcode::NOERROR || reply.is_bare() && !reply.aa);
+        (reply.rcode, reply.ede(), reply.answer.len())
+    };
+    assert_eq!(ask(&both(), RecordType::DS), (Rcode::NOERROR, None, 1));
+    let never_loaded = both();
+    never_loaded.slot("example.").withdraw();
+    assert_eq!(ask(&never_loaded, RecordType::DS), (Rcode::SERVFAIL, Some(14), 0));
+    let expired = both();
+    expired.slot("example.").renew(common::NOW, 0);
+    assert_eq!(ask(&expired, RecordType::DS), (Rcode::SERVFAIL, Some(24), 0));
+    let mut closed = both();
+    closed.entry("example.").query = common::only(Some("198.51.100.1"), None);
+    assert_eq!(ask(&closed, RecordType::DS), (Rcode::REFUSED, Some(18), 0));
+    // Of the child's own nothing is kept back.
+    for world in [&never_loaded, &expired, &closed] {
+        assert_eq!(ask(world, RecordType::SOA), (Rcode::NOERROR, None, 1));
+    }
+    // And the other way round: the zone above answers, whatever the one below can.
+    let mut childless = both();
+    childless.slot("sub.example.").withdraw();
+    childless.entry("sub.example.").query = common::only(Some("198.51.100.1"), None);
+    assert_eq!(ask(&childless, RecordType::DS), (Rcode::NOERROR, None, 1));
+    // With nobody above, the zone itself says that it has none (RFC 4035 §3.1.4.1).
+    let alone = World::new([zone("sub.example.", "a A 192.0.2.1")]);
+    let reply = alone.get("sub.example.", RecordType::DS);
+    assert!(reply.aa && reply.rcode == Rcode::NOERROR && reply.answer.is_empty());
+    assert!(reply.authority.len() == 1 && reply.authority[0].starts_with("sub.example. 300 SOA "));
+}

@@ -462,3 +462,24 @@ fn the_log_can_tell_why_a_notify_or_a_transfer_was_not_granted() {
     assert_eq!(skew, Some(-1000));
     assert_eq!(refused(&world, b""), None);
 }
+
+// RFC 1035 §2.3.4, §4.1.4; RFC 6891 §5: of the four kinds of first octets one begins a label.
+#[test]
+fn a_question_whose_name_is_too_long_or_has_another_kind_of_label_is_a_format_error() {
+    let ask = |name: &[u8]| {
+        let octets = [&[0x12, 0x34, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0][..], name, &[0, 1, 0, 1]].concat();
+        let reply = reply(&world(), &octets, UDP);
+        (reply.rcode, reply.octets[5], reply.octets.len())
+    };
+    let label = |length: usize| [&[length as u8][..], &vec![b'x'; length]].concat();
+    let of = |last: usize| [label(63), label(63), label(63), label(last), b"\x07example\0".to_vec()].concat();
+    let (longest, longer) = (of(53), of(54));
+    assert_eq!((longest.len(), longer.len()), (255, 256));
+    assert_eq!((ask(&longest).0, ask(&longest).1), (Rcode::NXDOMAIN, 1));
+    let fault = (Rcode::FORMERR, 0, 12);
+    assert_eq!(ask(&longer), fault);
+    for kind in [0x40, 0x41, 0x7F, 0x80, 0xBF, 0xC0, 0xFF] {
+        assert_eq!(ask(&[&[kind][..], b"x\x07example\0"].concat()), fault, "{kind:#x}");
+        assert_eq!(ask(&[b"\x01a", &[kind][..], b"x\x07example\0"].concat()), fault, "{kind:#x}");
+    }
+}
