@@ -20,6 +20,10 @@ pub(crate) struct Served {
     pub(crate) gone: BTreeSet<Name>,
     /// Owners of NSEC3 records.
     pub(crate) hashed: BTreeSet<Name>,
+    /// Zone cuts within the zones.
+    pub(crate) cuts: BTreeSet<Name>,
+    /// Owners of DNAME records.
+    pub(crate) redirected: BTreeSet<Name>,
 }
 
 /// A reply that nobody else gives, though a rule speaks for each difference.
@@ -72,6 +76,8 @@ impl Verdict {
                 owners: &served.owners,
                 gone: &served.gone,
                 hashed: &served.hashed,
+                cuts: &served.cuts,
+                redirected: &served.redirected,
                 peer: *peer,
                 chain: chain(question, ours),
                 ours: ours.clone(),

@@ -1,5 +1,6 @@
 //! One primary, the same zones at four secondaries: ours, Knot DNS, NSD and BIND.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -177,16 +178,20 @@ impl World {
             let depth = name.labels().len();
             std::iter::successors(Some(name), |name| Some(name.parent())).take(depth)
         };
-        let hashed = |line: &&String| line.split_ascii_whitespace().nth(3) == Some("NSEC3");
+        let is_type = |word: &&str| *word != "IN" && !word.starts_with(|first: char| first.is_ascii_digit());
+        let of_type = |rtype: &str| -> BTreeSet<Name> {
+            let has = |line: &String| line.split_ascii_whitespace().skip(1).find(is_type) == Some(rtype);
+            let all = self.zones().flat_map(|zone| zone.records.iter().map(move |line| (zone, line)));
+            all.filter(|(_, line)| has(line)).map(|(zone, line)| owner(zone, line).lower()).collect()
+        };
+        let apexes: Vec<Name> = self.zones().map(|zone| Name::of(&zone.apex)).collect();
+        let at_apex = |name: &Name| apexes.contains(name);
         Served {
-            hashed: self
-                .zones()
-                .flat_map(|zone| {
-                    zone.records.iter().filter(hashed).map(move |line| owner(zone, line).lower())
-                })
-                .collect(),
+            hashed: of_type("NSEC3"),
+            cuts: of_type("NS").into_iter().filter(|name| !at_apex(name)).collect(),
+            redirected: of_type("DNAME"),
             gone: past.flat_map(above).map(|name| name.lower()).collect(),
-            apexes: self.zones().map(|zone| Name::of(&zone.apex)).collect(),
+            apexes: apexes.clone(),
             owners: self
                 .zones()
                 .flat_map(|zone| zone.records.iter().map(move |line| owner(zone, line).lower()))

@@ -78,30 +78,60 @@ pub(super) fn servers_of_the_zone(case: &mut Case<'_>) {
     });
 }
 
-/// Addresses that only one of both shows, where they are optional. What both show must be the same.
+/// Addresses that only one of both shows, where they are optional. What both show must be the same, and of what our answer
+/// leads to we show what they do.
 pub(super) fn additional(case: &mut Case<'_>) {
     let cut = cut(&case.ours).cloned();
     let group = |record: &Record| (record.owner.clone(), record.rtype, record.covers());
     let groups = |reply: &Reply| reply.additional.iter().map(group).collect::<BTreeSet<_>>();
     let (ours, theirs) = (groups(&case.ours), groups(&case.theirs));
-    let leads_there = |record: &Record| record.target();
-    let mut targets: BTreeSet<Name> = BTreeSet::new();
-    for reply in [&case.ours, &case.theirs] {
+    let targets = |reply: &Reply| -> BTreeSet<Name> {
         let all = reply.answer.iter().chain(&reply.authority).chain(&reply.additional);
-        targets.extend(all.filter_map(leads_there));
-    }
+        all.filter_map(Record::target).collect()
+    };
+    let (own, mut all) = (targets(&case.ours), targets(&case.theirs));
+    all.extend(own.iter().cloned());
     // They speak of the servers of the zone beside an answer.
-    targets.extend(case.apexes.iter().filter_map(|apex| apex.child(b"ns1")));
-    let optional = |record: &Record| {
+    all.extend(case.apexes.iter().filter_map(|apex| apex.child(b"ns1")));
+    let owed: BTreeSet<Name> = own.iter().filter(|target| owes(case, target)).cloned().collect();
+    let may_differ = |record: &Record, others: &BTreeSet<_>| {
         let required = cut.as_ref().is_some_and(|cut| record.owner.is_at_or_below(cut));
-        let alone = ours.contains(&group(record)) != theirs.contains(&group(record));
         // RFC 9460 §4.1: of HTTPS also HTTPS and aliases at its target.
         let kinds = [rtype::A, rtype::AAAA, rtype::HTTPS, rtype::CNAME];
         let kind = kinds.contains(&record.covers().unwrap_or(record.rtype));
-        kind && alone && !required && targets.contains(&record.owner)
+        kind && !others.contains(&group(record)) && !required
     };
-    case.ours.additional.retain(|record| !optional(record));
-    case.theirs.additional.retain(|record| !optional(record));
+    case.ours.additional.retain(|record| !(may_differ(record, &theirs) && own.contains(&record.owner)));
+    let addresses = [rtype::A, rtype::AAAA];
+    case.theirs.additional.retain(|record| {
+        let ours_to_show = addresses.contains(&record.rtype) && owed.contains(&record.owner);
+        !(may_differ(record, &ours) && all.contains(&record.owner) && !ours_to_show)
+    });
+}
+
+/// Whether our answer leads to a name of the same zone whose addresses there was room for: of name servers all that there
+/// are, of others those that the zone has authority over.
+fn owes(case: &Case<'_>, target: &Name) -> bool {
+    let zone_of = |name: &Name| {
+        case.apexes.iter().filter(|apex| name.is_at_or_below(apex)).max_by_key(|apex| apex.labels().len())
+    };
+    let leads = |record: &&Record| {
+        record.rtype == case.question.rtype
+            && record.target().as_ref() == Some(target)
+            && zone_of(&record.owner) == zone_of(target)
+    };
+    let asked = [rtype::NS, rtype::MX, rtype::SRV].contains(&case.question.rtype);
+    let (ours, theirs) = (&case.ours, &case.theirs);
+    let more: usize =
+        theirs.additional.iter().map(|record| record.owner.size() + 10 + record.rdata.len()).sum();
+    let glue = case.cuts.iter().any(|cut| target.is_at_or_below(cut));
+    let hidden = case.redirected.iter().any(|above| target != above && target.is_at_or_below(above));
+    asked
+        && ours.answer.iter().any(|record| leads(&record))
+        && ours.answer.iter().filter(|record| record.rtype == case.question.rtype).count() <= 13
+        && ours.size + more <= case.question.room()
+        && (!glue || case.question.rtype == rtype::NS)
+        && !hidden
 }
 
 pub(super) fn any(case: &mut Case<'_>) {

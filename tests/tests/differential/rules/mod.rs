@@ -30,6 +30,9 @@ pub(crate) struct Case<'c> {
     pub(crate) gone: &'c BTreeSet<Name>,
     /// Owners of NSEC3 records.
     pub(crate) hashed: &'c BTreeSet<Name>,
+    /// Zone cuts within the zones, and owners of DNAME records.
+    pub(crate) cuts: &'c BTreeSet<Name>,
+    pub(crate) redirected: &'c BTreeSet<Name>,
     pub(crate) peer: Software,
     pub(crate) ours: Reply,
     pub(crate) theirs: Reply,
@@ -71,7 +74,7 @@ pub(crate) const RULES: &[Rule] = &[
         apply: peers::wildcard_addresses,
     },
     Rule {
-        name: "addresses of names in an answer, and sibling glue, are optional (RFC 1034 §4.3.2 step 6, RFC 9471 §3.2)",
+        name: "addresses of names in an answer, and sibling glue, are optional (RFC 1034 §4.3.2 step 6, RFC 9471 §3.2); ours are those of the zone that answers, all for which there is room",
         apply: choices::additional,
     },
     Rule {
