@@ -1,5 +1,6 @@
 //! Messages with their length before them (RFC 1035 §4.2.2), each written whole.
 
+use std::future::ready;
 use std::io;
 use std::pin::pin;
 use std::time::Duration;
@@ -51,9 +52,6 @@ async fn write_until(
     is_busy: bool,
 ) -> io::Result<()> {
     while !rest.is_empty() {
-        if Instant::now() >= until {
-            return Err(io::ErrorKind::TimedOut.into());
-        }
         match progress(stream.write(rest), until, place, is_busy).await? {
             0 => return Err(io::ErrorKind::WriteZero.into()),
             written => rest = rest.get(written..).unwrap_or_default(),
@@ -70,13 +68,22 @@ async fn progress<T>(
     is_busy: bool,
 ) -> io::Result<T> {
     let mut step = pin!(step);
-    let until = until.min(Instant::now() + STALL);
+    // Most are done with the first look at them, and need no clock.
+    tokio::select! {
+        biased;
+        done = step.as_mut() => return done,
+        () = ready(()) => {}
+    }
+    let now = Instant::now();
+    if now >= until {
+        return Err(io::ErrorKind::TimedOut.into());
+    }
+    let until = until.min(now + STALL);
     loop {
         let by = match place.ends() {
             Some((Ask::Crowded, ends)) if !is_busy => until.min(ends),
             _ => until,
         };
-        // Most writes are done with the first look at them.
         tokio::select! {
             biased;
             done = timeout_at(by, step.as_mut()) => return done?,
