@@ -7,8 +7,9 @@
 //! **Never**: waits, opens a socket, asks the clock, panics on foreign octets, answers from an expired zone, works
 //! without a bound (see [`bounds`]); no answer on the common path allocates.
 //! **Source**: RFC 1034 §4.3.2, RFC 1035 §4, RFC 1995 §2, RFC 1996 §3, RFC 2181, RFC 2308, RFC 4035 §3.1, RFC 4592,
-//! RFC 4892, RFC 5001, RFC 5155 §7.2, RFC 5936 §2.2, RFC 6604, RFC 6672, RFC 6891, RFC 7314 §3.2, RFC 7828, RFC 7873 §5.2,
-//! RFC 8482, RFC 8914, RFC 8945 §5, RFC 9018, RFC 9276 §3, RFC 9460 §4.1, RFC 9471, RFC 9619, RFC 9660.
+//! RFC 4892, RFC 5001, RFC 5155 §7.2, RFC 5936 §2.2, RFC 6604, RFC 6672, RFC 6891, RFC 7314 §3.2, RFC 7828,
+//! RFC 7830 §4, RFC 7873 §5.2, RFC 8467 §4.1, RFC 8482, RFC 8914, RFC 8945 §5, RFC 9018, RFC 9276 §3, RFC 9460 §4.1,
+//! RFC 9471, RFC 9609 §4.1, RFC 9619, RFC 9660.
 //!
 //! ```text
 //! request ─► framed ─► seal ─► version, opcode ─┬─► NOTIFY    ─► access list ─► hint

@@ -266,6 +266,10 @@ fn options(request: &Request<'_>, transport: Transport, seen: &Seen) {
         assert_eq!(value.len(), length, "option {code}");
         assert!(*code == option::EDE || request.asks(*code), "option {code} was not asked for");
     }
+    // RFC 9660 §3.2.1: whoever asks twice is told of none.
+    let wants =
+        request.opts.iter().flat_map(|opt| opt.options().filter(|(code, _)| *code == option::ZONEVERSION));
+    assert!(wants.count() < 2 || !codes.contains(&option::ZONEVERSION));
     assert!(transport != Transport::Udp || !codes.contains(&option::KEEPALIVE), "RFC 7828 §3.3.2");
     if let Some(cookie) = seen.option(option::COOKIE) {
         let theirs = request.opts.iter().find_map(|opt| opt.option(option::COOKIE)).unwrap();
