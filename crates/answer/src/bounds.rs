@@ -1,4 +1,4 @@
-//! The bounds of the work that one request may cause. None of them is configurable; those set by a protocol field are
+//! The bounds of the work that one request may cause. Few of them are configurable, and say so; those set by a protocol field are
 //! named beside it.
 //!
 //! A name has at most 127 labels (255 octets, RFC 1035 §2.3.4). To find its zone costs one pass over it and one look into the
