@@ -118,8 +118,10 @@ fn a_zone_kept_from_before_is_served_though_name_types_is_lower_now() {
         primary.notify(&apex).expect("the NOTIFY is answered");
         mark
     };
-    let mark = change("+ x 300 A 192.0.2.9\n- h TYPE65281 \\# 1 07\n");
+    let mark = change("- h TYPE65282 \\# 1 07\n+ h 300 TYPE65282 \\# 1 08\n");
     event(&daemon, mark, "zone.published", |e| e.serial() == Some(2));
+    let mark = change("+ x 300 A 192.0.2.9\n- h TYPE65281 \\# 1 07\n");
+    event(&daemon, mark, "zone.published", |e| e.serial() == Some(3));
     let mark = change("+ h 300 TYPE65281 \\# 1 07\n");
     event(&daemon, mark, "transfer.failed", |e| e.text("reason") == "limit-types");
 }

@@ -13,8 +13,8 @@ pub(crate) struct Edit {
     name: Name,
     /// By type and covered type.
     sets: BTreeMap<u32, Set>,
-    /// Of these, signatures.
-    signatures: usize,
+    /// Types that it had at first, and types that its signatures covered.
+    had: [usize; 2],
 }
 
 struct Set {
@@ -32,14 +32,12 @@ pub(crate) struct Added {
     pub(crate) ttl_changed: bool,
     /// Records in the set now.
     pub(crate) set_len: usize,
-    /// Types of the owner now; for a signature types that signatures cover. None where the set was there.
-    pub(crate) types: Option<usize>,
 }
 
 impl Edit {
     /// An owner without records.
     pub(crate) fn new(name: NameRef<'_>) -> Edit {
-        Edit { name: name.to_owned(), sets: BTreeMap::new(), signatures: 0 }
+        Edit { name: name.to_owned(), sets: BTreeMap::new(), had: [0; 2] }
     }
 
     /// An owner as it is.
@@ -50,7 +48,7 @@ impl Edit {
         for set in node.rrsets() {
             let records = set.rdatas().map(|rdata| spelled(set.rtype(), rdata)).collect();
             edit.sets.insert(set.place(), Set { ttl: set.ttl(), records });
-            edit.signatures += usize::from(set.rtype() == RecordType::RRSIG);
+            edit.had[usize::from(set.rtype() == RecordType::RRSIG)] += 1;
         }
         edit
     }
@@ -61,7 +59,6 @@ impl Edit {
         let deleted = set.get_mut().records.remove(&spelled(rtype, rdata).0).is_some();
         if set.get().records.is_empty() {
             set.remove();
-            self.signatures -= usize::from(rtype == RecordType::RRSIG);
         }
         deleted
     }
@@ -77,8 +74,6 @@ impl Edit {
 
     /// Adds a record. The set takes its TTL; the owner takes its spelling when the record is new.
     pub(crate) fn add(&mut self, owner: NameRef<'_>, rtype: RecordType, ttl: u32, rdata: &[u8]) -> Added {
-        let signature = rtype == RecordType::RRSIG;
-        let before = self.sets.len();
         let set =
             self.sets.entry(place_of(rtype, rdata)).or_insert_with(|| Set { ttl, records: BTreeMap::new() });
         let (canonical, spelled) = spelled(rtype, rdata);
@@ -93,14 +88,19 @@ impl Edit {
         let ttl_changed = set.ttl != ttl;
         set.ttl = ttl;
         let set_len = set.records.len();
-        let types = (self.sets.len() > before).then(|| {
-            self.signatures += usize::from(signature);
-            if signature { self.signatures } else { self.sets.len() - self.signatures }
-        });
         if new && owner.as_wire() != self.name.as_wire() {
             self.name = owner.to_owned();
         }
-        Added { new, ttl_changed, set_len, types }
+        Added { new, ttl_changed, set_len }
+    }
+
+    /// The type that is one too many: there are more than `limit` and more than there were at first. RRSIG where
+    /// it is that of the signatures, which are counted by themselves.
+    pub(crate) fn surplus(&self, limit: usize) -> Option<RecordType> {
+        let rtypes = || self.sets.keys().map(|place| type_at(*place));
+        [false, true].into_iter().zip(self.had).find_map(|(signatures, had)| {
+            rtypes().filter(|rtype| (*rtype == RecordType::RRSIG) == signatures).nth(limit.max(had))
+        })
     }
 
     /// The name as received last.
@@ -118,7 +118,7 @@ impl Edit {
         for (place, set) in &self.sets {
             let rdatas =
                 set.records.iter().map(|(canonical, spelled)| spelled.as_deref().unwrap_or(canonical));
-            rrset::put(body, RecordType((place >> 16) as u16), set.ttl, rdatas);
+            rrset::put(body, type_at(*place), set.ttl, rdatas);
         }
         is_spelled
     }
@@ -126,6 +126,11 @@ impl Edit {
 
 fn place_of(rtype: RecordType, rdata: &[u8]) -> u32 {
     place(rtype, (rtype == RecordType::RRSIG).then(|| covered(rdata)))
+}
+
+/// The type of the set at a place.
+fn type_at(place: u32) -> RecordType {
+    RecordType((place >> 16) as u16)
 }
 
 /// Canonical RDATA, and RDATA as received where it differs.
@@ -146,22 +151,10 @@ mod tests {
         let upper = Name::parse("A.example.").unwrap();
         let mut edit = Edit::new(lower.as_ref());
         let ns = |edit: &mut Edit, ttl, rdata: &[u8]| edit.add(upper.as_ref(), RecordType::NS, ttl, rdata);
-        assert_eq!(
-            ns(&mut edit, 60, b"\x01N\0"),
-            Added { new: true, ttl_changed: false, set_len: 1, types: Some(1) }
-        );
-        assert_eq!(
-            ns(&mut edit, 60, b"\x01n\0"),
-            Added { new: false, ttl_changed: false, set_len: 1, types: None }
-        );
-        assert_eq!(
-            ns(&mut edit, 50, b"\x01m\0"),
-            Added { new: true, ttl_changed: true, set_len: 2, types: None }
-        );
-        assert_eq!(
-            ns(&mut edit, 40, b"\x01m\0"),
-            Added { new: false, ttl_changed: true, set_len: 2, types: None }
-        );
+        assert_eq!(ns(&mut edit, 60, b"\x01N\0"), Added { new: true, ttl_changed: false, set_len: 1 });
+        assert_eq!(ns(&mut edit, 60, b"\x01n\0"), Added { new: false, ttl_changed: false, set_len: 1 });
+        assert_eq!(ns(&mut edit, 50, b"\x01m\0"), Added { new: true, ttl_changed: true, set_len: 2 });
+        assert_eq!(ns(&mut edit, 40, b"\x01m\0"), Added { new: false, ttl_changed: true, set_len: 2 });
         assert_eq!(edit.name.as_wire(), upper.as_wire());
         assert!(edit.delete(RecordType::NS, b"\x01n\0"), "found by canonical form");
         assert!(!edit.delete(RecordType::NS, b"\x01n\0"));
@@ -175,15 +168,19 @@ mod tests {
         let mut edit = Edit::new(owner.as_ref());
         let signature = |covered: u8| [&[0, covered][..], &[0; 16], b"\0sig"].concat();
         let add = |edit: &mut Edit, rtype: u16, rdata: &[u8]| {
-            edit.add(owner.as_ref(), RecordType(rtype), 60, rdata).types
+            edit.add(owner.as_ref(), RecordType(rtype), 60, rdata);
         };
-        assert_eq!(add(&mut edit, 1, b"aaaa"), Some(1));
-        assert_eq!(add(&mut edit, 46, &signature(1)), Some(1));
-        assert_eq!(add(&mut edit, 1, b"bbbb"), None);
-        assert_eq!(add(&mut edit, 46, &signature(2)), Some(2));
-        assert_eq!(add(&mut edit, 731, b"x"), Some(2));
-        assert!(edit.delete(RecordType::RRSIG, &signature(1)) && edit.delete(RecordType(731), b"x"));
-        assert_eq!(add(&mut edit, 46, &signature(1)), Some(2));
-        assert_eq!(add(&mut edit, 731, b"x"), Some(2));
+        add(&mut edit, 1, b"aaaa");
+        add(&mut edit, 1, b"bbbb");
+        add(&mut edit, 46, &signature(1));
+        assert_eq!((edit.surplus(0), edit.surplus(1)), (Some(RecordType::A), None));
+        add(&mut edit, 46, &signature(2));
+        assert_eq!((edit.surplus(1), edit.surplus(2)), (Some(RecordType::RRSIG), None));
+        add(&mut edit, 731, b"x");
+        assert_eq!((edit.surplus(1), edit.surplus(2)), (Some(RecordType(731)), None));
+        edit.had = [2, 1];
+        assert_eq!(edit.surplus(1), Some(RecordType::RRSIG), "one more than there was");
+        assert!(edit.delete(RecordType::RRSIG, &signature(1)));
+        assert_eq!(edit.surplus(1), None);
     }
 }

@@ -119,10 +119,6 @@ impl Patch {
             let limit = limits.rrset_records;
             return Err(BuildError::LimitRrset { owner: owner.to_owned(), rtype, limit }.into());
         }
-        if added.types.is_some_and(|types| types > limits.name_types as usize) {
-            let limit = limits.name_types;
-            return Err(BuildError::LimitTypes { owner: owner.to_owned(), rtype, limit }.into());
-        }
         if self.records > limits.max_records {
             return refused(
                 |owner, rtype, limit| BuildError::LimitRecords { owner, rtype, limit },
@@ -159,14 +155,19 @@ impl Patch {
         self.add(owner, RecordType::SOA, ttl, rdata).map(drop)
     }
 
-    /// Makes the version.
+    /// Makes the version. Types are counted only here: a name may have more than the limit in between, and as many as
+    /// it had before where that was more.
     pub fn finish(self) -> Result<Patched, BuildError> {
-        let Patch { base, touched, notes, .. } = self;
+        let Patch { base, limits, touched, notes, .. } = self;
         let apex = base.apex().as_ref();
         let (mut summary, mut reckoner) = (*base.summary(), Reckoner::default());
         let mut writer = Writer::default();
         let mut bodies = Vec::with_capacity(touched.len());
         for (key, edit) in &touched {
+            if let Some(rtype) = edit.surplus(limits.name_types as usize) {
+                let (owner, limit) = (edit.name().to_owned(), limits.name_types);
+                return Err(BuildError::LimitTypes { owner, rtype, limit });
+            }
             let mut body = Vec::new();
             let spelled = edit.write(key, apex, &mut body);
             if body.len() >= MOST_OCTETS {
@@ -348,31 +349,77 @@ mod tests {
         assert_eq!(add(Limits { rrset_records: 3, ..unlimited }), Ok(true));
     }
 
+    /// What comes of changes of the types at `owner`: `+` and `-`, with one record each.
+    fn typed(base: &Zone, owner: &str, name_types: u32, changes: &[(char, u16)]) -> Result<Zone, BuildError> {
+        let mut patch = Patch::new(base, Limits { name_types, ..Limits::default() });
+        let owner = name(owner);
+        for &(sign, rtype) in changes {
+            match sign {
+                '+' => assert!(patch.add(owner.as_ref(), RecordType(rtype), 300, b"x").unwrap()),
+                _ => patch.delete(owner.as_ref(), RecordType(rtype), b"x").unwrap(),
+            }
+        }
+        patch.finish().map(|patched| patched.zone)
+    }
+
+    #[test]
+    fn types_beyond_the_limit_are_refused_in_what_comes_out_alone() {
+        let refused = typed(&base(), "a.example.", 3, &[('+', 731), ('+', 732), ('+', 800)]).unwrap_err();
+        assert_eq!(refused.to_string(), "a.example. TYPE800: the name has more than 3 types");
+        let between = [('+', 731), ('+', 732), ('+', 800), ('-', 731)];
+        assert!(typed(&base(), "a.example.", 3, &between).is_ok());
+        assert!(typed(&base(), "new.example.", 1, &[('+', 731), ('+', 732)]).is_err());
+    }
+
     #[test]
     fn an_owner_that_has_more_types_than_the_limit_may_lose_them_and_change_but_not_grow() {
-        let (base, a) = (base(), name("a.example."));
-        let mut patch = Patch::new(&base, Limits { name_types: 3, ..Limits::default() });
-        for n in 0..2 {
-            patch.add(a.as_ref(), RecordType(731 + n), 300, b"x").unwrap();
+        for owner in ["a.example.", "example."] {
+            // Three, kept from a time with another limit.
+            let three = typed(&base(), owner, 200, &[('+', 731), ('+', 732)]).unwrap();
+            let of_three = |changes: &[(char, u16)]| typed(&three, owner, 2, changes);
+            assert!(of_three(&[('-', 731), ('+', 731)]).is_ok());
+            assert!(of_three(&[('-', 731), ('+', 733)]).is_ok(), "another in its place");
+            assert!(of_three(&[('+', 733), ('-', 731)]).is_ok(), "four in between");
+            let refused = of_three(&[('+', 733)]).unwrap_err();
+            assert_eq!(refused.to_string(), format!("{owner} TYPE733: the name has more than 2 types"));
+            assert_eq!(refused.reason(), Reason::LimitTypes);
+            let two = of_three(&[('-', 731)]).unwrap();
+            assert!(typed(&two, owner, 2, &[('+', 731)]).is_err(), "what was lost does not come back");
         }
-        let four = patch.add(a.as_ref(), RecordType(800), 300, b"x").unwrap_err();
-        assert_eq!(four.to_string(), "a.example. TYPE800: the name has more than 3 types");
-        let three = Patch::new(&base, Limits::default());
-        let three = (0..2).fold(three, |mut patch, n| {
-            patch.add(a.as_ref(), RecordType(731 + n), 300, b"x").unwrap();
-            patch
-        });
-        // Kept from a time with another limit.
-        let mut patch =
-            Patch::new(&three.finish().unwrap().zone, Limits { name_types: 2, ..Limits::default() });
-        assert!(patch.add(a.as_ref(), RecordType(731), 300, b"y").unwrap());
+    }
+
+    #[test]
+    fn the_soa_of_an_apex_beyond_the_limit_of_types_is_replaced() {
+        let many: Vec<_> = (0..250).map(|n| ('+', 65_280 + n)).collect();
+        let kept = typed(&base(), "example.", 251, &many).unwrap();
+        let mut patch = Patch::new(&kept, Limits { name_types: 200, ..Limits::default() });
+        patch.replace_soa(60, &soa(2)).unwrap();
+        assert_eq!(patch.finish().unwrap().zone.serial(), Serial(2));
+    }
+
+    #[test]
+    fn signatures_beyond_the_limit_may_be_made_anew_but_not_cover_more() {
+        let signature = |covered: u8, by: u8| [&[0, covered][..], &[by; 16], b"\0sig"].concat();
+        let a = name("a.example.");
+        let mut patch = Patch::new(&base(), Limits::default());
+        for covered in 1..=3 {
+            patch.add(a.as_ref(), RecordType::RRSIG, 300, &signature(covered, 0)).unwrap();
+        }
+        let kept = patch.finish().unwrap().zone;
+        let anew = |last: u8| {
+            let mut patch = Patch::new(&kept, Limits { name_types: 2, ..Limits::default() });
+            (1..=3).for_each(|covered| {
+                patch.delete(a.as_ref(), RecordType::RRSIG, &signature(covered, 0)).unwrap();
+            });
+            for covered in 1..=last {
+                patch.add(a.as_ref(), RecordType::RRSIG, 300, &signature(covered, 1)).unwrap();
+            }
+            patch.finish().map(drop)
+        };
+        assert_eq!(anew(3), Ok(()));
         assert_eq!(
-            patch.add(a.as_ref(), RecordType(733), 300, b"x").unwrap_err().reason(),
-            Reason::LimitTypes
+            anew(4),
+            Err(BuildError::LimitTypes { owner: a.clone(), rtype: RecordType::RRSIG, limit: 2 })
         );
-        let mut patch = Patch::new(&base, Limits { name_types: 1, ..Limits::default() });
-        patch.delete(a.as_ref(), RecordType::A, b"aaaa").unwrap();
-        patch.delete(a.as_ref(), RecordType::A, b"bbbb").unwrap();
-        assert!(patch.add(a.as_ref(), RecordType(731), 300, b"x").unwrap());
     }
 }
