@@ -120,7 +120,9 @@ impl TcpRoom {
                     continue;
                 }
             };
-            if self.places.are_taken() {
+            if tls && self.handshakes.are_taken() {
+                self.say_waiting("as many as may be are in the midst of their handshakes; of whoever has the most, the one that has taken longest is closed");
+            } else if self.places.are_taken() {
                 self.say_waiting("`tcp-clients` is reached; of whoever has the most connections, the one idle longest is closed");
             }
             let room = Arc::clone(self);

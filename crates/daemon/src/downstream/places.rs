@@ -6,10 +6,9 @@
 //! Who opens or closes a connection takes a lock; a question over it takes none.
 
 use std::cmp::Reverse;
-use std::collections::{HashMap, VecDeque};
-use std::future::pending;
+use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -33,8 +32,9 @@ const LEAVING: u64 = 150;
 const LOOK: Duration = Duration::from_millis(50);
 /// The least between two looks, milliseconds: one serves all who wait, and goes over all who have a place.
 const BREATH: u64 = 10;
-/// Those for whom there is always room to wait: each has a descriptor and little more.
-const WAITING: usize = 64;
+/// How many may wait, at least and at most: each has a descriptor and little more, and a flood must not take those that UDP,
+/// control and transfers need.
+const WAITING: (usize, usize) = (64, 1024);
 
 /// All places.
 pub(super) struct Places {
@@ -55,8 +55,8 @@ struct Taken {
     holders: HashMap<u64, Holder>,
     /// Those of whom somebody is here.
     ranges: HashMap<IpPrefix, Range>,
-    /// In the order in which they came; nobody while a place is free.
-    waiting: VecDeque<Waiter>,
+    /// In the order in which they came; nobody while a place is free, and nobody who is gone.
+    waiting: BTreeMap<u64, Waiter>,
     /// The last look.
     looked: Option<u64>,
     /// Nobody is let in any more.
@@ -72,10 +72,17 @@ struct Range {
 
 struct Holder {
     range: IpPrefix,
+    standing: Arc<Standing>,
+}
+
+/// What a connection and those who want its place know of each other.
+struct Standing {
     /// Since when it rests, milliseconds, or [`BUSY`].
-    rests_since: Arc<AtomicU64>,
-    /// Asks it to leave; gone once it was asked.
-    leave: Option<Sender<Ask>>,
+    rests_since: AtomicU64,
+    /// The gravest [`Ask`] so far, or zero.
+    ask: AtomicU8,
+    /// Hears when that has risen.
+    risen: Notify,
 }
 
 struct Waiter {
@@ -85,11 +92,18 @@ struct Waiter {
     asked: Option<u64>,
 }
 
-/// Why a place has to be left.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Somebody who waits; dropped, he waits no longer.
+struct Waiting {
+    places: Arc<Places>,
+    number: u64,
+    granted: Receiver<Place>,
+}
+
+/// Why a place has to be left, the graver the later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Ask {
     /// Somebody else wants it.
-    Crowded,
+    Crowded = 1,
     /// The daemon ends: what is under way may come to its end, nothing else is begun.
     Stopping,
 }
@@ -98,19 +112,17 @@ pub(super) enum Ask {
 pub(super) struct Place {
     places: Arc<Places>,
     number: u64,
-    rests_since: Arc<AtomicU64>,
-    /// Gone once it was heard.
-    wanted: Option<Receiver<Ask>>,
+    standing: Arc<Standing>,
     /// What was heard, and by when a connection with nothing under way has to be gone.
     ends: Option<(Ask, tokio::time::Instant)>,
 }
 
 impl Places {
-    /// So many places, and room for so many who wait; at least one and [`WAITING`].
+    /// So many places, at least one, and room for so many who wait, within [`WAITING`].
     pub(super) fn new(count: usize, room: usize) -> Places {
         Places {
             count: count.max(1),
-            room: room.max(WAITING),
+            room: room.clamp(WAITING.0, WAITING.1),
             taken: Mutex::default(),
             start: Instant::now(),
             vacated: Notify::new(),
@@ -127,72 +139,75 @@ impl Places {
     pub(super) async fn take(self: &Arc<Self>, peer: IpAddr) -> Option<Place> {
         let (ipv4, ipv6) = RANGES;
         let range = IpPrefix::around(peer, if peer.to_canonical().is_ipv4() { ipv4 } else { ipv6 });
-        let mut granted = match self.enter(range) {
+        let mut waiting = match self.enter(range) {
             Ok(place) => return Some(place),
-            Err(granted) => granted,
+            Err(waiting) => waiting,
         };
         loop {
-            self.look();
-            if let Ok(granted) = timeout(LOOK, &mut granted).await {
+            self.look(self.now());
+            if let Ok(granted) = timeout(LOOK, &mut waiting.granted).await {
                 return granted.ok();
             }
         }
     }
 
-    /// A place, or what hears of one.
-    fn enter(self: &Arc<Self>, range: IpPrefix) -> Result<Place, Receiver<Place>> {
+    /// A place, or somebody who waits for one.
+    fn enter(self: &Arc<Self>, range: IpPrefix) -> Result<Place, Waiting> {
         let mut taken = self.taken();
         if !taken.is_closed && taken.holders.len() < self.count {
             return Ok(self.give(&mut taken, range));
         }
         let (place, granted) = channel();
+        let number = taken.number();
         if !taken.is_closed {
-            taken.waiting.push_back(Waiter { range, place, asked: None });
+            taken.waiting.insert(number, Waiter { range, place, asked: None });
             taken.count(range, |range| range.waiting += 1);
             if taken.waiting.len() > self.room {
                 taken.turn_away();
             }
         }
-        Err(granted)
+        Err(Waiting { places: Arc::clone(self), number, granted })
     }
 
     fn give(self: &Arc<Self>, taken: &mut Taken, range: IpPrefix) -> Place {
-        let (leave, wanted) = channel();
-        let rests_since = Arc::new(AtomicU64::new(self.now()));
-        let holder = Holder { range, rests_since: Arc::clone(&rests_since), leave: Some(leave) };
-        let number = taken.next;
-        taken.next += 1;
-        taken.holders.insert(number, holder);
+        let rests_since = AtomicU64::new(self.now());
+        let standing = Arc::new(Standing { rests_since, ask: AtomicU8::new(0), risen: Notify::new() });
+        let number = taken.number();
+        taken.holders.insert(number, Holder { range, standing: Arc::clone(&standing) });
         taken.count(range, |range| range.places += 1);
-        Place { places: Arc::clone(self), number, rests_since, wanted: Some(wanted), ends: None }
+        Place { places: Arc::clone(self), number, standing, ends: None }
     }
 
     /// Asks somebody to leave for each who waits, as far as there is anybody for whom that is right.
-    fn look(&self) {
-        let now = self.now();
+    fn look(&self, now: u64) {
         let mut taken = self.taken();
         if taken.looked.is_some_and(|looked| now < looked + BREATH) {
             return;
         }
         taken.looked = Some(now);
         let Taken { holders, ranges, waiting, .. } = &mut *taken;
+        let due = waiting.values_mut().filter(|waiter| waiter.asked.is_none_or(|at| now >= at + LEAVING));
+        let mut due = due.peekable();
+        if due.peek().is_none() {
+            return;
+        }
         let places_of = |range: &IpPrefix| ranges.get(range).map_or(0, |range| range.places);
-        let resting = holders.values_mut().filter_map(|holder| {
-            let since = holder.rests_since.load(Relaxed);
-            (since != BUSY && holder.leave.is_some())
-                .then(|| ((Reverse(places_of(&holder.range)), since), holder))
+        let resting = holders.values().filter_map(|Holder { range, standing }| {
+            let since = standing.rests_since.load(Relaxed);
+            (since != BUSY && standing.ask().is_none())
+                .then(|| ((Reverse(places_of(range)), since), standing))
         });
         let mut resting: Vec<_> = resting.collect();
         resting.sort_unstable_by_key(|(order, _)| *order);
         let mut resting = resting.into_iter().peekable();
-        for waiter in waiting.iter_mut().filter(|w| w.asked.is_none_or(|at| now >= at + LEAVING)) {
+        for waiter in due {
             let own = places_of(&waiter.range);
             // If the first may not be asked, nobody behind it may.
             let first = resting.next_if(|((Reverse(places), since), _)| {
                 *places > own || *places == own && now.saturating_sub(*since) >= WHILE
             });
-            if let Some((_, holder)) = first {
-                holder.ask(Ask::Crowded);
+            if let Some((_, standing)) = first {
+                standing.raise(Ask::Crowded);
                 waiter.asked = Some(now);
             }
         }
@@ -203,7 +218,7 @@ impl Places {
         let mut taken = self.taken();
         taken.is_closed = true;
         taken.waiting.clear();
-        taken.holders.values_mut().for_each(|holder| holder.ask(Ask::Stopping));
+        taken.holders.values().for_each(|holder| holder.standing.raise(Ask::Stopping));
     }
 
     /// Waits, after `close`, until all have left.
@@ -224,13 +239,24 @@ impl Places {
 }
 
 impl Taken {
+    /// A number for who comes, greater than all before.
+    fn number(&mut self) -> u64 {
+        self.next += 1;
+        self.next
+    }
+
     /// Of the range of which the most wait, the last to come waits no longer.
     fn turn_away(&mut self) {
         let Some((&range, _)) = self.ranges.iter().max_by_key(|(_, range)| range.waiting) else { return };
-        if let Some(last) = self.waiting.iter().rposition(|waiter| waiter.range == range) {
-            self.waiting.remove(last);
-            self.count(range, |range| range.waiting -= 1);
-        }
+        let last = self.waiting.iter().rfind(|(_, waiter)| waiter.range == range).map(|(&number, _)| number);
+        last.and_then(|last| self.call(last));
+    }
+
+    /// Somebody who waits, and from now on does not.
+    fn call(&mut self, number: u64) -> Option<Waiter> {
+        let waiter = self.waiting.remove(&number)?;
+        self.count(waiter.range, |range| range.waiting -= 1);
+        Some(waiter)
     }
 
     /// Changes what is counted of a range. Of those of whom nobody is here nothing is kept.
@@ -247,34 +273,47 @@ impl Taken {
         let holder = self.holders.remove(&number)?;
         self.count(holder.range, |range| range.places -= 1);
         let places_of = |waiter: &Waiter| self.ranges.get(&waiter.range).map_or(0, |range| range.places);
-        let (at, _) = self.waiting.iter().enumerate().min_by_key(|(_, waiter)| places_of(waiter))?;
-        let waiter = self.waiting.remove(at)?;
-        self.count(waiter.range, |range| range.waiting -= 1);
-        Some(waiter)
+        let (&next, _) = self.waiting.iter().min_by_key(|(_, waiter)| places_of(waiter))?;
+        self.call(next)
     }
 }
 
-impl Holder {
-    fn ask(&mut self, ask: Ask) {
-        if let Some(leave) = self.leave.take() {
-            // Who does not hear it is leaving.
-            let _ = leave.send(ask);
+impl Standing {
+    /// Asks it to leave, unless it was for as good a reason.
+    fn raise(&self, ask: Ask) {
+        if self.ask.fetch_max(ask as u8, Relaxed) < ask as u8 {
+            self.risen.notify_one();
         }
+    }
+
+    /// Why it was asked to leave.
+    fn ask(&self) -> Option<Ask> {
+        let ask = self.ask.load(Relaxed);
+        [Ask::Stopping, Ask::Crowded].into_iter().find(|one| *one as u8 == ask)
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.places.taken().call(self.number);
     }
 }
 
 impl Place {
     /// Says that the connection rests from now on, or has something under way.
     pub(super) fn rest(&self, is_busy: bool) {
-        self.rests_since.store(if is_busy { BUSY } else { self.places.now() }, Relaxed);
+        self.standing.rests_since.store(if is_busy { BUSY } else { self.places.now() }, Relaxed);
     }
 
-    /// Waits to be asked to leave; for ever when that was heard.
+    /// Waits to be asked to leave, for a graver reason than was heard so far.
     pub(super) async fn asked(&mut self) {
-        let Some(wanted) = &mut self.wanted else { return pending().await };
-        // Who asks is there as long as the place is.
-        let ask = wanted.await.unwrap_or(Ask::Stopping);
-        self.wanted = None;
+        let heard = self.ends.map(|(ask, _)| ask);
+        let ask = loop {
+            match self.standing.ask() {
+                Some(ask) if Some(ask) > heard => break ask,
+                _ => self.standing.risen.notified().await,
+            }
+        };
         let grace = if ask == Ask::Crowded { CROWDED } else { Duration::ZERO };
         self.ends = Some((ask, tokio::time::Instant::now() + grace));
     }
@@ -301,9 +340,10 @@ impl Drop for Place {
         match taken.leave(self.number) {
             Some(waiter) => {
                 let place = self.places.give(&mut taken, waiter.range);
+                // It arrives: whoever goes takes the lock first. Was it not so, it would come back, and need the lock for that.
+                let arrived = waiter.place.send(place);
                 drop(taken);
-                // Who does not wait any more gives it back by that.
-                let _ = waiter.place.send(place);
+                drop(arrived);
             }
             None if taken.holders.is_empty() => self.places.vacated.notify_one(),
             None => {}
@@ -318,9 +358,13 @@ mod tests {
     const FEW: [u8; 4] = [192, 0, 2, 1];
     const MANY: [u8; 4] = [192, 0, 2, 2];
 
-    /// What a future comes to in no more than a few looks.
-    async fn soon<T>(future: impl Future<Output = T>) -> Option<T> {
-        timeout(2 * LOOK, future).await.ok()
+    /// What a future comes to at once.
+    async fn at_once<T>(future: impl Future<Output = T>) -> Option<T> {
+        tokio::select! {
+            biased;
+            done = future => Some(done),
+            () = std::future::ready(()) => None,
+        }
     }
 
     async fn take(places: &Arc<Places>, peer: [u8; 4]) -> Place {
@@ -329,7 +373,17 @@ mod tests {
 
     /// Whether it was asked to leave since it was asked last.
     async fn is_asked(place: &mut Place) -> bool {
-        timeout(Duration::ZERO, place.asked()).await.is_ok()
+        at_once(place.asked()).await.is_some()
+    }
+
+    /// Somebody who waits and does not look.
+    fn wait(places: &Arc<Places>, peer: [u8; 4]) -> Waiting {
+        let range = IpPrefix::around(peer.into(), RANGES.0);
+        places.enter(range).err().expect("all places are taken")
+    }
+
+    fn rests_since(place: &Place, since: u64) {
+        place.standing.rests_since.store(since, Relaxed);
     }
 
     #[tokio::test]
@@ -339,20 +393,20 @@ mod tests {
         let [mut busy, mut first, mut second] =
             [take(&places, MANY).await, take(&places, MANY).await, take(&places, MANY).await];
         assert!(places.are_taken());
-        few.rests_since.store(1, Relaxed);
         busy.rest(true);
-        second.rests_since.store(5, Relaxed);
-        first.rests_since.store(6, Relaxed);
-        let mut one = Box::pin(places.take(FEW.into()));
-        assert!(soon(one.as_mut()).await.is_none());
+        for (place, since) in [(&few, 1), (&second, 5), (&first, 6)] {
+            rests_since(place, since);
+        }
+        let one = wait(&places, FEW);
+        places.look(10);
         assert!(is_asked(&mut second).await && !is_asked(&mut first).await && !is_asked(&mut few).await);
         // Each newcomer has somebody of his own asked.
-        let mut two = Box::pin(places.take(FEW.into()));
-        assert!(soon(two.as_mut()).await.is_none());
+        let two = wait(&places, FEW);
+        places.look(10 + BREATH);
         assert!(is_asked(&mut first).await && !is_asked(&mut few).await && !is_asked(&mut busy).await);
         drop((first, second));
-        let held = (one.await, two.await);
-        drop((few, busy, held));
+        drop((one, two));
+        drop((few, busy));
         let taken = places.taken();
         assert!(taken.holders.is_empty() && taken.ranges.is_empty(), "nothing is left of those who went");
     }
@@ -362,34 +416,80 @@ mod tests {
         let places = Arc::new(Places::new(3, 0));
         let mut few = take(&places, FEW).await;
         let [mut first, mut second] = [take(&places, MANY).await, take(&places, MANY).await];
-        few.rests_since.store(0, Relaxed);
-        let mut newcomer = Box::pin(places.take(MANY.into()));
-        assert!(soon(newcomer.as_mut()).await.is_none());
+        for (place, since) in [(&few, 0), (&first, 100), (&second, 101)] {
+            rests_since(place, since);
+        }
+        let _newcomer = wait(&places, MANY);
+        places.look(WHILE + 99);
         for place in [&mut few, &mut first, &mut second] {
             assert!(!is_asked(place).await);
         }
-        tokio::select! {
-            _ = newcomer.as_mut() => panic!("nobody has left"),
-            () = few.asked() => panic!("it has fewer"),
-            () = first.asked() => {}
-            () = second.asked() => {}
-        }
+        places.look(WHILE + 150);
+        assert!(is_asked(&mut first).await && !is_asked(&mut second).await && !is_asked(&mut few).await);
     }
 
     #[tokio::test]
     async fn when_the_one_asked_does_not_leave_another_is_asked() {
         let places = Arc::new(Places::new(2, 0));
         let [mut first, mut second] = [take(&places, MANY).await, take(&places, MANY).await];
-        first.rests_since.store(0, Relaxed);
-        second.rests_since.store(1, Relaxed);
-        let mut newcomer = Box::pin(places.take(FEW.into()));
-        assert!(soon(newcomer.as_mut()).await.is_none());
-        assert!(is_asked(&mut first).await && !is_asked(&mut second).await);
-        let heard = async { tokio::join!(second.asked(), async { newcomer.as_mut().await.is_some() }) };
-        assert!(timeout(Duration::from_millis(400), heard).await.is_err(), "it was heard, nobody left");
-        assert!(second.ends().is_some());
+        rests_since(&first, 0);
+        rests_since(&second, 1);
+        let mut newcomer = wait(&places, FEW);
+        places.look(10);
+        assert!(is_asked(&mut first).await);
+        places.look(LEAVING);
+        assert!(!is_asked(&mut second).await, "the first may still leave");
+        places.look(LEAVING + BREATH);
+        assert!(is_asked(&mut second).await && second.ends().is_some());
         drop(second);
-        assert!(newcomer.await.is_some());
+        assert!(at_once(&mut newcomer.granted).await.is_some_and(|granted| granted.is_ok()));
+    }
+
+    #[tokio::test]
+    async fn who_waits_is_looked_for_until_somebody_leaves() {
+        let places = Arc::new(Places::new(1, 0));
+        let mut held = take(&places, MANY).await;
+        let holding = async {
+            held.is_over().await;
+            drop(held);
+        };
+        // The while of who shares a range with the newcomer has to pass before.
+        let (newcomer, ()) = tokio::join!(places.take(MANY.into()), holding);
+        assert!(newcomer.is_some());
+    }
+
+    #[tokio::test]
+    async fn of_thousands_who_went_before_there_was_a_place_nothing_is_left() {
+        let places = Arc::new(Places::new(1, usize::MAX));
+        let held = take(&places, FEW).await;
+        for _ in 0..5000 {
+            assert!(at_once(places.take(MANY.into())).await.is_none());
+        }
+        assert!(places.taken().waiting.is_empty());
+        let gone: Vec<_> = (0..1000).map(|_| wait(&places, MANY)).collect();
+        let mut alive = Box::pin(places.take(MANY.into()));
+        assert!(at_once(alive.as_mut()).await.is_none());
+        // The first of them has the place already when he goes, and so has each after him.
+        drop(held);
+        drop(gone);
+        let place = at_once(alive).await.flatten().expect("the others are gone");
+        assert_eq!(places.taken().holders.len(), 1);
+        drop(place);
+        let taken = places.taken();
+        assert!(taken.holders.is_empty() && taken.waiting.is_empty() && taken.ranges.is_empty());
+    }
+
+    #[tokio::test]
+    async fn who_was_asked_for_want_of_places_hears_of_the_end_too() {
+        let places = Arc::new(Places::new(1, 0));
+        let mut held = take(&places, MANY).await;
+        let _newcomer = wait(&places, FEW);
+        places.look(10);
+        assert!(is_asked(&mut held).await && !is_asked(&mut held).await);
+        assert_eq!(held.ends().map(|(ask, _)| ask), Some(Ask::Crowded));
+        places.close();
+        assert!(is_asked(&mut held).await && !is_asked(&mut held).await);
+        assert_eq!(held.ends().map(|(ask, _)| ask), Some(Ask::Stopping));
     }
 
     #[tokio::test]
@@ -398,17 +498,17 @@ mod tests {
         let [first, second] = [take(&places, MANY).await, take(&places, MANY).await];
         let mut waiting: Vec<_> = (0..20).map(|_| Box::pin(places.take(MANY.into()))).collect();
         for waiter in &mut waiting {
-            assert!(timeout(Duration::ZERO, waiter).await.is_err());
+            assert!(at_once(waiter).await.is_none());
         }
         let mut few = Box::pin(places.take(FEW.into()));
-        assert!(timeout(Duration::ZERO, few.as_mut()).await.is_err());
+        assert!(at_once(few.as_mut()).await.is_none());
         drop(first);
-        let few = soon(few).await.expect("it did not come first").unwrap();
+        let few = at_once(few).await.expect("it did not come first").unwrap();
         let last = waiting.split_off(19);
         drop(waiting);
         drop(second);
         for waiter in last {
-            assert!(soon(waiter).await.expect("the others are gone").is_some());
+            assert!(at_once(waiter).await.expect("the others are gone").is_some());
         }
         drop(few);
         assert!(!places.are_taken());
@@ -416,19 +516,20 @@ mod tests {
 
     #[tokio::test]
     async fn when_too_many_wait_the_last_of_the_most_is_turned_away() {
+        assert_eq!(Places::new(1 << 20, 1 << 20).room, 1024, "descriptors are for others too");
         let places = Arc::new(Places::new(1, 0));
         let held = take(&places, MANY).await;
         let mut few = Box::pin(places.take(FEW.into()));
-        assert!(timeout(Duration::ZERO, few.as_mut()).await.is_err());
+        assert!(at_once(few.as_mut()).await.is_none());
         let mut waiting = Vec::new();
-        for _ in 0..WAITING - 1 {
+        for _ in 0..WAITING.0 - 1 {
             let mut waiter = Box::pin(places.take(MANY.into()));
-            assert!(timeout(Duration::ZERO, waiter.as_mut()).await.is_err());
+            assert!(at_once(waiter.as_mut()).await.is_none());
             waiting.push(waiter);
         }
-        assert!(soon(places.take(MANY.into())).await.is_some_and(|place| place.is_none()));
+        assert!(at_once(places.take(MANY.into())).await.is_some_and(|place| place.is_none()));
         let mut other = Box::pin(places.take([192, 0, 2, 3].into()));
-        assert!(timeout(Duration::ZERO, other.as_mut()).await.is_err(), "there is room for it");
+        assert!(at_once(other.as_mut()).await.is_none(), "there is room for it");
         assert!(waiting.pop().unwrap().await.is_none(), "in place of one of the many");
         drop(held);
         assert!(few.await.is_some());
@@ -441,13 +542,13 @@ mod tests {
         first.rest(true);
         second.rest(true);
         let mut waiting = Box::pin(places.take(MANY.into()));
-        assert!(timeout(Duration::ZERO, waiting.as_mut()).await.is_err());
+        assert!(at_once(waiting.as_mut()).await.is_none());
         places.close();
         assert!(waiting.await.is_none() && places.take(MANY.into()).await.is_none());
         first.is_over().await;
         assert_eq!(first.ends().map(|(ask, _)| ask), Some(Ask::Stopping));
         drop(first);
-        assert!(soon(places.vacated()).await.is_none(), "one is still there");
+        assert!(at_once(places.vacated()).await.is_none(), "one is still there");
         drop(second);
         places.vacated().await;
     }

@@ -170,6 +170,7 @@ fn handshakes_that_go_nowhere_take_no_places_of_those_without() {
     // Time enough to be asked to leave.
     thread::sleep(Duration::from_millis(500));
     assert_eq!(holders.iter_mut().filter_map(ask_once_more).count(), 6);
+    daemon.wait("a word about it", |daemon| daemon.log().contains("in the midst of their handshakes"));
     drop(stalled);
 }
 
