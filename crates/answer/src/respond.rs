@@ -209,10 +209,10 @@ fn terms<'t>(
     cookie: Option<Result<Cookie, Malformed>>,
 ) -> Terms<'t> {
     let asks = &frame.asks;
-    // RFC 7828 §3.3.2: over TCP alone. RFC 5001 §2.1: a request has nothing in it.
+    // RFC 7828 §3.3.2: over TCP alone. RFC 5001 §2.2: whatever a request has in it.
     let over_tcp = client.transport != Transport::Udp;
     let keepalive = table.keepalive().filter(|_| over_tcp && asks.keepalive == Some(&[]));
-    let nsid = table.identity().nsid.as_deref().filter(|_| asks.nsid == Some(&[]));
+    let nsid = table.identity().nsid.as_deref().filter(|_| asks.nsid.is_some());
     Terms {
         transport: client.transport,
         udp_payload: table.udp_payload(),

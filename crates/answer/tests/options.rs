@@ -107,8 +107,8 @@ fn nsid_is_told_to_those_who_ask_for_it_whatever_else_they_are_told() {
         assert_eq!(reply.option(NSID), Some(&b"ns2"[..]), "{name} {ttl}");
     }
     assert_eq!(world().ask(with("a.example.", A, &[])).option(NSID), None);
-    // RFC 5001 §2.1: a request has nothing in it.
-    assert_eq!(world().ask(with("a.example.", A, &option(NSID, b"x"))).option(NSID), None);
+    // RFC 5001 §2.2: what a request has in it is ignored.
+    assert_eq!(world().ask(with("a.example.", A, &option(NSID, b"x"))).option(NSID), Some(&b"ns2"[..]));
     let twice = [asked.clone(), asked].concat();
     assert_eq!(codes(&world().ask(with("a.example.", A, &twice))), [NSID]);
 }

@@ -87,7 +87,9 @@ async fn stream(outgoing: &mut Outgoing, until: Instant, out: &Sender<Vec<u8>>) 
 async fn hand_over(message: Vec<u8>, until: Instant, out: &Sender<Vec<u8>>) -> Result<(), String> {
     match timeout_at(until, out.send(message)).await {
         Ok(Ok(())) if Instant::now() < until => Ok(()),
-        Ok(Err(_)) => Err(String::from("the client went away")),
+        Ok(Err(_)) => Err(String::from(
+            "the connection ended before: its client left or took nothing for 10 s, or we stop",
+        )),
         Ok(Ok(())) | Err(_) => Err(format!("not taken within {} s", TOTAL.as_secs())),
     }
 }
@@ -179,6 +181,6 @@ mod tests {
         assert_eq!(queue.recv().await, Some(vec![1]));
         assert!(hand_over(vec![3], Instant::now(), &out).await.is_err());
         drop(queue);
-        assert!(hand_over(vec![4], later, &out).await.unwrap_err().contains("went away"));
+        assert!(hand_over(vec![4], later, &out).await.unwrap_err().contains("its client left"));
     }
 }
