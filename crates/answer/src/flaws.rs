@@ -1,4 +1,4 @@
-//! Answers that are not what was asked for, by fault of what their zone holds: counted here, said elsewhere.
+//! Answers that are not what was asked for, by what their zone holds: counted here, said elsewhere.
 
 use secondo_wire::{Name, NameBuf, NameRef};
 
@@ -7,9 +7,11 @@ use secondo_wire::{Name, NameBuf, NameRef};
 pub struct Flawed {
     /// The zone of the last of them.
     pub zone: Name,
-    /// How many went without a proof that was wanted: the chain of NSEC or NSEC3 records is not whole, or has more iterations
-    /// than are reckoned (RFC 9276 §3.2).
+    /// How many went without a proof that was wanted, or with less than one: the chain of NSEC or NSEC3 records is not whole.
     pub unproved: u64,
+    /// How many went without because the chain has more iterations than are reckoned
+    /// ([`crate::Table::with_nsec3_iterations`], RFC 9276 §3.2).
+    pub iterations: u64,
     /// How many were SERVFAIL because the zone's chain says that there is what is not there (RFC 5155 §7.2.9).
     pub collided: u64,
     /// How many were SERVFAIL because no message has room for them.
@@ -20,6 +22,7 @@ pub struct Flawed {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Flaw {
     Unproved,
+    Iterations,
     Collided,
     TooLarge,
 }
@@ -27,7 +30,7 @@ pub(crate) enum Flaw {
 /// Those of one thread.
 #[derive(Debug, Default)]
 pub(crate) struct Flaws {
-    counts: [u64; 3],
+    counts: [u64; 4],
     zone: Option<Box<NameBuf>>,
 }
 
@@ -40,11 +43,11 @@ impl Flaws {
 
     /// Those since this was last asked.
     pub(crate) fn take(&mut self) -> Option<Flawed> {
-        if self.counts == [0; 3] {
+        if self.counts == [0; 4] {
             return None;
         }
-        let [unproved, collided, too_large] = std::mem::take(&mut self.counts);
+        let [unproved, iterations, collided, too_large] = std::mem::take(&mut self.counts);
         let zone = self.zone.as_ref()?.as_ref().as_ref().to_owned();
-        Some(Flawed { zone, unproved, collided, too_large })
+        Some(Flawed { zone, unproved, iterations, collided, too_large })
     }
 }

@@ -133,6 +133,8 @@ struct Proof<'z> {
     rtype: RecordType,
     /// Whose: at most the closest encloser's, and two that cover.
     witnesses: [Option<Witness<'z>>; 3],
+    /// Why it proves less than it should.
+    flaw: Option<Flaw>,
 }
 
 impl Proofs {
@@ -167,9 +169,8 @@ impl Proofs {
         let proof = reply.dnssec().then(|| prove(zone, denial, name, self.iterations, key, approached, made));
         let proof = match &proof {
             Some(Ok(proof)) => {
-                // Without a hash it shows no more than that the chain has too many iterations.
-                if proof.rtype == RecordType::NSEC3 && approached.is_none() {
-                    reply.count(Flaw::Unproved, zone.apex().as_ref());
+                if let Some(flaw) = proof.flaw {
+                    reply.count(flaw, zone.apex().as_ref());
                 }
                 Some(proof)
             }
@@ -205,7 +206,7 @@ impl Proofs {
         proof: Option<&Proof<'_>>,
         base: Option<usize>,
     ) -> Result<(), Full> {
-        let Some(Proof { rtype, witnesses }) = proof else { return Ok(()) };
+        let Some(Proof { rtype, witnesses, .. }) = proof else { return Ok(()) };
         for witness in witnesses.iter().flatten() {
             match (witness, base) {
                 (Witness::Ready(shown), Some(base)) => {

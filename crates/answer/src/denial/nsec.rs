@@ -16,7 +16,10 @@ pub(super) fn prove<'z>(
     key: &mut KeyBuf,
     ready: Option<&'z Ready>,
 ) -> Proof<'z> {
-    let proof = |first, second| Proof { rtype: RecordType::NSEC, witnesses: [Some(first), second, None] };
+    let proof = |first, second| {
+        let witnesses = [Some(first), second, None];
+        Proof { rtype: RecordType::NSEC, witnesses, flaw: None }
+    };
     match *denial {
         // RFC 4035 §3.1.4: the cut's own NSEC shows that there is no DS.
         Denial::InsecureReferral { cut } => proof(Witness::Node(cut), None),

@@ -6,6 +6,7 @@ use secondo_zone::{Node, Version};
 use super::hash::{self, Hash};
 use super::{Denial, Proof, Ready, Shown, Unproved, Witness, depth};
 use crate::bounds::{CHAIN_STEPS, NSEC3_ITERATIONS};
+use crate::flaws::Flaw;
 
 /// What proves the denial of `name` by NSEC3 records.
 ///
@@ -31,7 +32,11 @@ pub(super) fn prove<'z>(
             let hash = approached.unwrap_or_else(|| chain.hash(denial.crucial(name)));
             chain.prove(denial, name, hash, ready)
         } else {
-            chain.at_or_before(&[]).map(|(node, _)| proof([Some(Witness::Node(node)), None, None]))
+            // Behind a chain that is not whole it is not the limit that is to blame.
+            let flaw = if first.is_some() { Flaw::Iterations } else { Flaw::Unproved };
+            chain
+                .at_or_before(&[])
+                .map(|(node, _)| Proof { flaw: Some(flaw), ..proof([Some(Witness::Node(node)), None, None]) })
         };
         match proved {
             Ok(proof) => return Ok(proof),
@@ -134,18 +139,23 @@ impl<'z> Chain<'z> {
                     (Witness::Ready(_), Some((_, wildcard))) => wildcard.as_ref().map(Witness::Ready),
                     _ => self.seek(&self.wildcard(encloser))?.covered().map(Witness::Node),
                 };
-                Ok(proof([Some(matched), Some(covered), wildcard]))
+                let lacks = wildcard.is_none() && encloser == name.ancestor(below);
+                let flaw = lacks.then_some(Flaw::Unproved);
+                Ok(Proof { flaw, ..proof([Some(matched), Some(covered), wildcard]) })
             }
             // RFC 5155 §7.2.5.
             Denial::WildcardNoData { below, .. } => {
                 let Enclosed { matched, covered, encloser } = self.closest(name, below, hash, ready)?;
                 // One that exists only by cuts left out is no more in the chain than what it stands for; then the wildcard
                 // at the provable encloser is another.
-                let wildcard = match encloser == name.ancestor(below) {
-                    true => self.seek(&self.wildcard(encloser))?.matched().map(Witness::Node),
-                    false => None,
+                let (wildcard, flaw) = match encloser == name.ancestor(below) {
+                    true => match self.seek(&self.wildcard(encloser))? {
+                        Seen::Matched(node) => (Some(Witness::Node(node)), None),
+                        Seen::Covered(node) => (None, (!self.opts_out(node)).then_some(Flaw::Unproved)),
+                    },
+                    false => (None, None),
                 };
-                Ok(proof([Some(matched), Some(covered), wildcard]))
+                Ok(Proof { flaw, ..proof([Some(matched), Some(covered), wildcard]) })
             }
         }
     }
@@ -233,20 +243,30 @@ impl<'z> Chain<'z> {
         Err(Unproved::Broken)
     }
 
-    /// The node, if it has a record of this chain, and the hash that it points to. Flags do not count: opt-out is said
-    /// record by record (RFC 5155 §3.1.2.1).
+    /// The node, if it has a record of this chain, and the hash that it points to.
     fn record(&self, node: Node<'z>) -> Option<(Node<'z>, &'z Hash)> {
         let records = node.rrset(RecordType::NSEC3)?;
-        let next = |rdata: &'z [u8]| match rdata.get(2..)?.strip_prefix(self.parameters.get(2..)?)? {
+        Some((node, records.rdatas().find_map(|rdata| self.next(rdata))?))
+    }
+
+    /// The hash that a record points to if it is one of this chain. Flags do not count: opt-out is said record by record
+    /// (RFC 5155 §3.1.2.1).
+    fn next(&self, rdata: &'z [u8]) -> Option<&'z Hash> {
+        match rdata.get(2..)?.strip_prefix(self.parameters.get(2..)?)? {
             [20, rest @ ..] if rdata.first() == self.parameters.first() => rest.first_chunk(),
             _ => None,
-        };
-        Some((node, records.rdatas().find_map(next)?))
+        }
+    }
+
+    /// Whether what the node covers may be there and not in the chain (RFC 5155 §6).
+    fn opts_out(&self, node: Node<'z>) -> bool {
+        let records = node.rrset(RecordType::NSEC3).into_iter().flat_map(|set| set.rdatas());
+        records.filter(|rdata| self.next(rdata).is_some()).any(|rdata| rdata.get(1) == Some(&1))
     }
 }
 
 fn proof(witnesses: [Option<Witness<'_>>; 3]) -> Proof<'_> {
-    Proof { rtype: RecordType::NSEC3, witnesses }
+    Proof { rtype: RecordType::NSEC3, witnesses, flaw: None }
 }
 
 /// What a closest encloser proof is made of (RFC 5155 §7.2.1).

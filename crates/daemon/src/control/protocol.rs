@@ -308,7 +308,7 @@ impl Problem {
 pub struct ServerProblem {
     /// `certificate-expiring`, `certificate-expired` (or its time has not begun), `disk` (it refuses writes),
     /// `datagrams-lost` (they came faster than they were read), or `answers-flawed` (they were not whole by fault of what a
-    /// zone holds).
+    /// zone holds, or because it has more iterations of NSEC3 than `nsec3-iterations`).
     pub code: String,
     /// What, when, and what to do.
     pub detail: String,
