@@ -29,7 +29,7 @@ const TRANSFERS: usize = 16;
 const FIRST: Duration = Duration::from_secs(5);
 /// How long a message may take from its first octet to its last.
 const WHOLE: Duration = Duration::from_secs(5);
-/// Messages on one connection that are none, after which nobody believes that there comes another.
+/// Messages one after another that ask nothing, after which nobody believes that there comes a request.
 const MALFORMED: u8 = 3;
 /// Octets read at once; all that an idle connection holds.
 const READ: usize = 2048;
@@ -87,7 +87,7 @@ struct Conversation {
     queue: Receiver<Vec<u8>>,
     /// Answers on their way, framed.
     answers: Vec<u8>,
-    /// Messages so far that were none.
+    /// Messages that asked nothing since the last request.
     malformed: u8,
 }
 
@@ -226,10 +226,11 @@ impl Conversation {
             frame_into(&mut self.answers, |out| outcome = batch.any(request, client, scratch, out));
         });
         let Outcome::Transfer(transfer) = outcome else {
-            let is_malformed = self.answers.get(from..).and_then(rcode) == Some(Rcode::FORMERR);
-            self.malformed += u8::from(is_malformed);
+            let asks = self.answers.get(from..).is_some_and(is_for_a_request);
+            self.malformed = if asks { 0 } else { self.malformed + 1 };
             return;
         };
+        self.malformed = 0;
         if !self.stream.carries_zones() {
             sending::refuse(*transfer, self.client, &mut self.answers);
         } else if let Some(out) = self.out.clone() {
@@ -265,9 +266,13 @@ impl Conversation {
     }
 }
 
-/// Of a message with its length before it, the lower bits of its response code.
-fn rcode(framed: &[u8]) -> Option<Rcode> {
-    framed.get(2 + 3).map(|octet| Rcode(u16::from(octet & 15)))
+/// Whether an answer, with its length before it, is one to a request, well or badly made. What has no question that can be read
+/// is none, unless it is fine without; nor is a response, to which nothing is said.
+fn is_for_a_request(framed: &[u8]) -> bool {
+    match framed {
+        [_, _, _, _, _, codes, 0, 0, ..] => Rcode(u16::from(codes & 15)) != Rcode::FORMERR,
+        _ => !framed.is_empty(),
+    }
 }
 
 /// What a transfer came to.

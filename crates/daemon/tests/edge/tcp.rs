@@ -129,15 +129,41 @@ fn who_sends_garbage_is_told_three_times_and_then_closed() {
     };
     let mut stream = connect(daemon.address());
     let question = framed(&query(9, "a.test", SOA));
-    // However it is strewn in.
-    stream.write_all(&[garbage(1), question.clone(), garbage(2), question.clone()].concat()).unwrap();
-    for (id, code) in [(1, 1), (9, 0), (2, 1), (9, 0)] {
-        let answer = read(&mut stream).unwrap().unwrap();
-        assert_eq!((dns::id(&answer), rcode(&answer)), (id, code));
+    // With a question now and then it may be anybody behind one resolver.
+    for _ in 0..5 {
+        stream.write_all(&[garbage(1), garbage(2), question.clone()].concat()).unwrap();
+        for (id, code) in [(1, 1), (2, 1), (9, 0)] {
+            let answer = read(&mut stream).unwrap().unwrap();
+            assert_eq!((dns::id(&answer), rcode(&answer)), (id, code));
+        }
     }
-    stream.write_all(&[garbage(3), garbage(4), question].concat()).unwrap();
-    assert_eq!(dns::id(&read(&mut stream).unwrap().unwrap()), 3);
+    stream.write_all(&[garbage(3), garbage(4), garbage(5), question].concat()).unwrap();
+    for id in 3..6 {
+        assert_eq!(dns::id(&read(&mut stream).unwrap().unwrap()), id);
+    }
     assert!(read(&mut stream).unwrap().is_none(), "an end, and no reset");
+}
+
+#[test]
+fn questions_that_cannot_be_asked_close_no_connection_and_responses_do() {
+    let daemon = serving("");
+    let mut stream = connect(daemon.address());
+    // Well made, and of a type that nobody is asked for (RFC 6895 §3.1).
+    for id in 0..10 {
+        stream.write_all(&framed(&query(id, "a.test", 0))).unwrap();
+        let answer = read(&mut stream).unwrap().unwrap();
+        assert_eq!((dns::id(&answer), rcode(&answer)), (id, 1), "FORMERR");
+    }
+    let mut response = query(1, "a.test", SOA);
+    response[2] |= 0x80;
+    let question = framed(&query(9, "a.test", SOA));
+    let two = framed(&response).repeat(2);
+    stream.write_all(&[two.clone(), question.clone(), two, question.clone()].concat()).unwrap();
+    for _ in 0..2 {
+        assert_eq!(dns::id(&read(&mut stream).unwrap().unwrap()), 9);
+    }
+    stream.write_all(&[framed(&response).repeat(3), question].concat()).unwrap();
+    assert!(read(&mut stream).unwrap().is_none(), "an end, and no answer");
 }
 
 #[test]
