@@ -16,8 +16,8 @@
 //! A proof with NSEC costs at most one `find` for each label of two names. One with NSEC3 hashes at most the name, its
 //! ancestors in the zone and one wildcard; mostly three names, right below the apex one, whose page is looked for twice: to have
 //! it fetched, and to read it. Each is hashed once, whether the proof fits the message or not, and as many times more as the chain
-//! has iterations ([`NSEC3_ITERATIONS`]); each link of a chain of aliases that came from a wildcard hashes one. `tests/bounds.rs`
-//! counts both.
+//! has iterations ([`NSEC3_ITERATIONS`]); each link of a chain of aliases that came from a wildcard hashes one, and one more for each
+//! link behind it that leads to a zone above or below, where the zone has both kinds of chain. `tests/bounds.rs` counts both.
 //!
 //! EDNS options are read once, and of each kind one is answered. A cookie costs one hash for each secret that is
 //! configured and one for the answer. Where answers are limited, one costs one hash and eight numbers of a table that

@@ -6,7 +6,8 @@
 //! **Out**: answers, transfers, NOTIFYs, log events.
 //! **Never**: decides what the rooms below decide: when to ask ([`secondo_lifecycle`]), what arrived
 //! ([`secondo_transfer`]), what to say ([`secondo_answer`]); publishes what was not committed ([`secondo_store`]).
-//! **Source**: RFC 7766 (TCP), RFC 1996 §3.6 (NOTIFY out), RFC 5452 §9 (ports and IDs).
+//! **Source**: RFC 7766 (TCP), RFC 1996 §3.6 (NOTIFY out), RFC 5452 §9 (ports and IDs),
+//! RFC 9715 §3.1 (datagrams that nobody fragments).
 
 mod calendar;
 pub mod cli;
