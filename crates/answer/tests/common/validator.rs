@@ -293,7 +293,10 @@ impl Judged {
 
     fn nsec3_without(&self, name: &Name, qtype: RecordType) -> bool {
         let all = self.nsec3_of(name);
-        let found = all.iter().find(|(_, seen, nsec3, own)| seen.owner == *own && lacks(&nsec3.types, qtype));
+        let lacking =
+            all.iter().filter(|(_, seen, nsec3, own)| seen.owner == *own && lacks(&nsec3.types, qtype));
+        // RFC 5155 §8.6: of a DS the zone above the cut speaks, where it does.
+        let found = lacking.min_by_key(|(.., nsec3, _)| nsec3.types.contains(&RecordType::SOA));
         found.inspect(|found| self.take(found.0)).is_some()
     }
 
