@@ -219,7 +219,7 @@ impl Proofs {
                 (Witness::Node(node), _) => self.show(reply, node, *rtype)?,
             }
         }
-        if self.lacking {
+        if std::mem::take(&mut self.lacking) {
             reply.count(Flaw::Unproved, zone.apex().as_ref());
         }
         Ok(())
