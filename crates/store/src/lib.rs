@@ -35,8 +35,8 @@
 //!   newer ones.
 //! * A version that comes back has the digest that was noted when it was committed.
 //! * A step is written only if it leads on from the newest version on disk; whatever else comes begins a new chain.
-//! * At most as many steps as versions are wanted, or as stand behind the image, 8192; at most twice the octets of the image,
-//!   or 16 MiB.
+//! * With each version at most as many steps stay as earlier ones are wanted, or as stand behind the image, 8192; at most
+//!   twice the octets of the image, or 16 MiB.
 //! * A confirmation counts only together with the version it vouches for; a version without one is expired until a
 //!   primary vouches again.
 //!

@@ -28,8 +28,6 @@ pub(crate) struct Rebase {
     pub(crate) zone: Zone,
     /// The zone's row when that was the newest version.
     pub(crate) facts: Facts,
-    /// How many versions before the newest are wanted.
-    pub(crate) keep: u32,
 }
 
 impl Purpose {

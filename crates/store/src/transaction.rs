@@ -236,6 +236,7 @@ impl<'t> Transaction<'t> {
     }
 
     /// Puts a new image in the place of one that the journal has outgrown; steps added in the meantime stay behind it.
+    /// Those that it passes stay too: how many are wanted by now, the next version tells.
     fn rebase(&mut self, rebase: &Rebase, number: u64, stamp: Stamp) -> rusqlite::Result<Fate> {
         self.files.created.push(number);
         let then = &rebase.facts;
@@ -253,7 +254,6 @@ impl<'t> Transaction<'t> {
             chain: stored.chain.rebased(&then.chain),
             ..stored
         };
-        let facts = self.trim(facts, rebase.keep)?;
         self.replace(&key(rebase.zone.apex()), Some(stored), &facts)?;
         Ok(Fate::Written(None))
     }

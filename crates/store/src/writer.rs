@@ -257,14 +257,12 @@ impl Writer {
                     self.renewals.mended(commit.apex());
                 }
                 let retry = commit.is_retry();
-                let incoming = commit.finish(Durability::Durable);
-                let (zone, keep) = (incoming.zone().clone(), incoming.keep);
+                let zone = commit.finish(Durability::Durable).zone().clone();
                 let (apex, serial) = (zone.apex().clone(), zone.serial());
                 match outgrown {
                     Some(facts) if self.renewals.begin(&apex, Instant::now()) => {
                         let number = self.file_number();
-                        self.scribe
-                            .write(Job { number, purpose: Purpose::Rebase(Rebase { zone, facts, keep }) });
+                        self.scribe.write(Job { number, purpose: Purpose::Rebase(Rebase { zone, facts }) });
                     }
                     Some(_) => {}
                     None => self.renewals.forget(&apex),

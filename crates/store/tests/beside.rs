@@ -160,6 +160,35 @@ fn steps_that_arrive_while_the_image_is_written_anew_stay() {
 }
 
 #[test]
+fn versions_that_are_wanted_only_since_a_new_image_was_begun_stay() {
+    let folder = tempfile::tempdir().unwrap();
+    let (disk, store) = gated(folder.path());
+    disk.open_for(1);
+    let mut current = large("example.", 1);
+    commit(&store, full(&current), 1);
+    let mut step = |keep: u32| {
+        let next = large("example.", current.serial().0 + 1);
+        commit_keeping(&store, incremental(&current, &next), 1, keep);
+        current = next;
+    };
+    while disk.begun() < 2 {
+        step(1);
+    }
+    (0..4).for_each(|_| step(100_000));
+    let kept = serials(&store, "example.");
+    assert!(kept.len() > 5);
+    let before = files(folder.path()).into_keys().find(|path| path.starts_with("zones/")).unwrap();
+    disk.open_for(usize::MAX);
+    while folder.path().join(&before).exists() {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    assert_eq!(serials(&store, "example."), kept);
+    // With the next version those go that are not wanted, and not needed behind the image.
+    step(1);
+    assert!(serials(&store, "example.").len() < kept.len());
+}
+
+#[test]
 fn the_database_keeps_no_images_and_steps_that_nothing_refers_to() {
     let folder = tempfile::tempdir().unwrap();
     let (store, _) = open(folder.path());
