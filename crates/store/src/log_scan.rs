@@ -1,7 +1,8 @@
-//! Whether SQLite's write-ahead log has lost commits to damage. SQLite takes a log up to the first frame that fails its checksum and says
-//! nothing of what follows, since after a loss of power that is the rule. What it cannot leave are frames of the same log behind such
-//! a frame: those were synced later, so the one before them was whole once (the form is that of SQLite's file format, "The
-//! Write-Ahead Log").
+//! Whether SQLite's write-ahead log has lost commits to damage. SQLite takes a log up to the first frame that fails its
+//! checksum and says nothing of what follows, since after a loss of power that is the rule: the frames of the last
+//! transaction come to the disk in any order, or some of them, and those of one that was never finished stay until others
+//! are written over them. What it cannot leave is a frame of the same log behind another commit: that one was synced
+//! before, and was whole once (the form is that of SQLite's file format, "The Write-Ahead Log").
 
 use std::fs::File;
 use std::io::{self, BufReader, Read};
@@ -28,22 +29,22 @@ fn scan(mut log: impl Read) -> io::Result<Option<String>> {
         return Ok(Some("its header is damaged: all commits in it are lost".into()));
     };
     let mut frame = vec![0; FRAME_HEADER + page];
-    let (mut number, mut broken) = (0_u64, None);
+    // The first frame that fails, and whether a commit ends with it or behind it.
+    let (mut number, mut broken, mut committed) = (0_u64, None, false);
     while fill(&mut log, &mut frame)? {
         number += 1;
-        let own = frame.get(8..16) == Some(&salts[..]);
-        if let Some(first) = broken {
-            if own {
-                return Ok(Some(format!("frame {first} is damaged: the commits behind it are lost")));
-            }
-            continue;
-        }
         let (head, rest) = frame.split_at(8);
         let (stored, content) = rest.split_at(FRAME_HEADER - 8);
-        sums = checksum(content, checksum(head, sums, big_endian), big_endian);
-        if !own || stored.get(8..) != Some(&octets(sums)[..]) {
-            broken = Some(number);
+        let own = stored.get(..8) == Some(&salts[..]);
+        if let Some(first) = broken.filter(|_| own && committed) {
+            return Ok(Some(format!("frame {first} is damaged: the commits behind it are lost")));
         }
+        if broken.is_none() {
+            sums = checksum(content, checksum(head, sums, big_endian), big_endian);
+            broken = (!own || stored.get(8..) != Some(&octets(sums)[..])).then_some(number);
+        }
+        // The last frame of a commit says how large the database is then.
+        committed |= own && broken.is_some() && head.get(4..) != Some(&[0; 4]);
     }
     Ok(None)
 }
@@ -130,21 +131,68 @@ mod tests {
         }
     }
 
+    const FRAME: usize = FRAME_HEADER + 4096;
+
+    /// Where the commits of a log end.
+    fn ends(log: &[u8]) -> Vec<usize> {
+        let frames = log[HEADER..].chunks(FRAME).enumerate();
+        let last = frames.filter(|(_, frame)| frame[4..8] != [0; 4]);
+        last.map(|(number, _)| HEADER + (number + 1) * FRAME).collect()
+    }
+
     #[test]
     fn damage_before_other_commits_is_said_wherever_it_is() {
         let log = &logs()[0];
-        let frame = FRAME_HEADER + 4096;
-        let last = log.len() - frame;
-        for at in (0..last).step_by(37).chain(0..HEADER + FRAME_HEADER) {
+        let ends = ends(log);
+        let last = ends[ends.len() - 2];
+        let salts_of_the_last = last - FRAME + 8..last - FRAME + 16;
+        let everywhere = (0..last).step_by(37).chain(0..HEADER + FRAME_HEADER).chain(last - FRAME..last);
+        for at in everywhere.filter(|at| !salts_of_the_last.contains(at)) {
             let mut flipped = log.clone();
-            flipped[at] ^= 0x10;
+            flipped[at] ^= 0x80;
             let said = scan(&flipped[..]).unwrap();
-            let number = at.checked_sub(HEADER).map(|at| at / frame + 1);
+            let number = at.checked_sub(HEADER).map(|at| at / FRAME + 1);
             let expected = number.map_or("its header".into(), |number| format!("frame {number} "));
             assert!(said.is_some_and(|said| said.starts_with(&expected)), "octet {at}");
         }
-        let mut flipped = log.clone();
-        flipped[last + 100] ^= 1;
-        assert_eq!(scan(&flipped[..]).unwrap(), None, "the last one may be torn");
+    }
+
+    #[test]
+    fn the_last_commit_may_be_torn_anywhere() {
+        let log = &logs()[0];
+        let ends = ends(log);
+        let last = ends[ends.len() - 2];
+        assert!(log.len() - last > 2 * FRAME, "it has several frames");
+        for at in (last..log.len()).step_by(37) {
+            let mut torn = log.clone();
+            torn[at] ^= 1;
+            assert_eq!(scan(&torn[..]).unwrap(), None, "octet {at}");
+        }
+    }
+
+    #[test]
+    fn frames_of_a_commit_that_was_never_finished_may_stand_behind_others() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("some.db");
+        let log = || std::fs::read(folder.path().join("some.db-wal")).unwrap();
+        let open = || {
+            let db = Connection::open(&path).unwrap();
+            db.execute_batch("PRAGMA journal_mode=WAL; PRAGMA wal_autocheckpoint=0").unwrap();
+            db
+        };
+        let db = open();
+        db.execute_batch("CREATE TABLE t(x); INSERT INTO t VALUES(zeroblob(40000))").unwrap();
+        let (main, mut torn) = (std::fs::read(&path).unwrap(), log());
+        drop(db);
+        // Without its last frame, and then a shorter one in its place.
+        torn.truncate(torn.len() - FRAME);
+        std::fs::write(&path, main).unwrap();
+        std::fs::write(folder.path().join("some.db-wal"), &torn).unwrap();
+        let db = open();
+        db.execute_batch("INSERT INTO t VALUES(1)").unwrap();
+        let after = log();
+        assert_eq!(after.len(), torn.len(), "the frames are still there");
+        assert!(after != torn);
+        assert_eq!(scan(&after[..]).unwrap(), None);
     }
 }
