@@ -7,8 +7,6 @@ use std::time::Duration;
 
 use secondo_lifecycle::Now;
 
-use super::Scheduler;
-use crate::clock;
 use crate::config::OwnCertificate;
 use crate::control::ServerProblem;
 use crate::event::Event;
@@ -63,26 +61,15 @@ impl Watch {
     }
 }
 
-impl Scheduler {
-    /// What needs a person and is no zone's own.
-    pub(super) fn server_problems(&self, now: Now) -> Vec<ServerProblem> {
-        let problem = |certificate: &OwnCertificate| {
-            let code = match certificate.standing(now.wall) {
-                Standing::Ending => "certificate-expiring",
-                _ => "certificate-expired",
-            };
-            Some(ServerProblem { code: code.into(), detail: certificate.concern(now.wall)? })
+/// Those that need a person, at that moment, seconds since 1970.
+pub(super) fn problems(certificates: &[OwnCertificate], unix: u64) -> impl Iterator<Item = ServerProblem> {
+    certificates.iter().filter_map(move |certificate| {
+        let code = match certificate.standing(unix) {
+            Standing::Ending => "certificate-expiring",
+            _ => "certificate-expired",
         };
-        let certificates = self.config().certificates.iter().filter_map(problem);
-        let respond = &self.parts.respond;
-        let lost = respond.losses.problem(clock::boot_ms());
-        let flawed = respond.flaws.problem(clock::boot_ms());
-        certificates
-            .chain(self.disk.problem(&self.config().server.state_dir, now.boot))
-            .chain(lost)
-            .chain(flawed)
-            .collect()
-    }
+        Some(ServerProblem { code: code.into(), detail: certificate.concern(unix)? })
+    })
 }
 
 #[cfg(test)]
@@ -114,6 +101,13 @@ mod tests {
         ] {
             assert_eq!(told(&certificates, days, hours), expected, "day {days}, {hours} h");
         }
+        let shown =
+            |days: u64| problems(&certificates, days * DAY).map(|problem| problem.code).collect::<Vec<_>>();
+        assert_eq!(shown(1340), [""; 0]);
+        assert_eq!(
+            (shown(1355), shown(1366)),
+            (vec!["certificate-expiring".into()], vec!["certificate-expired".into()])
+        );
         certificates[0].validity = Some(Validity { from: 1360 * DAY, until: 1700 * DAY });
         assert_eq!(told(&certificates, 1366, 2), 0);
         certificates[0].validity = validity;

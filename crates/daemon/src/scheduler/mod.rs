@@ -22,6 +22,7 @@ mod news;
 mod problems;
 mod reload;
 mod say;
+mod server;
 #[cfg(test)]
 mod storm;
 mod survey;

@@ -1,0 +1,20 @@
+//! What `status` tells of the server itself, beside its zones.
+
+use secondo_lifecycle::Now;
+
+use super::{Scheduler, certificates};
+use crate::clock;
+use crate::control::ServerProblem;
+
+impl Scheduler {
+    /// What needs a person and is no zone's own.
+    pub(super) fn server_problems(&self, now: Now) -> Vec<ServerProblem> {
+        let config = self.config();
+        let respond = &self.parts.respond;
+        certificates::problems(&config.certificates, now.wall)
+            .chain(self.disk.problem(&config.server.state_dir, now.boot))
+            .chain(respond.losses.problem(clock::boot_ms()))
+            .chain(respond.flaws.problem(clock::boot_ms()))
+            .collect()
+    }
+}
