@@ -52,7 +52,7 @@ use std::net::SocketAddr;
 
 pub use acl::{AccessList, IpPrefix, Origin, PrefixError, Rule};
 pub use cookies::Cookies;
-pub use flaws::Flawed;
+pub use flaws::{Flaw, FlawCounts, Flawed};
 pub use identity::Identity;
 pub use limiter::{Limiter, RateLimit};
 pub use refusal::{Asked, Cause, Refused};

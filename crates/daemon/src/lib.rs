@@ -30,6 +30,7 @@ mod scheduler;
 mod signals;
 mod socket;
 mod table;
+mod tally;
 pub mod tls;
 mod udp;
 mod user;

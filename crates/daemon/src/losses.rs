@@ -2,37 +2,30 @@
 
 use std::collections::BTreeSet;
 use std::os::fd::AsFd;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use nix::sys::stat::fstat;
 
 use crate::control::ServerProblem;
 use crate::event::Event;
 use crate::socket::RECEIVE_BUFFER;
+use crate::tally::Tally;
 
 /// How often the kernel's tables are read, milliseconds.
 const LOOK: u64 = 30_000;
-/// How long nothing more is said, milliseconds.
-const QUIET: u64 = 60_000;
-/// How long status tells of it, milliseconds.
-const SHOWN: u64 = 3_600_000;
 
 /// What all UDP listeners lost since the start.
 #[derive(Debug, Default)]
 pub(crate) struct Losses {
-    seen: Mutex<Seen>,
+    tally: Tally<1>,
+    listeners: Mutex<Listeners>,
 }
 
 #[derive(Debug, Default)]
-struct Seen {
-    /// The sockets by their inode numbers.
+struct Listeners {
+    /// Their sockets by inode numbers.
     sockets: BTreeSet<u64>,
-    lost: u64,
-    said: u64,
-    /// Of the last loss, milliseconds since boot.
-    at: u64,
     next_look: u64,
-    quiet_until: u64,
 }
 
 impl Losses {
@@ -40,17 +33,17 @@ impl Losses {
     pub(crate) fn watch(&self, socket: &impl AsFd) {
         // What cannot be told apart is not counted.
         if let Ok(status) = fstat(socket) {
-            self.seen.lock().unwrap_or_else(PoisonError::into_inner).sockets.insert(status.st_ino);
+            self.listeners().sockets.insert(status.st_ino);
         }
     }
 
     /// Looks whether something was lost, and says so; not too often.
     pub(crate) fn look(&self, boot_ms: u64) {
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        if boot_ms >= seen.next_look {
-            seen.read(boot_ms);
+        let listeners = self.listeners();
+        if boot_ms >= listeners.next_look {
+            self.read(listeners, boot_ms);
         }
-        if let Some(news) = seen.news(boot_ms) {
+        if let Some([news]) = self.tally.news(boot_ms) {
             let detail = format!("{news} since this was last said; {}", advice());
             let event =
                 Event::new("query.limited", "datagrams were lost: they came faster than they were read");
@@ -58,41 +51,29 @@ impl Losses {
         }
     }
 
-    /// What status tells of it: what was lost until now, if the last of it was within the hour.
+    /// What status tells of it.
     pub(crate) fn problem(&self, boot_ms: u64) -> Option<ServerProblem> {
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        seen.read(boot_ms);
-        let minutes = boot_ms.saturating_sub(seen.at) / 60_000;
-        (seen.lost > 0 && boot_ms.saturating_sub(seen.at) < SHOWN).then(|| ServerProblem {
-            code: "datagrams-lost".into(),
-            detail: format!(
-                "{} datagrams came faster than they were read, the last of them {minutes} minutes ago or less; {}",
-                seen.lost,
-                advice()
-            ),
-        })
+        self.read(self.listeners(), boot_ms);
+        let ([lost], when) = self.tally.shown(boot_ms)?;
+        let detail =
+            format!("{lost} datagrams came faster than they were read, the last {when}; {}", advice());
+        Some(ServerProblem { code: "datagrams-lost".into(), detail })
     }
-}
 
-impl Seen {
-    fn read(&mut self, boot_ms: u64) {
-        self.next_look = boot_ms.saturating_add(LOOK);
+    /// Counts what the kernel has counted since this was last done.
+    fn read(&self, mut listeners: MutexGuard<'_, Listeners>, boot_ms: u64) {
+        listeners.next_look = boot_ms.saturating_add(LOOK);
         // Where there is no such table, nothing is known.
         let tables = ["/proc/self/net/udp", "/proc/self/net/udp6"].map(std::fs::read_to_string);
-        let lost = tables.iter().flatten().map(|table| dropped(table, &self.sockets)).sum();
-        if lost > self.lost {
-            (self.lost, self.at) = (lost, boot_ms);
+        let lost: u64 = tables.iter().flatten().map(|table| dropped(table, &listeners.sockets)).sum();
+        let [known] = self.tally.all();
+        if lost > known {
+            self.tally.note([lost - known], boot_ms);
         }
     }
 
-    /// How many were lost that were not said, when it is time to say it.
-    fn news(&mut self, boot_ms: u64) -> Option<u64> {
-        let news = self.lost - self.said;
-        if news == 0 || boot_ms < self.quiet_until {
-            return None;
-        }
-        (self.said, self.quiet_until) = (self.lost, boot_ms.saturating_add(QUIET));
-        Some(news)
+    fn listeners(&self) -> MutexGuard<'_, Listeners> {
+        self.listeners.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -119,25 +100,30 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_kernel_counts_what_finds_no_room_and_it_is_said_once_a_minute() {
+    fn the_kernel_counts_what_finds_no_room() {
         let losses = Losses::default();
         let listener = UdpSocket::bind("127.0.0.1:0").unwrap();
         losses.watch(&listener);
         assert_eq!(losses.problem(1000), None);
         let client = UdpSocket::bind("127.0.0.1:0").unwrap();
         // More than any buffer takes that is not asked for.
-        for _ in 0..5000 {
-            let _ = client.send_to(&[0; 1024], listener.local_addr().unwrap());
-        }
+        let flood =
+            || (0..5000).for_each(|_| drop(client.send_to(&[0; 1024], listener.local_addr().unwrap())));
+        flood();
         let problem = losses.problem(2000).unwrap();
         assert!(problem.detail.contains("came faster"), "{}", problem.detail);
-        assert_eq!(losses.problem(2000 + SHOWN), None);
-        let mut seen = losses.seen.lock().unwrap();
-        let all = seen.lost;
-        assert_eq!(seen.news(3000), Some(all));
-        seen.lost += 1;
-        assert_eq!(seen.news(3000 + QUIET - 1), None);
-        assert_eq!(seen.news(3000 + QUIET), Some(1));
+        let all = losses.tally.all();
+        assert_eq!(losses.problem(3000), Some(problem), "what was counted is not counted again");
+        assert_eq!(losses.tally.ago(3000), Some(1000));
+        assert_eq!(losses.tally.news(3000), Some(all));
+        flood();
+        losses.look(3000 + LOOK - 1);
+        assert_eq!(losses.tally.all(), all, "the tables are not read that often");
+        losses.look(3000 + LOOK);
+        let once = Losses::default();
+        once.watch(&listener);
+        once.look(0);
+        assert!(losses.tally.all() > all && losses.tally.all() == once.tally.all());
     }
 
     #[test]

@@ -7,6 +7,7 @@ use arc_swap::{ArcSwapOption, Guard};
 use secondo_answer::{Client, Clock, Outcome, Scratch, Table, TableCell, respond};
 
 use crate::clock;
+use crate::control::ServerProblem;
 use crate::flaws::Flaws;
 use crate::floods::Floods;
 use crate::losses::Losses;
@@ -23,10 +24,8 @@ pub(crate) struct Respond {
     /// For connections over TLS that begin from now on.
     pub tls: ArcSwapOption<TlsServer>,
     refusals: Refusals,
-    /// Answers that were limited.
-    pub floods: Floods,
-    /// Answers that were not whole by fault of their zones.
-    pub flaws: Flaws,
+    floods: Floods,
+    flaws: Flaws,
     /// Datagrams that never came so far.
     pub losses: Losses,
     stopping: AtomicBool,
@@ -62,6 +61,18 @@ impl Respond {
         let clock = Clock { boot_ms: clock::boot_ms(), unix: clock::unix() };
         let Respond { table, notices, refusals, floods, flaws, .. } = self;
         Batch { notices, refusals, floods, flaws, table: table.load(), clock }
+    }
+
+    /// Says in the log what should not be of answers and datagrams, as far as it is time to.
+    pub(crate) fn look(&self, boot_ms: u64) {
+        self.floods.look(boot_ms);
+        self.flaws.look(boot_ms);
+        self.losses.look(boot_ms);
+    }
+
+    /// What status tells of that: what needs a person.
+    pub(crate) fn problems(&self, boot_ms: u64) -> impl Iterator<Item = ServerProblem> {
+        [self.losses.problem(boot_ms), self.flaws.problem(boot_ms)].into_iter().flatten()
     }
 
     /// Tells listeners to end.

@@ -219,9 +219,7 @@ impl Scheduler {
             self.parts.store.purge(now.wall);
         }
         self.certificates.look(&self.parts.config.certificates, now);
-        self.parts.respond.floods.sum_up(clock::boot_ms());
-        self.parts.respond.losses.look(clock::boot_ms());
-        self.parts.respond.flaws.look(clock::boot_ms());
+        self.parts.respond.look(clock::boot_ms());
         self.say_who_waits(now);
         let next = self.wheel.next().map_or(LONGEST_WAIT, |at| at.saturating_sub(clock::boot()));
         next.min(LONGEST_WAIT)

@@ -10,11 +10,9 @@ impl Scheduler {
     /// What needs a person and is no zone's own.
     pub(super) fn server_problems(&self, now: Now) -> Vec<ServerProblem> {
         let config = self.config();
-        let respond = &self.parts.respond;
         certificates::problems(&config.certificates, now.wall)
             .chain(self.disk.problem(&config.server.state_dir, now.boot))
-            .chain(respond.losses.problem(clock::boot_ms()))
-            .chain(respond.flaws.problem(clock::boot_ms()))
+            .chain(self.parts.respond.problems(clock::boot_ms()))
             .collect()
     }
 }
