@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::config;
 use crate::control::{
-    ClientError, Command, Request, Response, ServerProblem, Summary, ZoneStatus, ask, read,
+    ClientError, Command, Limited, Request, Response, ServerProblem, Summary, ZoneStatus, ask, read,
 };
 use crate::table;
 
@@ -272,13 +272,16 @@ struct States<'r> {
     zones: &'r [ZoneStatus],
     summary: Option<Summary>,
     server: &'r [ServerProblem],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    limited: Option<Limited>,
 }
 
 /// With `problems`, having any is a "no".
 fn status(response: Response, json: bool, problems: bool) -> u8 {
     let zones = response.zones.unwrap_or_default();
     if json {
-        let all = States { zones: &zones, summary: response.summary, server: &response.server };
+        let Response { summary, limited, ref server, .. } = response;
+        let all = States { zones: &zones, summary, server, limited };
         let mut out = io::BufWriter::new(io::stdout().lock());
         // A reader that went away is no error.
         let _ = serde_json::to_writer_pretty(&mut out, &all)
@@ -290,6 +293,9 @@ fn status(response: Response, json: bool, problems: bool) -> u8 {
         }
         if let Some(summary) = &response.summary {
             say(&table::sum(summary));
+        }
+        if let Some(limited) = &response.limited {
+            say(&table::limited(limited));
         }
         for problem in &response.server {
             say(&format!("{}: {}", problem.code, problem.detail));

@@ -2,11 +2,13 @@
 
 use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use secondo_answer::{IpPrefix, Limited};
 
+use crate::control;
 use crate::event::Event;
-use crate::tally::Tally;
+use crate::tally::{QUIET, Tally};
 
 /// Ranges that are told apart.
 const RANGES: usize = 64;
@@ -41,6 +43,17 @@ impl Floods {
         }
     }
 
+    /// What status tells of it.
+    pub(crate) fn limited(&self, boot_ms: u64) -> control::Limited {
+        let ([dropped, slipped], ago) = (self.tally.all(), self.tally.ago(boot_ms));
+        control::Limited {
+            dropped,
+            slipped,
+            ago: ago.map(|ago| Duration::from_millis(ago).as_secs_f64()),
+            now: ago.is_some_and(|ago| ago < QUIET),
+        }
+    }
+
     fn news(&self, boot_ms: u64) -> Option<String> {
         let [dropped, slipped] = self.tally.news(boot_ms)?;
         let ranges = std::mem::take(&mut *self.ranges.lock().unwrap_or_else(PoisonError::into_inner));
@@ -60,6 +73,20 @@ impl Floods {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_limited_is_shown_since_the_start_and_whether_it_goes_on() {
+        let floods = Floods::default();
+        let shown = |dropped, slipped, ago, now| control::Limited { dropped, slipped, ago, now };
+        assert_eq!(floods.limited(5000), shown(0, 0, None, false));
+        for dropped in [7, 4] {
+            let range = "192.0.2.0/24".parse().unwrap();
+            floods.note(Limited { range, dropped, slipped: 3 }, 5000);
+        }
+        assert_eq!(floods.limited(5250), shown(11, 6, Some(0.25), true));
+        assert!(floods.news(5250).is_some(), "what was said is shown all the same");
+        assert_eq!(floods.limited(4_005_000), shown(11, 6, Some(4000.0), false));
+    }
 
     #[test]
     fn a_flood_is_said_with_what_became_of_it_and_whom_it_was_for() {

@@ -24,7 +24,8 @@ pub(crate) struct Respond {
     /// For connections over TLS that begin from now on.
     pub tls: ArcSwapOption<TlsServer>,
     refusals: Refusals,
-    floods: Floods,
+    /// Answers that were limited.
+    pub floods: Floods,
     flaws: Flaws,
     /// Datagrams that never came so far.
     pub losses: Losses,

@@ -2,7 +2,7 @@
 
 use secondo_wire::Reason;
 
-use crate::control::{Health, Problem, Summary, ZoneStatus};
+use crate::control::{Health, Limited, Problem, Summary, ZoneStatus};
 
 /// Its columns.
 pub(crate) const HEAD: [&str; 10] =
@@ -48,6 +48,14 @@ pub(crate) fn sum(summary: &Summary) -> String {
         more => format!("; {more} need a person"),
     };
     format!("{zones} {}{states}{need}", if zones == 1 { "zone" } else { "zones" })
+}
+
+/// What came of the rate limit.
+pub(crate) fn limited(limited: &Limited) -> String {
+    let Limited { dropped, slipped, ago, now } = *limited;
+    let Some(ago) = ago else { return "rate limit: no answer was limited since the start".into() };
+    let when = if now { "it limits some now".into() } else { format!("the last {} ago", span(ago)) };
+    format!("rate limit: {dropped} answers dropped, {slipped} cut short since the start; {when}")
 }
 
 /// What each problem in the table means and what to do, once; empty when there is none.
@@ -104,6 +112,15 @@ mod tests {
     fn spans_have_two_units() {
         let texts: Vec<_> = [0.4, 45.0, 7500.0, 259_200.0, 90_061.0].into_iter().map(span).collect();
         assert_eq!(texts, ["0s", "45s", "2h 5m", "3d", "1d 1h"]);
+    }
+
+    #[test]
+    fn what_came_of_the_rate_limit_is_told_in_a_line() {
+        let told = |ago: Option<f64>, now| limited(&Limited { dropped: 7, slipped: 6, ago, now });
+        assert_eq!(told(None, false), "rate limit: no answer was limited since the start");
+        let both = "rate limit: 7 answers dropped, 6 cut short since the start";
+        assert_eq!(told(Some(3.0), true), format!("{both}; it limits some now"));
+        assert_eq!(told(Some(7500.0), false), format!("{both}; the last 2h 5m ago"));
     }
 
     #[test]

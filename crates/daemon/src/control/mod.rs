@@ -14,8 +14,8 @@ mod text;
 pub use client::{ClientError, ask, read};
 pub use explanation::{Attempt, Explanation, Sentences};
 pub use protocol::{
-    Command, Health, LastError, NewerVersion, Problem, Refusal, Request, Response, ServerProblem, Summary,
-    Unanswered, ZoneOutcome, ZoneStatus,
+    Command, Health, LastError, Limited, NewerVersion, Problem, Refusal, Request, Response, ServerProblem,
+    Summary, Unanswered, ZoneOutcome, ZoneStatus,
 };
 pub use server::{Ask, listen, serve};
 pub use text::{Gone, Text};

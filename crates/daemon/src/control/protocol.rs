@@ -119,6 +119,9 @@ pub struct Response {
     /// `status`: what needs a person and is no zone's own.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub server: Vec<ServerProblem>,
+    /// `status`: what came of `rate-limit`, where it is on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limited: Option<Limited>,
     /// `dump`, `diff`: a piece of the text, in lines ahead of the last one, which has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
@@ -312,6 +315,19 @@ pub struct ServerProblem {
     pub code: String,
     /// What, when, and what to do.
     pub detail: String,
+}
+
+/// Answers over UDP that `rate-limit` held back since the start. A flood needs nobody: it is what the limit is for.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Limited {
+    /// How many were not sent.
+    pub dropped: u64,
+    /// How many were cut short, to be asked for over TCP (`slip`); errors, which have nothing to lose, count here as they are.
+    pub slipped: u64,
+    /// Seconds since the last of them; `None`: there was none.
+    pub ago: Option<f64>,
+    /// There was one within a minute.
+    pub now: bool,
 }
 
 /// How many zones there are, by state.

@@ -4,7 +4,7 @@ use secondo_lifecycle::Now;
 
 use super::{Scheduler, certificates};
 use crate::clock;
-use crate::control::ServerProblem;
+use crate::control::{Limited, ServerProblem};
 
 impl Scheduler {
     /// What needs a person and is no zone's own.
@@ -14,5 +14,11 @@ impl Scheduler {
             .chain(self.disk.problem(&config.server.state_dir, now.boot))
             .chain(self.parts.respond.problems(clock::boot_ms()))
             .collect()
+    }
+
+    /// What came of the rate limit, where there is one.
+    pub(super) fn limited(&self) -> Option<Limited> {
+        let is_on = self.config().answers.rate_limit.is_some();
+        is_on.then(|| self.parts.respond.floods.limited(clock::boot_ms()))
     }
 }

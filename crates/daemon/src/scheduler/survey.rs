@@ -44,7 +44,7 @@ impl Scheduler {
             },
         };
         let survey = Survey { sender: self.parts.sender.clone() };
-        let server = self.server_problems(self.now());
+        let (server, limited) = (self.server_problems(self.now()), self.limited());
         tokio::spawn(async move {
             // Without an answer the daemon is stopping, or the one who asked is gone.
             let chosen = match named {
@@ -65,7 +65,8 @@ impl Scheduler {
             // It has nothing more to say ahead.
             drop(text);
             let zones = Some(last);
-            answer.send(Response { zones, summary: Some(summary), server, ..Response::default() }).ok()
+            let summary = Some(summary);
+            answer.send(Response { zones, summary, server, limited, ..Response::default() }).ok()
         });
     }
 

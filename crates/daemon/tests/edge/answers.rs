@@ -7,6 +7,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use serde_json::{Value, json};
+
 use crate::daemon::{Daemon, zone};
 use crate::dns::{self, SOA, connect, edns, exchange, exchange_tcp, option, query, rcode, told};
 use crate::primary::{Primary, record};
@@ -160,11 +162,22 @@ fn answers_that_are_alike_are_limited_over_all_threads_for_those_whom_nothing_vo
     let mut daemon = serving(limit);
     let (server, asked) = (daemon.address(), query(1, "a.test", SOA));
     let cookie = cookie(server, b"clientck").1;
+    let limited = |daemon: &Daemon| {
+        let status: Value = serde_json::from_str(&daemon.order(&["status", "--json"]).out).unwrap();
+        status["limited"].clone()
+    };
+    assert_eq!(limited(&daemon), json!({ "dropped": 0, "slipped": 0, "ago": null, "now": false }));
     let (whole, cut, took) = flood(server, "127.0.0.1", &asked, 200);
     let most = 5 + (5.0 * took.as_secs_f64()).ceil() as usize;
     assert!((5..=most).contains(&whole), "{whole} in {took:?}");
     // Of those beyond, every second one says to come over TCP.
     assert_eq!(cut, (200 - whole) / 2);
+    let counted = limited(&daemon);
+    assert_eq!(counted["dropped"], 200 - whole - cut, "{counted}");
+    assert_eq!((&counted["slipped"], &counted["now"]), (&json!(cut), &json!(true)), "{counted}");
+    let ended = daemon.order(&["status", "--problems"]);
+    let line = format!("rate limit: {} answers dropped, {cut} cut short since the start;", 200 - whole - cut);
+    assert!(ended.code == 0 && ended.out.contains(&line), "a flood is no problem: {ended:?}");
     let with_cookie = edns(asked.clone(), &option(COOKIE, &cookie));
     assert_eq!(flood(server, "127.0.0.1", &with_cookie, 50).0, 50);
     assert_eq!(flood(server, "127.0.0.9", &asked, 50).0, 50);
@@ -184,6 +197,7 @@ fn answers_that_are_alike_are_limited_over_all_threads_for_those_whom_nothing_vo
     daemon.configure_extra("", &zone("a.test", Primary::start().address));
     assert_eq!(daemon.order(&["reload"]).code, 0);
     assert_eq!(flood(server, "127.0.0.1", &asked, 50).0, 50);
+    assert_eq!(limited(&daemon), Value::Null);
 }
 
 /// RFC 4648 §7.
@@ -206,7 +220,7 @@ fn chains_of_more_iterations_than_configured_prove_nothing() {
         more.push(record(&dns::name(&format!("{label}.a.test")), 50, &rdata));
     }
     let primary = Primary::with_records(more);
-    let flawed = |event: &serde_json::Value| event["event"] == "query.limited" && event["zone"] == "a.test.";
+    let flawed = |event: &Value| event["event"] == "query.limited" && event["zone"] == "a.test.";
     let proofs = |extra: &str| {
         let daemon = Daemon::start(extra, &zone("a.test", primary.address));
         daemon.until_loaded("a.test.");
