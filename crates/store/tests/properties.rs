@@ -5,6 +5,7 @@
 mod world;
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 
 use proptest::prelude::*;
@@ -84,15 +85,19 @@ struct Model {
     /// How many versions and confirmations were answered as durable: nothing older may come back.
     durable: Arc<Mutex<(usize, usize)>>,
     retired: bool,
-    /// It may be gone: it was purged.
-    purged: bool,
+    /// It may be gone: it was purged, perhaps before what waits for a page file and was asked earlier.
+    purged: Arc<AtomicBool>,
 }
 
 impl Model {
+    fn is_purged(&self) -> bool {
+        self.purged.load(SeqCst)
+    }
+
     fn check(&self, restored: Option<&Restored>) -> Result<(), TestCaseError> {
         let (versions, confirmations) = *self.durable.lock().unwrap();
         let Some(restored) = restored else {
-            prop_assert!(versions == 0 || self.purged, "a durable version is gone");
+            prop_assert!(versions == 0 || self.is_purged(), "a durable version is gone");
             return Ok(());
         };
         let zone = restored.committed.zone();
@@ -155,7 +160,7 @@ impl Model {
             self.confirmations.iter().position(|asked| Some(*asked) == restored.confirmation).unwrap();
         self.confirmations.truncate(known + 1);
         self.durable = Arc::new(Mutex::new((self.versions.len(), self.confirmations.len())));
-        (self.retired, self.purged) = (false, false);
+        (self.retired, self.purged) = (false, Arc::default());
     }
 }
 
@@ -183,7 +188,7 @@ fn live(steps: Vec<Step>) -> Result<(), TestCaseError> {
                 let new = zone(APEXES[index], serial, &owners);
                 let (checked, before) = match model.versions.last().filter(|_| asked) {
                     Some(old) => {
-                        let before = model.kept.last().filter(|_| !model.purged);
+                        let before = model.kept.last().filter(|_| !model.is_purged());
                         (incremental(old, &new), before.map_or(0, |kept| kept.0 + 1))
                     }
                     None => (full(&new), 0),
@@ -205,9 +210,9 @@ fn live(steps: Vec<Step>) -> Result<(), TestCaseError> {
                 let confirmation = confirmation(version.serial(), clock);
                 model.confirmations.push(confirmation);
                 let (durable, count) = (Arc::clone(&model.durable), model.confirmations.len());
-                let purged = model.purged;
+                let purged = Arc::clone(&model.purged);
                 store.confirm(&name(APEXES[zone]), confirmation, move |result| {
-                    assert!(result.is_ok() || purged, "{result:?}");
+                    assert!(result.is_ok() || purged.load(SeqCst), "{result:?}");
                     durable.lock().unwrap().1 = count;
                 });
             }
@@ -220,16 +225,16 @@ fn live(steps: Vec<Step>) -> Result<(), TestCaseError> {
                 store.unretire(vec![name(APEXES[zone])]);
             }
             Step::Purge => {
-                store.purge(clock);
                 for model in models.iter_mut().filter(|model| model.retired) {
                     // From here on a difference may lead on from nothing, even one that still waits for a page file.
-                    model.purged = true;
+                    model.purged.store(true, SeqCst);
                     model.kept.iter_mut().for_each(|kept| kept.0 = 0);
                 }
+                store.purge(clock);
             }
             Step::History { zone } => {
                 let model = &models[zone];
-                model.check_history(&store, APEXES[zone], model.purged)?;
+                model.check_history(&store, APEXES[zone], model.is_purged())?;
             }
             Step::Reopen | Step::Kill { .. } => {
                 if let Step::Kill { answered } = step {

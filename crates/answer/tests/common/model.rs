@@ -13,10 +13,12 @@ pub const CHILD: &str = "b.example.";
 
 /// Two zones, one below the other, to be asked and to be read; signed with as many chains as are given.
 pub fn small_world(parent: &[Line], child: Option<&[Line]>, chains: &[Chain]) -> (World, Model) {
-    // Two zones that both prove the same names without a cut between them contradict each other in one message.
+    // Two zones that both prove the same names without a cut between them contradict each other in one message: the one
+    // has to delegate to the other.
     let contradicts = child.is_some() && !chains.is_empty() && !parent.iter().any(is_cut_to_child);
     let kept = parent.iter().filter(|(owner, ..)| !contradicts || owner != "b" && !owner.ends_with(".b"));
-    let parent: Vec<Line> = kept.cloned().collect();
+    let cut = contradicts.then(|| ("b".into(), RecordType::NS, absolute("ns.b", PARENT)));
+    let parent: Vec<Line> = kept.cloned().chain(cut).collect();
     let zones = [(PARENT, Some(&*parent)), (CHILD, child)];
     let zones = zones.into_iter().filter_map(|(apex, lines)| Some((apex, lines?)));
     let text = |lines: &[Line]| -> String {
