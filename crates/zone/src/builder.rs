@@ -245,7 +245,8 @@ impl Builder {
                 Ordering::Equal => {
                     other.key_into(&mut key);
                     self.strays.push(Kept { key: &key, spelled: false, hashed: false, body: &[] });
-                    self.summary.add(&Summary { names: 1, ..Summary::default() });
+                    // What is added here `unite` takes away.
+                    self.summary.add(&self.reckoner.owner(&key, 0, std::iter::empty()));
                     main.advance();
                     hashed.advance()
                 }
@@ -395,6 +396,22 @@ mod tests {
         let built = builder.finish().unwrap();
         assert_eq!(built.notes, Notes { duplicates: 1, mixed_ttls: 1 });
         assert_eq!((built.zone.counts().records, built.zone.soa_ttl()), (3001, 60));
+    }
+
+    #[test]
+    fn a_wildcard_that_came_as_a_hashed_owner_too_is_counted_once() {
+        let (wild, nsec3) = (name("*.example."), [1, 0, 0, 0, 0, 1, 0]);
+        for rtypes in [[RecordType::NSEC3, RecordType::A], [RecordType::A, RecordType::NSEC3]] {
+            let mut builder = builder(Limits::default());
+            for rtype in rtypes {
+                let rdata = if rtype == RecordType::A { &b"abcd"[..] } else { &nsec3 };
+                builder.push(wild.as_ref(), rtype, 300, rdata).unwrap();
+                builder.push(name("example.").as_ref(), RecordType::A, 300, b"abcd").unwrap();
+            }
+            builder.push(name("*.z.example.").as_ref(), RecordType::A, 300, b"abcd").unwrap();
+            let zone = builder.finish().unwrap().zone;
+            assert_eq!((zone.summary().wild, zone.summary().names), (2, 3), "{rtypes:?}");
+        }
     }
 
     #[test]

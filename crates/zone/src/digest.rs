@@ -64,6 +64,8 @@ impl Summary {
 
     /// Takes away what was added before.
     pub(crate) fn subtract(&mut self, other: &Summary) {
+        debug_assert!(self.names >= other.names && self.records >= other.records, "it was added");
+        debug_assert!(self.wire_bytes >= other.wire_bytes && self.wild >= other.wild, "it was added");
         self.names = self.names.saturating_sub(other.names);
         self.records = self.records.saturating_sub(other.records);
         self.wire_bytes = self.wire_bytes.saturating_sub(other.wire_bytes);
