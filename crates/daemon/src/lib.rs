@@ -14,6 +14,7 @@ pub mod cli;
 mod clock;
 pub mod config;
 pub mod control;
+mod descriptors;
 mod downstream;
 mod event;
 mod flaws;

@@ -11,7 +11,6 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::thread;
 
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use secondo_store::{Damage, Notice, Opened, Store};
 use secondo_wire::Name;
 use tokio::net::UnixListener;
@@ -27,7 +26,7 @@ use crate::respond::Respond;
 use crate::scheduler::{self, Message, Parts, Scheduler, Secrets};
 use crate::socket::RECEIVE_BUFFER;
 use crate::udp::UdpListener;
-use crate::{signals, socket, user};
+use crate::{descriptors, signals, socket, user};
 
 /// How long what is not configured any more is kept, when its own setting is not known any more.
 const KEEP_UNKNOWN_SECONDS: u64 = 7 * 86_400;
@@ -46,7 +45,7 @@ pub fn run(path: &Path) -> ExitCode {
     };
     let log = event::start(&config.server.log);
     event::concerns("daemon.started", &config.warnings);
-    raise_descriptors();
+    descriptors::raise();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("secondo").build();
     let ended = runtime.map_err(|error| format!("no threads: {error}")).and_then(|runtime| {
         runtime.spawn(event::Log::watch(log.lost()));
@@ -247,17 +246,6 @@ fn listen(
     };
     tokio::spawn(control::serve(sockets.control, forward));
     Ok(room)
-}
-
-/// As many descriptors as we may have: connections, transfers and probes have limits of their own, which together are
-/// more than the 1024 that a process is born with.
-fn raise_descriptors() {
-    if let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE)
-        && soft < hard
-    {
-        // With fewer, connections wait and probes are tried again.
-        let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
-    }
 }
 
 /// Without a service manager nobody listens, and that is no error.

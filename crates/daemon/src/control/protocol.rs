@@ -310,8 +310,9 @@ impl Problem {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ServerProblem {
     /// `certificate-expiring`, `certificate-expired` (or its time has not begun), `disk` (it refuses writes),
-    /// `datagrams-lost` (they came faster than they were read), or `answers-flawed` (they were not whole by fault of what a
-    /// zone holds, or because it has more iterations of NSEC3 than `nsec3-iterations`).
+    /// `datagrams-lost` (they came faster than they were read), `answers-flawed` (they were not whole by fault of what a
+    /// zone holds, or because it has more iterations of NSEC3 than `nsec3-iterations`), or `descriptors` (the system allows
+    /// fewer than the configuration may need).
     pub code: String,
     /// What, when, and what to do.
     pub detail: String,

@@ -18,7 +18,7 @@ const OCTETS: usize = 256 << 10;
 /// Octets read at once.
 const READ: usize = 2048;
 /// Connections that linger at once. They hold no place any more; beyond these, what is there is read and that is all.
-const AT_ONCE: usize = 64;
+pub(super) const AT_ONCE: usize = 64;
 
 /// Those who are being left.
 pub(super) struct Farewells(Semaphore);

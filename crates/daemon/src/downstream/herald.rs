@@ -31,7 +31,7 @@ const SLOWLY: Duration = Duration::from_secs(900);
 
 /// NOTIFYs at one server that wait for their answer at once: each has a socket of its own, and a server that is dead
 /// must not use up all that there are.
-const AT_ONCE: usize = 64;
+pub(crate) const NOTIFIES: usize = 64;
 
 /// One server on its way to know of one version. Dropped, it goes on.
 #[derive(Debug)]
@@ -80,7 +80,7 @@ pub(crate) struct Heralds {
 impl Heralds {
     /// Tells `target` of the version that `soa` belongs to, beside the caller.
     pub(crate) fn send(&mut self, zone: &Name, soa: &Soa, ttl: u32, target: &NotifyTarget) -> Herald {
-        let places = self.places.entry(target.address).or_insert_with(|| Arc::new(Semaphore::new(AT_ONCE)));
+        let places = self.places.entry(target.address).or_insert_with(|| Arc::new(Semaphore::new(NOTIFIES)));
         let places = Arc::clone(places);
         let (zone, soa, target) = (zone.clone(), soa.clone(), target.clone());
         let failed = Mutex::new(None);

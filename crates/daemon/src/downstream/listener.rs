@@ -12,8 +12,8 @@ use tokio::sync::{Semaphore, watch};
 use tokio::time::timeout;
 
 use super::connection;
-use super::farewell::Farewells;
-use super::places::{Place, Places};
+use super::farewell::{self, Farewells};
+use super::places::{self, Place, Places};
 use crate::event::Event;
 use crate::respond::Respond;
 use crate::tls::Stream;
@@ -37,6 +37,12 @@ pub(crate) struct Limits {
     pub idle: Duration,
     /// Transfers out at once.
     pub transfers: usize,
+}
+
+/// The most connections of clients that are open at once where so many have a place: there are those that wait for one too, with
+/// TLS for their handshake before that, and those at their end.
+pub(crate) fn most_connections(clients: usize, over_tls: bool) -> usize {
+    clients + places::waiting(clients) * if over_tls { 2 } else { 1 } + farewell::AT_ONCE
 }
 
 /// What connections share.

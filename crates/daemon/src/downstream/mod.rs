@@ -15,5 +15,5 @@ mod listener;
 mod places;
 mod sending;
 
-pub(crate) use herald::{Herald, Heralds};
-pub(crate) use listener::{Limits, TcpRoom};
+pub(crate) use herald::{Herald, Heralds, NOTIFIES};
+pub(crate) use listener::{Limits, TcpRoom, most_connections};

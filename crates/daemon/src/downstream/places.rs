@@ -117,12 +117,17 @@ pub(super) struct Place {
     ends: Option<(Ask, tokio::time::Instant)>,
 }
 
+/// How many may wait where there is room for so many.
+pub(super) fn waiting(room: usize) -> usize {
+    room.clamp(WAITING.0, WAITING.1)
+}
+
 impl Places {
     /// So many places, at least one, and room for so many who wait, within [`WAITING`].
     pub(super) fn new(count: usize, room: usize) -> Places {
         Places {
             count: count.max(1),
-            room: room.clamp(WAITING.0, WAITING.1),
+            room: waiting(room),
             taken: Mutex::default(),
             start: Instant::now(),
             vacated: Notify::new(),

@@ -17,7 +17,7 @@ use super::line::{Line, Obituary, Outbox};
 use crate::config::PrimaryConfig;
 
 /// Connections to an address before questions share one.
-const LINES: usize = 4;
+pub(crate) const LINES: usize = 4;
 /// Questions on one connection at once.
 const DEPTH: usize = 16;
 /// How long what was learnt of a primary is believed.

@@ -40,7 +40,7 @@ use crate::config::PrimaryConfig;
 use habits::{Manner, Worked};
 
 pub(crate) use habits::Habits;
-pub(crate) use lines::Lines;
+pub(crate) use lines::{LINES, Lines};
 pub(crate) use probe::probe;
 pub(crate) use roll::{Did, Roll};
 pub(crate) use transfer::{Fetched, TransferJob, aside, transfer};

@@ -46,6 +46,7 @@ use tokio::sync::oneshot;
 use crate::clock::{self, Clock};
 use crate::config::Config;
 use crate::control::{Ask, Response};
+use crate::descriptors::Descriptors;
 use crate::downstream::Heralds;
 use crate::primary::{Habits, Lines};
 use crate::publish::Publisher;
@@ -150,6 +151,8 @@ pub(crate) struct Scheduler {
     /// What was last said of our certificates.
     certificates: Watch,
     disk: Disk,
+    /// What the configuration in force needs.
+    descriptors: Descriptors,
     /// A configuration is being read.
     reloading: bool,
     /// It may have changed since that began: SIGHUP came meanwhile.
@@ -183,6 +186,7 @@ impl Scheduler {
             next_purge: Duration::ZERO,
             certificates: Watch::default(),
             disk: Disk::default(),
+            descriptors: Descriptors::default(),
             reloading: false,
             reload_again: false,
             stopping: false,

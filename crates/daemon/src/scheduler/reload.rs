@@ -39,6 +39,7 @@ impl Scheduler {
         let zones = self.parts.config.zones.clone();
         self.add(&zones, restored, now);
         self.replace_table();
+        self.weigh_descriptors("daemon.started");
     }
 
     /// Reads the configuration again, beside the loop.
@@ -112,6 +113,7 @@ impl Scheduler {
             self.replace_table();
             self.forget_primaries();
             event::concerns("daemon.reloaded", &self.parts.config.warnings);
+            self.weigh_descriptors("daemon.reloaded");
             for what in &response.after_restart {
                 let detail = format!("`{what}` holds after a restart");
                 let event = Event::new("daemon.reloaded", "a changed setting is not in force");

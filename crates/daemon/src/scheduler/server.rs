@@ -5,6 +5,7 @@ use secondo_lifecycle::Now;
 use super::{Scheduler, certificates};
 use crate::clock;
 use crate::control::{Limited, ServerProblem};
+use crate::descriptors::{self, Descriptors};
 
 impl Scheduler {
     /// What needs a person and is no zone's own.
@@ -13,7 +14,15 @@ impl Scheduler {
         certificates::problems(&config.certificates, now.wall)
             .chain(self.disk.problem(&config.server.state_dir, now.boot))
             .chain(self.parts.respond.problems(clock::boot_ms()))
+            .chain(self.descriptors.problem())
             .collect()
+    }
+
+    /// Takes the descriptors that we may have, and says as `event` when the configuration may need more.
+    pub(super) fn weigh_descriptors(&mut self, event: &'static str) {
+        descriptors::raise();
+        self.descriptors = Descriptors::of(self.config());
+        self.descriptors.look(event);
     }
 
     /// What came of the rate limit, where there is one.

@@ -5,6 +5,7 @@
 mod answers;
 mod control;
 mod daemon;
+mod descriptors;
 mod dns;
 mod explain;
 mod life;
