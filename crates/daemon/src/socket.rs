@@ -13,6 +13,10 @@ use socket2::{Domain, Protocol, Socket, Type};
 const BACKLOG: i32 = 1024;
 /// Octets of datagrams that the kernel is to keep for a listener: bursts of NOTIFY wait rather than get lost.
 pub(crate) const RECEIVE_BUFFER: usize = 4 << 20;
+/// Octets that the kernel keeps of what is written to a client beyond what is on its way to him. What is on its way grows with
+/// the line, and so does not hold up who is far away; were there more beside it, a slow client would be seen to make no progress
+/// for minutes, and what is answered next would stand behind megabytes of a transfer.
+pub(crate) const UNSENT: u32 = 32 << 10;
 
 /// A UDP listener, one of several on its port; on a wildcard address it is told where each datagram was sent to.
 pub(crate) fn udp_listener(address: SocketAddr) -> io::Result<UdpSocket> {
@@ -54,8 +58,9 @@ pub(crate) fn is_free(address: SocketAddr) -> io::Result<()> {
 pub(crate) fn tcp_listener(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = listener(address, Type::STREAM, Protocol::TCP)?;
     socket.set_nonblocking(true)?;
-    // What it accepts inherits this: an answer never waits for the acknowledgement of the one before.
+    // What it accepts inherits both. An answer never waits for the acknowledgement of the one before.
     socket.set_tcp_nodelay(true)?;
+    socket.set_tcp_notsent_lowat(UNSENT)?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     Ok(socket.into())

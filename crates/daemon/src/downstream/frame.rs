@@ -10,10 +10,23 @@ use tokio::time::{Instant, timeout_at};
 
 use super::places::{Ask, Place};
 
-/// How long a write may make no progress.
-const STALL: Duration = Duration::from_secs(10);
-/// How long a client may take to read what is written at once, an octet now and then: about 100 kB at most.
-const READ_BY: Duration = Duration::from_secs(60);
+/// How long clients are waited for.
+const PATIENCE: Patience = Patience { stall: STALL, whole: Duration::from_secs(60) };
+/// How long a write may make no progress. It is seen in steps: half of what the kernel may keep unsent (`socket::UNSENT`), a
+/// segment of up to 64 KiB that it filled over that, and what a client's window opens by at once (RFC 9293 §3.8.6.2). So about
+/// 4 KiB a second are seen. (`TCP_USER_TIMEOUT` is no judge of it: it counts from when the window closed first, whatever is read.)
+pub(super) const STALL: Duration = Duration::from_secs(25);
+/// Octets written in one step: what TLS makes of them waits in its own buffer, where progress is not seen.
+const STEP: usize = 16 << 10;
+
+/// How long a client is waited for.
+#[derive(Clone, Copy)]
+struct Patience {
+    /// When nothing of a step is taken.
+    stall: Duration,
+    /// Until all of what is written at once is, an octet now and then: about 100 kB at most.
+    whole: Duration,
+}
 
 /// Appends a message with its length before it, or nothing when nothing was written.
 pub(super) fn frame_into(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
@@ -41,28 +54,33 @@ pub(super) async fn write_whole(
     place: &mut Place,
     is_busy: bool,
 ) -> io::Result<()> {
-    write_until(stream, octets, Instant::now() + READ_BY, place, is_busy).await
+    write_within(PATIENCE, stream, octets, place, is_busy).await
 }
 
-async fn write_until(
+async fn write_within(
+    patience: Patience,
     stream: &mut (impl AsyncWrite + Unpin),
-    mut rest: &[u8],
-    until: Instant,
+    octets: &[u8],
     place: &mut Place,
     is_busy: bool,
 ) -> io::Result<()> {
-    while !rest.is_empty() {
-        match progress(stream.write(rest), until, place, is_busy).await? {
-            0 => return Err(io::ErrorKind::WriteZero.into()),
-            written => rest = rest.get(written..).unwrap_or_default(),
+    let until = Instant::now() + patience.whole;
+    for mut step in octets.chunks(STEP) {
+        while !step.is_empty() {
+            match progress(stream.write(step), patience.stall, until, place, is_busy).await? {
+                0 => return Err(io::ErrorKind::WriteZero.into()),
+                written => step = step.get(written..).unwrap_or_default(),
+            }
         }
+        progress(stream.flush(), patience.stall, until, place, is_busy).await?;
     }
-    progress(stream.flush(), until, place, is_busy).await
+    Ok(())
 }
 
 /// What a step of a write comes to, unless it takes too long.
 async fn progress<T>(
     step: impl Future<Output = io::Result<T>>,
+    stall: Duration,
     until: Instant,
     place: &mut Place,
     is_busy: bool,
@@ -78,7 +96,7 @@ async fn progress<T>(
     if now >= until {
         return Err(io::ErrorKind::TimedOut.into());
     }
-    let until = until.min(now + STALL);
+    let until = until.min(now + stall);
     loop {
         let by = match place.ends() {
             Some((Ask::Crowded, ends)) if !is_busy => until.min(ends),
@@ -94,13 +112,16 @@ async fn progress<T>(
 
 #[cfg(test)]
 mod tests {
+    use std::iter::{repeat, repeat_n};
     use std::net::Ipv4Addr;
     use std::sync::Arc;
 
-    use tokio::io::AsyncReadExt;
+    use tokio::io::{AsyncReadExt, BufWriter};
+    use tokio::net::{TcpListener, TcpSocket};
 
     use super::*;
     use crate::downstream::places::Places;
+    use crate::socket;
 
     #[test]
     fn a_frame_has_its_length_before_it() {
@@ -120,21 +141,82 @@ mod tests {
 
     #[tokio::test]
     async fn who_reads_an_octet_now_and_then_is_not_waited_for_for_ever() {
-        for (until, whole) in [(Duration::ZERO, false), (READ_BY, true)] {
+        for (whole, is_whole) in [(Duration::ZERO, false), (PATIENCE.whole, true)] {
             let (mut here, mut there) = tokio::io::duplex(1);
             let client = tokio::spawn(async move { while there.read_u8().await.is_ok() {} });
             let (_, mut place) = place().await;
-            let written = write_until(&mut here, &[7; 100], Instant::now() + until, &mut place, false).await;
-            assert_eq!(written.is_ok(), whole, "{written:?}");
+            let patience = Patience { whole, ..PATIENCE };
+            let written = write_within(patience, &mut here, &[7; 100], &mut place, false).await;
+            assert_eq!(written.is_ok(), is_whole, "{written:?}");
             drop(here);
             client.await.unwrap();
         }
     }
 
     #[tokio::test]
+    async fn who_reads_slowly_is_waited_for_though_the_kernel_would_take_all_that_there_is() {
+        let patience = Patience { stall: Duration::from_secs(4), ..PATIENCE };
+        let listener = socket::tcp_listener((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+        let listener = TcpListener::from_std(listener).unwrap();
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(16 << 10).unwrap();
+        let client = socket.connect(listener.local_addr().unwrap());
+        let (client, accepted) = tokio::join!(client, listener.accept());
+        let (mut client, mut here) = (client.unwrap(), accepted.unwrap().0);
+        // 80 kB a second, for twice as long as it may take nothing; then whatever comes.
+        let client = tokio::spawn(async move {
+            let mut octets = vec![0; 1 << 20];
+            let mut read = 0;
+            for most in repeat_n(8 << 10, 80).chain(repeat(1 << 20)) {
+                match client.read(&mut octets[..most]).await.unwrap() {
+                    0 => break,
+                    more => read += more,
+                }
+                if most < octets.len() {
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+            }
+            read
+        });
+        let (_, mut place) = place().await;
+        let message = [7; 4 * STEP];
+        for _ in 0..100 {
+            write_within(patience, &mut here, &message, &mut place, true).await.unwrap();
+        }
+        drop(here);
+        assert_eq!(client.await.unwrap(), 100 * message.len());
+    }
+
+    #[tokio::test]
+    async fn who_reads_slowly_is_waited_for_though_tls_takes_all_that_there_is() {
+        // A third of a second is what a step takes; all of it, more than a second.
+        let patience = Patience { stall: Duration::from_secs(1), ..PATIENCE };
+        let message = [7; 4 * STEP];
+        for (pause, is_whole) in [(Duration::from_millis(20), true), (patience.stall * 2, false)] {
+            let (here, mut there) = tokio::io::duplex(1);
+            // As TLS does.
+            let mut here = BufWriter::with_capacity(2 * message.len(), here);
+            let client = tokio::spawn(async move {
+                let mut octets = vec![0; STEP / 16];
+                let mut read = 0;
+                while there.read_exact(&mut octets).await.is_ok() {
+                    read += octets.len();
+                    tokio::time::sleep(pause).await;
+                }
+                read
+            });
+            let (_, mut place) = place().await;
+            let written = write_within(patience, &mut here, &message, &mut place, true).await;
+            assert_eq!(written.is_ok(), is_whole, "{written:?}");
+            drop(here);
+            assert_eq!(client.await.unwrap() == message.len(), is_whole);
+        }
+    }
+
+    #[tokio::test]
     async fn who_does_not_read_is_not_waited_for_when_somebody_else_wants_the_place() {
         // Beside a transfer, or at the end of the daemon, it is. What ends may take its time, but for what ends it anyway.
-        let (a_while, long) = (Duration::from_millis(700), STALL * 4 / 5);
+        let (a_while, long) = (Duration::from_millis(700), Duration::from_secs(8));
         for (is_busy, stops, wait, ends) in
             [(false, false, long, true), (true, false, a_while, false), (false, true, a_while, false)]
         {

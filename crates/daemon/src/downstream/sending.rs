@@ -10,7 +10,7 @@ use tokio::sync::Semaphore;
 use tokio::sync::mpsc::Sender;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::frame::{frame, frame_into};
+use super::frame::{STALL, frame, frame_into};
 use crate::clock;
 use crate::event::{Event, Peer};
 
@@ -87,8 +87,9 @@ async fn stream(outgoing: &mut Outgoing, until: Instant, out: &Sender<Vec<u8>>) 
 async fn hand_over(message: Vec<u8>, until: Instant, out: &Sender<Vec<u8>>) -> Result<(), String> {
     match timeout_at(until, out.send(message)).await {
         Ok(Ok(())) if Instant::now() < until => Ok(()),
-        Ok(Err(_)) => Err(String::from(
-            "the connection ended before: its client left or took nothing for 10 s, or we stop",
+        Ok(Err(_)) => Err(format!(
+            "the connection ended before: its client left or took nothing for {} s, or we stop",
+            STALL.as_secs()
         )),
         Ok(Ok(())) | Err(_) => Err(format!("not taken within {} s", TOTAL.as_secs())),
     }

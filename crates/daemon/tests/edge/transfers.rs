@@ -93,6 +93,8 @@ fn a_client_that_never_reads_loses_its_place() {
     ask_axfr(&mut deaf, 1);
     read(&mut deaf).unwrap().expect("it has the place");
     let mut next = connect(daemon.address());
+    // Beside the time that the deaf one is given.
+    next.set_read_timeout(Some(Duration::from_secs(25) + dns::PATIENCE)).unwrap();
     ask_axfr(&mut next, 2);
     assert_eq!(records(&mut next, WHOLE), BTreeMap::from([(2, WHOLE)]));
     daemon.wait("a word about it", |daemon| daemon.log().contains("zone was not sent whole"));
