@@ -106,7 +106,10 @@ mod tests {
         assert_eq!(told(flaws.tally.news(2002).unwrap()), all);
         let ServerProblem { code, detail } = flaws.problem(2001 + 2 * 60_000).unwrap();
         assert_eq!(code, "answers-flawed");
-        assert!(detail.starts_with(&format!("{all}; the last of a.example. 3 minutes")), "{detail}");
+        assert!(
+            detail.starts_with(&format!("{all}; the last of a.example. 2m ago; `secondo explain`")),
+            "{detail}"
+        );
     }
 
     #[test]

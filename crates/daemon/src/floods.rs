@@ -8,7 +8,7 @@ use secondo_answer::{IpPrefix, Limited};
 
 use crate::control;
 use crate::event::Event;
-use crate::tally::{QUIET, Tally};
+use crate::tally::Tally;
 
 /// Ranges that are told apart.
 const RANGES: usize = 64;
@@ -45,12 +45,13 @@ impl Floods {
 
     /// What status tells of it.
     pub(crate) fn limited(&self, boot_ms: u64) -> control::Limited {
-        let ([dropped, slipped], ago) = (self.tally.all(), self.tally.ago(boot_ms));
+        let [dropped, slipped] = self.tally.all();
+        let seconds = |ms| Duration::from_millis(ms).as_secs_f64();
         control::Limited {
             dropped,
             slipped,
-            ago: ago.map(|ago| Duration::from_millis(ago).as_secs_f64()),
-            now: ago.is_some_and(|ago| ago < QUIET),
+            last_ago: self.tally.ago(boot_ms).map(seconds),
+            began_ago: self.tally.goes_on(boot_ms).map(seconds),
         }
     }
 
@@ -77,15 +78,20 @@ mod tests {
     #[test]
     fn what_was_limited_is_shown_since_the_start_and_whether_it_goes_on() {
         let floods = Floods::default();
-        let shown = |dropped, slipped, ago, now| control::Limited { dropped, slipped, ago, now };
-        assert_eq!(floods.limited(5000), shown(0, 0, None, false));
-        for dropped in [7, 4] {
+        let shown = |dropped, slipped, last_ago, began_ago| control::Limited {
+            dropped,
+            slipped,
+            last_ago,
+            began_ago,
+        };
+        assert_eq!(floods.limited(5000), shown(0, 0, None, None));
+        for (dropped, boot_ms) in [(7, 4000), (4, 5000)] {
             let range = "192.0.2.0/24".parse().unwrap();
-            floods.note(Limited { range, dropped, slipped: 3 }, 5000);
+            floods.note(Limited { range, dropped, slipped: 3 }, boot_ms);
         }
-        assert_eq!(floods.limited(5250), shown(11, 6, Some(0.25), true));
+        assert_eq!(floods.limited(5250), shown(11, 6, Some(0.25), Some(1.25)));
         assert!(floods.news(5250).is_some(), "what was said is shown all the same");
-        assert_eq!(floods.limited(4_005_000), shown(11, 6, Some(4000.0), false));
+        assert_eq!(floods.limited(4_005_000), shown(11, 6, Some(4000.0), None));
     }
 
     #[test]

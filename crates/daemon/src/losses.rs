@@ -113,7 +113,8 @@ mod tests {
         let problem = losses.problem(2000).unwrap();
         assert!(problem.detail.contains("came faster"), "{}", problem.detail);
         let all = losses.tally.all();
-        assert_eq!(losses.problem(3000), Some(problem), "what was counted is not counted again");
+        assert!(losses.problem(3000).is_some());
+        assert_eq!(losses.tally.all(), all, "what was counted is not counted again");
         assert_eq!(losses.tally.ago(3000), Some(1000));
         assert_eq!(losses.tally.news(3000), Some(all));
         flood();

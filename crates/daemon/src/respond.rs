@@ -26,7 +26,8 @@ pub(crate) struct Respond {
     refusals: Refusals,
     /// Answers that were limited.
     pub floods: Floods,
-    flaws: Flaws,
+    /// Answers that were not whole.
+    pub flaws: Flaws,
     /// Datagrams that never came so far.
     pub losses: Losses,
     stopping: AtomicBool,

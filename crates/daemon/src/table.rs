@@ -52,9 +52,12 @@ pub(crate) fn sum(summary: &Summary) -> String {
 
 /// What came of the rate limit.
 pub(crate) fn limited(limited: &Limited) -> String {
-    let Limited { dropped, slipped, ago, now } = *limited;
-    let Some(ago) = ago else { return "rate limit: no answer was limited since the start".into() };
-    let when = if now { "it limits some now".into() } else { format!("the last {} ago", span(ago)) };
+    let Limited { dropped, slipped, last_ago, began_ago } = *limited;
+    let Some(last_ago) = last_ago else { return "rate limit: no answer was limited since the start".into() };
+    let when = match began_ago {
+        Some(began_ago) => format!("it limits some now, and has for {}", span(began_ago)),
+        None => format!("the last {} ago", span(last_ago)),
+    };
     format!("rate limit: {dropped} answers dropped, {slipped} cut short since the start; {when}")
 }
 
@@ -116,11 +119,13 @@ mod tests {
 
     #[test]
     fn what_came_of_the_rate_limit_is_told_in_a_line() {
-        let told = |ago: Option<f64>, now| limited(&Limited { dropped: 7, slipped: 6, ago, now });
-        assert_eq!(told(None, false), "rate limit: no answer was limited since the start");
+        let told = |last_ago: Option<f64>, began_ago| {
+            limited(&Limited { dropped: 7, slipped: 6, last_ago, began_ago })
+        };
+        assert_eq!(told(None, None), "rate limit: no answer was limited since the start");
         let both = "rate limit: 7 answers dropped, 6 cut short since the start";
-        assert_eq!(told(Some(3.0), true), format!("{both}; it limits some now"));
-        assert_eq!(told(Some(7500.0), false), format!("{both}; the last 2h 5m ago"));
+        assert_eq!(told(Some(3.0), Some(312.0)), format!("{both}; it limits some now, and has for 5m 12s"));
+        assert_eq!(told(Some(7500.0), None), format!("{both}; the last 2h 5m ago"));
     }
 
     #[test]

@@ -3,6 +3,9 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use crate::table::span;
 
 /// How long nothing more is said, milliseconds.
 pub(crate) const QUIET: u64 = 60_000;
@@ -13,8 +16,9 @@ pub(crate) const SHOWN: u64 = 3_600_000;
 #[derive(Debug)]
 pub(crate) struct Tally<const N: usize> {
     counts: [AtomicU64; N],
-    /// When the last was counted.
+    /// When the last was counted, and when the first of those between which there was always less than [`QUIET`].
     at: AtomicU64,
+    began: AtomicU64,
     said: Mutex<Said<N>>,
 }
 
@@ -29,6 +33,7 @@ impl<const N: usize> Default for Tally<N> {
         Tally {
             counts: [const { AtomicU64::new(0) }; N],
             at: AtomicU64::new(0),
+            began: AtomicU64::new(0),
             said: Mutex::new(Said { counts: [0; N], quiet_until: 0 }),
         }
     }
@@ -37,7 +42,10 @@ impl<const N: usize> Default for Tally<N> {
 impl<const N: usize> Tally<N> {
     /// Counts so many more of each kind.
     pub(crate) fn note(&self, more: [u64; N], boot_ms: u64) {
-        self.at.store(boot_ms, Relaxed);
+        let before = self.at.swap(boot_ms, Relaxed);
+        if before == 0 || boot_ms.saturating_sub(before) >= QUIET {
+            self.began.store(boot_ms, Relaxed);
+        }
         let some = self.counts.iter().zip(more).filter(|(_, more)| *more > 0);
         some.for_each(|(count, more)| _ = count.fetch_add(more, Relaxed));
     }
@@ -50,6 +58,11 @@ impl<const N: usize> Tally<N> {
     /// How long ago the last was counted, milliseconds; `None`: there was none.
     pub(crate) fn ago(&self, boot_ms: u64) -> Option<u64> {
         (self.all() != [0; N]).then(|| boot_ms.saturating_sub(self.at.load(Relaxed)))
+    }
+
+    /// For how long it has gone on, milliseconds; `None`: it does not, for the last is a while ago.
+    pub(crate) fn goes_on(&self, boot_ms: u64) -> Option<u64> {
+        self.ago(boot_ms).filter(|ago| *ago < QUIET).map(|_| boot_ms.saturating_sub(self.began.load(Relaxed)))
     }
 
     /// What is to be said: how many came since this last gave any, when there were some and that was a while ago.
@@ -67,7 +80,7 @@ impl<const N: usize> Tally<N> {
     /// What is to be shown: all since the start, and in words when the last was, if within the hour.
     pub(crate) fn shown(&self, boot_ms: u64) -> Option<([u64; N], String)> {
         let ago = self.ago(boot_ms).filter(|ago| *ago < SHOWN)?;
-        Some((self.all(), format!("{} minutes ago or less", ago / 60_000 + 1)))
+        Some((self.all(), format!("{} ago", span(Duration::from_millis(ago).as_secs_f64()))))
     }
 }
 
@@ -87,7 +100,22 @@ mod tests {
         assert_eq!(tally.news(5002 + QUIET), Some([0, 5]));
         assert_eq!(tally.news(5002 + 9 * QUIET), None, "there is nothing new");
         assert_eq!(tally.ago(9000), Some(3000));
-        assert_eq!(tally.shown(6000 + 150_000), Some(([4, 7], "3 minutes ago or less".into())));
+        assert_eq!(tally.shown(6000 + 150_000), Some(([4, 7], "2m 30s ago".into())));
         assert_eq!((tally.shown(6000 + SHOWN), tally.all()), (None, [4, 7]));
+    }
+
+    #[test]
+    fn it_goes_on_until_there_is_none_for_a_while() {
+        let tally = Tally::<1>::default();
+        assert_eq!(tally.goes_on(5000), None);
+        for n in 0..5 {
+            tally.note([1], 5000 + n * (QUIET - 1));
+            assert_eq!(tally.goes_on(5000 + n * (QUIET - 1)), Some(n * (QUIET - 1)));
+        }
+        let last = 5000 + 4 * (QUIET - 1);
+        assert_eq!(tally.goes_on(last + QUIET - 1), Some(5 * (QUIET - 1)));
+        assert_eq!(tally.goes_on(last + QUIET), None);
+        tally.note([1], last + QUIET);
+        assert_eq!(tally.goes_on(last + QUIET + 7), Some(7));
     }
 }

@@ -326,9 +326,9 @@ pub struct Limited {
     /// How many were cut short, to be asked for over TCP (`slip`); errors, which have nothing to lose, count here as they are.
     pub slipped: u64,
     /// Seconds since the last of them; `None`: there was none.
-    pub ago: Option<f64>,
-    /// There was one within a minute.
-    pub now: bool,
+    pub last_ago: Option<f64>,
+    /// Seconds since it began, if it goes on: no minute since then was without one.
+    pub began_ago: Option<f64>,
 }
 
 /// How many zones there are, by state.

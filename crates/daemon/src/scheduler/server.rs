@@ -31,3 +31,32 @@ impl Scheduler {
         is_on.then(|| self.parts.respond.floods.limited(clock::boot_ms()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use secondo_answer::Flawed;
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::config::OwnCertificate;
+    use crate::tls::Validity;
+
+    #[tokio::test]
+    async fn what_needs_a_person_is_told_whichever_part_of_the_server_it_is_of() {
+        let folder = TempDir::new().unwrap();
+        let (mut scheduler, _inbox) = super::super::storm::scheduler(&folder, "  []\n");
+        let now = scheduler.now();
+        let codes = |scheduler: &Scheduler| -> Vec<String> {
+            scheduler.server_problems(now).into_iter().map(|problem| problem.code).collect()
+        };
+        assert_eq!(codes(&scheduler), [""; 0]);
+        let ended = Some(Validity { from: 0, until: 1 });
+        scheduler.parts.config.certificates = vec![OwnCertificate::for_test("cert.pem", ended)];
+        let _ = scheduler.disk.refused_confirmation("full", now.boot);
+        let flawed = Flawed { zone: "a.test".parse().unwrap(), counts: [1, 0, 0, 0] };
+        scheduler.parts.respond.flaws.note(flawed, clock::boot_ms());
+        scheduler.parts.config.server.limits.tcp_clients = usize::MAX >> 1;
+        scheduler.weigh_descriptors("daemon.started");
+        assert_eq!(codes(&scheduler), ["certificate-expired", "disk", "answers-flawed", "descriptors"]);
+    }
+}
