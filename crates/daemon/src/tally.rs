@@ -8,9 +8,9 @@ use std::time::Duration;
 use crate::table::span;
 
 /// How long nothing more is said, milliseconds.
-pub(crate) const QUIET: u64 = 60_000;
+const QUIET: u64 = 60_000;
 /// How long status tells of it, milliseconds.
-pub(crate) const SHOWN: u64 = 3_600_000;
+const SHOWN: u64 = 3_600_000;
 
 /// Counts of `N` kinds. Times are milliseconds since boot.
 #[derive(Debug)]
