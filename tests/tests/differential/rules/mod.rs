@@ -70,7 +70,7 @@ pub(crate) const RULES: &[Rule] = &[
         apply: choices::servers_of_the_zone,
     },
     Rule {
-        name: "a wildcard gives no addresses for additional data and glue (RFC 4592 §3.3.1 speaks of QNAME), NSD and Knot take them",
+        name: "a wildcard gives no addresses for additional data and glue (RFC 4592 §3.3.1 speaks of QNAME), peers take them",
         apply: peers::wildcard_addresses,
     },
     Rule {
