@@ -14,7 +14,7 @@ use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, timeout_at};
 
-use super::frame::{frame_into, write_whole};
+use super::frame::{frame_into, wait, write_whole};
 use super::listener::Shared;
 use super::places::{Ask, Place};
 use super::sending;
@@ -62,17 +62,20 @@ pub(super) async fn serve(stream: Stream, peer: SocketAddr, place: Place, shared
         malformed: 0,
     };
     let ended = conversation.hold().await;
-    // They see for themselves that nobody takes their messages, and say so.
-    conversation.transfers.detach_all();
-    let Conversation { stream, place, shared, .. } = conversation;
-    drop(place);
+    let Conversation { stream, place, shared, mut transfers, queue, .. } = conversation;
+    // Who comes next does not wait for what is left to do; the end of the daemon does.
+    let is_last = matches!(place.ends(), Some((Ask::Stopping | Ask::Stopped, _)));
+    let _place = is_last.then_some(place);
     match (ended, &stream) {
         // Closing says all that there is to say.
-        (Ok(Ended::ByClient), Stream::Tcp(_)) => {}
+        (Ok(Ended::ByClient), Stream::Tcp(_)) => drop(stream),
         (Ok(_), _) => shared.farewells.part(stream).await,
         // Why it failed is of no use to anybody.
-        (Err(_), _) => {}
+        (Err(_), _) => drop(stream),
     }
+    // The transfers see that nobody takes their messages any more, and say so.
+    drop(queue);
+    while transfers.join_next().await.is_some() {}
 }
 
 struct Conversation {
@@ -118,7 +121,7 @@ impl Conversation {
             let is_busy = self.is_busy();
             // Nothing puts off the end of who has to leave but a transfer under way, not even octets that never end.
             let by = match self.place.ends() {
-                Some((Ask::Stopping, _)) => return self.finish(Ended::ByUs).await,
+                Some((Ask::Stopping | Ask::Stopped, _)) => return self.finish(Ended::ByUs).await,
                 Some((Ask::Crowded, ends)) if !is_busy => match ends <= Instant::now() {
                     true => return self.finish(Ended::ByUs).await,
                     false => ends.min(deadline),
@@ -243,10 +246,12 @@ impl Conversation {
     /// Nothing more is taken; what was asked before is still answered.
     async fn finish(&mut self, ended: Ended) -> io::Result<Ended> {
         self.out = None;
-        while let Some(message) = self.queue.recv().await {
+        // Each of them sees to its own end.
+        let until = Instant::now() + sending::LONGEST;
+        while let Some(message) = wait(self.queue.recv(), until, &mut self.place, true).await? {
             self.write(&message, true).await?;
         }
-        while let Some(ended) = self.transfers.join_next().await {
+        while let Some(ended) = wait(self.transfers.join_next(), until, &mut self.place, true).await? {
             is_sent(ended)?;
         }
         Ok(ended)

@@ -12,12 +12,12 @@ use tokio::time::timeout;
 use crate::tls::Stream;
 
 /// How long what comes after our end is read, unless the client ends before.
-const LINGER: Duration = Duration::from_secs(1);
+pub(super) const LINGER: Duration = Duration::from_secs(1);
 /// Octets that are read of it: about what a client has on its way when it stops as soon as it sees our end.
 const OCTETS: usize = 256 << 10;
 /// Octets read at once.
 const READ: usize = 2048;
-/// Connections that linger at once. They hold no place any more; beyond these, what is there is read and that is all.
+/// Connections that linger at once. They hold no place any more, but at the end of the daemon; beyond these, what is there is read and that is all.
 pub(super) const AT_ONCE: usize = 64;
 
 /// Those who are being left.

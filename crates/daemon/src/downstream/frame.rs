@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::time::{Instant, timeout_at};
 
-use super::places::{Ask, Place};
+use super::places::Place;
 
 /// How long clients are waited for.
 const PATIENCE: Patience = Patience { stall: STALL, whole: Duration::from_secs(60) };
@@ -97,14 +97,22 @@ async fn progress<T>(
         return Err(io::ErrorKind::TimedOut.into());
     }
     let until = until.min(now + stall);
+    wait(step, until, place, is_busy).await?
+}
+
+/// What a step comes to that is done by then, and before the place has to be left.
+pub(super) async fn wait<T>(
+    step: impl Future<Output = T>,
+    until: Instant,
+    place: &mut Place,
+    is_busy: bool,
+) -> io::Result<T> {
+    let mut step = pin!(step);
     loop {
-        let by = match place.ends() {
-            Some((Ask::Crowded, ends)) if !is_busy => until.min(ends),
-            _ => until,
-        };
+        let by = place.bound(until, is_busy);
         tokio::select! {
             biased;
-            done = timeout_at(by, step.as_mut()) => return done?,
+            done = timeout_at(by, step.as_mut()) => return Ok(done?),
             () = place.asked() => {}
         }
     }

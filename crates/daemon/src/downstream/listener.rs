@@ -105,14 +105,18 @@ impl TcpRoom {
         })
     }
 
-    /// Lets nobody in any more, and waits until all that is under way has come to its end, for three seconds at most.
+    /// Lets nobody in any more, and waits until all that is under way has come to its end, for three seconds at most: then it
+    /// is cut, which leaves a word about each transfer.
     pub(crate) async fn stop(&self) {
         self.is_stopping.send_replace(true);
         self.shared.transfers.close();
         self.handshakes.close();
         self.places.close();
-        // What has not ended by then ends with the process.
-        let _ = timeout(STOP, self.places.vacated()).await;
+        if timeout(STOP, self.places.vacated()).await.is_err() {
+            self.places.cut();
+            // What has not ended by then ends with the process.
+            let _ = timeout(farewell::LINGER, self.places.vacated()).await;
+        }
     }
 
     /// Accepts connections for ever, clear or with TLS. Those for whom there is no place wait, each by itself.

@@ -106,6 +106,8 @@ pub(super) enum Ask {
     Crowded = 1,
     /// The daemon ends: what is under way may come to its end, nothing else is begun.
     Stopping,
+    /// It has ended: so has what is under way.
+    Stopped,
 }
 
 /// A place, given back when it is dropped.
@@ -226,6 +228,11 @@ impl Places {
         taken.holders.values().for_each(|holder| holder.standing.raise(Ask::Stopping));
     }
 
+    /// Gives nobody who is left, after `close`, any more time.
+    pub(super) fn cut(&self) {
+        self.taken().holders.values().for_each(|holder| holder.standing.raise(Ask::Stopped));
+    }
+
     /// Waits, after `close`, until all have left.
     pub(super) async fn vacated(&self) {
         while !self.taken().holders.is_empty() {
@@ -294,7 +301,7 @@ impl Standing {
     /// Why it was asked to leave.
     fn ask(&self) -> Option<Ask> {
         let ask = self.ask.load(Relaxed);
-        [Ask::Stopping, Ask::Crowded].into_iter().find(|one| *one as u8 == ask)
+        [Ask::Stopped, Ask::Stopping, Ask::Crowded].into_iter().find(|one| *one as u8 == ask)
     }
 }
 
@@ -326,6 +333,15 @@ impl Place {
     /// What was heard, and by when a connection with nothing under way has to be gone.
     pub(super) fn ends(&self) -> Option<(Ask, tokio::time::Instant)> {
         self.ends
+    }
+
+    /// By when a step has to be done, were it not for anybody else `until` then; `is_busy`: of what is under way.
+    pub(super) fn bound(&self, until: tokio::time::Instant, is_busy: bool) -> tokio::time::Instant {
+        match self.ends {
+            Some((Ask::Crowded, ends)) if !is_busy => until.min(ends),
+            Some((Ask::Stopped, ends)) => until.min(ends),
+            _ => until,
+        }
     }
 
     /// Waits until a connection with nothing under way has to be gone.

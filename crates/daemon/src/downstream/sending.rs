@@ -18,6 +18,8 @@ use crate::event::{Event, Peer};
 const PLACE: Duration = Duration::from_secs(30);
 /// Longest whole transfer; then its place is free, however slowly the client reads.
 const TOTAL: Duration = Duration::from_secs(2 * 3600);
+/// After that, it has ended in one way or another.
+pub(super) const LONGEST: Duration = PLACE.saturating_add(TOTAL);
 
 /// Sends what `request` asks for into `out`; ends early when the connection does. Over the limit of transfers at once
 /// the client is told SERVFAIL, so that it comes again.

@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::process::Stdio;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::Signal;
@@ -128,6 +128,23 @@ fn who_does_not_read_puts_off_the_end_for_seconds_and_no_longer() {
     assert_eq!(stop.wait().code, 0);
     // A write that makes no progress is given far more when nobody waits for it.
     assert!(took < Duration::from_secs(9), "{took:?}");
+    let log = daemon.log();
+    assert!(log.contains("zone was not sent whole"), "{log}");
+}
+
+#[test]
+fn who_was_just_answered_is_parted_from_before_the_end() {
+    let mut daemon = Daemon::start("", &zone("a.test", Primary::start().address));
+    daemon.until_loaded("a.test.");
+    let mut client = connect(daemon.address());
+    client.write_all(&framed(&query(1, "a.test", SOA))).unwrap();
+    read(&mut client).unwrap().unwrap();
+    let began = Instant::now();
+    daemon.signal(Signal::SIGTERM);
+    assert!(read(&mut client).unwrap().is_none(), "its side is ended");
+    // It goes on for a moment: what it sends is taken, for a reset would destroy what it has not read yet.
+    assert!(daemon.ended().0.success());
+    assert!(began.elapsed() > Duration::from_millis(900), "{:?}", began.elapsed());
 }
 
 #[test]
