@@ -4,6 +4,7 @@
 use std::cell::RefCell;
 use std::io;
 use std::net::SocketAddr;
+use std::ops::ControlFlow::{self, Break, Continue};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -50,6 +51,7 @@ pub(super) async fn serve(stream: Stream, peer: SocketAddr, place: Place, shared
         Stream::Tcp(_) => Transport::Tcp,
         Stream::Tls(_) => Transport::Tls,
     };
+    let deadline = Instant::now() + shared.limits.idle.min(FIRST);
     let mut conversation = Conversation {
         stream,
         client: Client { addr: peer, transport },
@@ -58,6 +60,8 @@ pub(super) async fn serve(stream: Stream, peer: SocketAddr, place: Place, shared
         out: Some(out),
         transfers: JoinSet::new(),
         queue,
+        unread: Vec::new(),
+        deadline,
         answers: Vec::new(),
         malformed: 0,
     };
@@ -88,23 +92,17 @@ struct Conversation {
     /// Those under way. One that fails cannot be ended but by closing (RFC 5936 §2.2.1).
     transfers: JoinSet<Result<(), ()>>,
     queue: Receiver<Vec<u8>>,
+    /// What there is of messages that are not whole, or have to wait.
+    unread: Vec<u8>,
+    /// By when there has to be more of them, unless something is under way.
+    deadline: Instant,
     /// Answers on their way, framed.
     answers: Vec<u8>,
     /// Messages that asked nothing since the last request.
     malformed: u8,
 }
 
-/// What a look at the requests found.
-#[derive(PartialEq, Eq)]
-enum Found {
-    /// All that is whole was answered, or has to wait until a transfer has ended.
-    Nothing,
-    /// The framing is broken, or what comes is garbage: nothing more is taken.
-    End,
-}
-
 /// Who had enough.
-#[derive(PartialEq, Eq)]
 enum Ended {
     ByClient,
     ByUs,
@@ -113,76 +111,76 @@ enum Ended {
 impl Conversation {
     /// Goes on until one side has had enough, and nothing is under way any more.
     async fn hold(&mut self) -> io::Result<Ended> {
-        let mut unread = Vec::new();
         let mut buffer = [0; READ];
-        let idle = self.shared.limits.idle;
-        let mut deadline = Instant::now() + idle.min(FIRST);
+        loop {
+            let taken = match self.wait(&mut buffer).await? {
+                Continue(count) => self.take(buffer.get(..count).unwrap_or_default()).await?,
+                Break(ended) => Break(ended),
+            };
+            if let Break(ended) = taken {
+                return self.finish(ended).await;
+            }
+        }
+    }
+
+    /// Waits for octets, and for the end of a transfer, without any: what had to wait for that may be taken. Meanwhile the messages
+    /// of transfers go out.
+    async fn wait(&mut self, buffer: &mut [u8]) -> io::Result<ControlFlow<Ended, usize>> {
         loop {
             let is_busy = self.is_busy();
             // Nothing puts off the end of who has to leave but a transfer under way, not even octets that never end.
-            let by = match self.place.ends() {
-                Some((Ask::Stopping | Ask::Stopped, _)) => return self.finish(Ended::ByUs).await,
-                Some((Ask::Crowded, ends)) if !is_busy => match ends <= Instant::now() {
-                    true => return self.finish(Ended::ByUs).await,
-                    false => ends.min(deadline),
-                },
-                _ => deadline,
-            };
+            match self.place.ends() {
+                Some((Ask::Crowded, _)) if is_busy => {}
+                Some((_, ends)) if ends <= Instant::now() => return Ok(Break(Ended::ByUs)),
+                _ => {}
+            }
             self.place.rest(is_busy);
-            let read = tokio::select! {
+            let by = self.place.bound(self.deadline, is_busy);
+            tokio::select! {
                 // What is not taken fills the client's window: it waits.
-                read = timeout_at(by, self.stream.read(&mut buffer)), if self.may_ask() => match read {
-                    Ok(read) => Some(read?),
+                read = timeout_at(by, self.stream.read(buffer)), if self.may_ask() => match read {
+                    Ok(Ok(0)) => return Ok(Break(Ended::ByClient)),
+                    Ok(read) => return read.map(Continue),
                     // RFC 7766 §6.2.3: idle is who has nothing under way.
-                    Err(_) if unread.is_empty() && is_busy => {
-                        deadline = Instant::now() + idle;
-                        continue;
-                    }
-                    Err(_) => return self.finish(Ended::ByUs).await,
+                    Err(_) if self.unread.is_empty() && is_busy => self.renew(),
+                    Err(_) => return Ok(Break(Ended::ByUs)),
                 },
-                () = self.place.asked() => continue,
+                () = self.place.asked() => {}
                 // It never ends while `out` is there.
                 Some(message) = self.queue.recv() => {
                     self.write(&message, true).await?;
-                    // Who had to be waited for is not idle, and what he sent meanwhile was not read.
-                    deadline = Instant::now() + if unread.is_empty() { idle } else { WHOLE };
-                    continue;
+                    self.renew();
                 }
-                Some(ended) = self.transfers.join_next() => {
-                    is_sent(ended)?;
-                    None
-                }
-            };
-            let fresh = buffer.get(..read.unwrap_or_default()).unwrap_or_default();
-            let began = unread.is_empty();
-            let found;
-            let mut taken = 0;
-            // Only a message that came in parts is copied.
-            if began {
-                let rest;
-                (found, rest) = self.answer_all(fresh).await?;
-                unread.extend_from_slice(rest);
-            } else {
-                unread.extend_from_slice(fresh);
-                let rest;
-                (found, rest) = self.answer_all(&unread).await?;
-                taken = unread.len() - rest.len();
-                unread.drain(..taken);
-            }
-            self.flush().await?;
-            match read {
-                Some(0) => return self.finish(Ended::ByClient).await,
-                _ if found == Found::End => return self.finish(Ended::ByUs).await,
-                // While a transfer had to be waited for, nothing of a message could come.
-                _ if began || taken > 0 || read.is_none() => {
-                    deadline = Instant::now() + if unread.is_empty() { idle } else { WHOLE };
-                }
-                _ => {}
-            }
-            if unread.is_empty() {
-                unread = Vec::new();
+                Some(ended) = self.transfers.join_next() => return is_sent(ended).map(|()| Continue(0)),
             }
         }
+    }
+
+    /// Answers what is whole with these octets; with none, what had to wait for a transfer.
+    async fn take(&mut self, fresh: &[u8]) -> io::Result<ControlFlow<Ended>> {
+        let mut unread = std::mem::take(&mut self.unread);
+        let began = unread.is_empty();
+        // Only a message that came in parts is copied.
+        if !began {
+            unread.extend_from_slice(fresh);
+        }
+        let taken = self.answer_all(if began { fresh } else { &unread }).await?;
+        self.flush().await?;
+        let Some(taken) = taken else { return Ok(Break(Ended::ByUs)) };
+        // What is empty takes no memory.
+        self.unread =
+            if began { fresh.get(taken..).unwrap_or_default().to_vec() } else { unread.split_off(taken) };
+        if began || taken > 0 || fresh.is_empty() {
+            self.renew();
+        }
+        Ok(Continue(()))
+    }
+
+    /// From now on there is time for the next message, or for the rest of one. While a client had to be waited for, it was not
+    /// idle, and what it sent was not read.
+    fn renew(&mut self) {
+        let time = if self.unread.is_empty() { self.shared.limits.idle } else { WHOLE };
+        self.deadline = Instant::now() + time;
     }
 
     /// Whether a transfer is under way, up to its last message.
@@ -195,27 +193,29 @@ impl Conversation {
         self.transfers.len() < TRANSFERS
     }
 
-    /// Answers all messages in `octets` that are whole; what is left of them.
-    async fn answer_all<'o>(&mut self, mut octets: &'o [u8]) -> io::Result<(Found, &'o [u8])> {
-        while let Some((length, behind)) = octets.split_first_chunk::<2>() {
+    /// Answers all messages in `octets` that are whole, unless they have to wait until a transfer has ended; how many octets that
+    /// were, or `None` when the framing is broken or garbage comes: nothing more is taken.
+    async fn answer_all(&mut self, octets: &[u8]) -> io::Result<Option<usize>> {
+        let mut rest = octets;
+        while let Some((length, behind)) = rest.split_first_chunk::<2>() {
             let length = usize::from(u16::from_be_bytes(*length));
             if length < HEADER {
-                return Ok((Found::End, octets));
+                return Ok(None);
             }
-            let Some((request, rest)) = behind.split_at_checked(length) else { break };
+            let Some((request, behind)) = behind.split_at_checked(length) else { break };
             if !self.may_ask() {
                 break;
             }
             self.answer(request);
-            octets = rest;
+            rest = behind;
             if self.malformed >= MALFORMED {
-                return Ok((Found::End, octets));
+                return Ok(None);
             }
             if self.answers.len() >= WRITE {
                 self.flush().await?;
             }
         }
-        Ok((Found::Nothing, octets))
+        Ok(Some(octets.len() - rest.len()))
     }
 
     /// Answers a request.
