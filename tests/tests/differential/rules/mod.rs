@@ -146,6 +146,10 @@ pub(crate) const RULES: &[Rule] = &[
         apply: peers::too_long,
     },
     Rule {
+        name: "below a DNAME there is nothing, no other DNAME either (RFC 6672 §2.4), NSD takes the lower one",
+        apply: peers::lower_redirection,
+    },
+    Rule {
         name: "any set of proofs that proves it (RFC 4035 §3.1.3, RFC 5155 §7.2): somebody else, or a validator, has to confirm ours",
         apply: choices::other_proofs,
     },

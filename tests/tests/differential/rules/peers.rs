@@ -1,7 +1,7 @@
 //! Where a peer is known to differ from what an RFC says.
 
 use interop::Software;
-use interop::message::{Way, flag};
+use interop::message::{Reply, Way, flag};
 use interop::name::Name;
 use interop::record::{Record, rtype};
 
@@ -195,6 +195,20 @@ pub(super) fn too_long(case: &mut Case<'_>) {
         case.theirs.authority.clear();
         case.theirs.additional.clear();
     } else if case.peer == Software::Knot && goes_on {
+        case.waive();
+    }
+}
+
+pub(super) fn lower_redirection(case: &mut Case<'_>) {
+    let owners = |reply: &Reply| -> Vec<Name> {
+        reply.answer.iter().filter(|r| r.rtype == rtype::DNAME).map(|r| r.owner.clone()).collect()
+    };
+    let (upper, lower) = (owners(&case.ours), owners(&case.theirs));
+    let below = |name: &Name, above: &Name| name != above && name.is_at_or_below(above);
+    let hidden = lower.iter().any(|lower| {
+        upper.iter().any(|upper| below(lower, upper)) && case.chain.iter().any(|name| below(name, lower))
+    });
+    if case.peer == Software::Nsd && hidden {
         case.waive();
     }
 }
