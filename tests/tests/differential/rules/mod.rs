@@ -74,6 +74,10 @@ pub(crate) const RULES: &[Rule] = &[
         apply: peers::wildcard_addresses,
     },
     Rule {
+        name: "in-domain glue is complete, or TC is set (RFC 9471 §3.1), BIND and NSD leave some out",
+        apply: peers::glue_left_out,
+    },
+    Rule {
         name: "addresses of names in an answer, and sibling glue, are optional (RFC 1034 §4.3.2 step 6, RFC 9471 §3.2); ours are those of the zone that answers, all for which there is room",
         apply: choices::additional,
     },
@@ -96,10 +100,6 @@ pub(crate) const RULES: &[Rule] = &[
     Rule {
         name: "a chain of aliases is followed until it is long (RFC 1034 §3.6.2 sets no number): BIND 11 times, Knot 5, NSD each DNAME once",
         apply: choices::long_chains,
-    },
-    Rule {
-        name: "in-domain glue is complete, or TC is set (RFC 9471 §3.1), BIND and NSD leave some out",
-        apply: peers::glue_left_out,
     },
     Rule {
         name: "a question for NSEC at a cut is referred, as only DS is not (RFC 4035 §3.1.4.1), BIND answers it",

@@ -57,21 +57,26 @@ pub(super) fn chain_of_an_alias(case: &mut Case<'_>) {
 }
 
 pub(super) fn glue_left_out(case: &mut Case<'_>) {
-    let (ours, theirs) = (&case.ours, &case.theirs);
-    let left_out: Vec<&Record> =
-        ours.additional.iter().filter(|record| !theirs.additional.contains(record)).collect();
-    let same = theirs.authority == ours.authority
-        || theirs.authority.iter().all(|record| ours.authority.contains(record));
-    let no_room = left_out.iter().any(|record| theirs.size + record.rdata.len() + 12 > case.question.room());
-    let known = left_out.iter().all(|record| case.owners.contains(&record.owner));
-    if case.peer == Software::Knot || cut(ours).is_none() || !same || !known || left_out.is_empty() {
-        return;
-    }
-    if no_room {
-        case.settle();
-    } else if case.peer == Software::Nsd && case.question.way == Way::Udp {
-        // It leaves out AAAA over UDP with room to spare.
-        case.waive();
+    let Some(cut) = cut(&case.ours).cloned().filter(|_| case.peer != Software::Knot) else { return };
+    let shown = |record: &Record| {
+        case.theirs.additional.iter().any(|other| other.owner == record.owner && other.rtype == record.rtype)
+    };
+    let left_out: Vec<Record> =
+        case.ours.additional.iter().filter(|record| !shown(record)).cloned().collect();
+    // Optional addresses too, which may have stood before those that are missed; they may compress less than we do.
+    let rest: usize = left_out.iter().map(|record| record.rdata.len() + 12).sum();
+    let no_room = case.theirs.size + rest > case.question.room();
+    // It leaves out AAAA over UDP with room to spare.
+    let spared = case.peer == Software::Nsd && case.question.way == Way::Udp;
+    let servers: Vec<Name> = case.ours.authority.iter().filter_map(Record::target).collect();
+    let glue = |record: &Record| {
+        record.owner.is_at_or_below(&cut)
+            && servers.contains(&record.owner)
+            && case.owners.contains(&record.owner)
+    };
+    if (no_room || spared) && left_out.iter().any(glue) {
+        case.waived |= !no_room;
+        case.ours.additional.retain(|record| !(left_out.contains(record) && glue(record)));
     }
 }
 
