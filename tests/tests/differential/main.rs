@@ -79,7 +79,10 @@ fn stand_in(world: &World, question: &Question, ours: &Reply) -> Option<Question
 fn validate(world: &mut World, count: usize, dice: &mut Dice, verdict: &mut Verdict) {
     let validators = world.validators();
     let unsigned = world.unsigned();
-    let questions = inquiry::around(&world.names(), count * 4, dice);
+    // In any order, or a few questions would all be about the first zones.
+    let mut names = world.names();
+    dice.shuffle(&mut names);
+    let questions = inquiry::around(&names, count * 4, dice);
     let questions: Vec<Question> = questions
         .into_iter()
         .map(|question| Question { edns: Some(Edns { size: 1232, dnssec: true }), way: Way::Tcp, ..question })
