@@ -236,7 +236,10 @@ mod tests {
              both NS ns.both
              both DNAME a
              d DNAME a
-             below.d A 192.0.2.1",
+             below.d A 192.0.2.1
+             lower.d DNAME a
+             cut.d NS ns.sub
+             under.sub NS ns.sub",
         );
         let a = RecordType::A;
         for (name, qtype, case) in [
@@ -269,12 +272,17 @@ mod tests {
             ("example.", RecordType::DS, "NoData"),
             ("sub.example.", a, "referral 0"),
             ("sub.example.", RecordType::DS, "NoData"),
+            ("sub.example.", RecordType::NSEC, "referral 0"),
             ("below.sub.example.", a, "referral 1"),
             ("very.far.below.sub.example.", RecordType::DS, "referral 3"),
             ("x.both.example.", a, "referral 1"),
             ("d.example.", a, "NoData"),
             ("below.d.example.", a, "redirection 1"),
             ("p.q.d.example.", a, "redirection 2"),
+            ("lower.d.example.", RecordType::DNAME, "redirection 1"),
+            ("x.lower.d.example.", a, "redirection 2"),
+            ("x.cut.d.example.", a, "redirection 2"),
+            ("x.under.sub.example.", a, "referral 2"),
         ] {
             assert_eq!(found(&zone, name, qtype), case, "{name} {qtype}");
         }
