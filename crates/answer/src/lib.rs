@@ -17,6 +17,7 @@
 //!                              respond          ├─► CHAOS     ─► identity
 //!                                               └─► query     ─► table ─► access list ─► slot ─► chain of look-ups
 //!                                                                                          lookup, denial, additional
+//! `together` makes the steps up to the slot, and to the name's page, for several requests before any of them is answered
 //! all replies are composed in place by `reply`; what is not there is denied by `denial`, which proves it by the zone's
 //! chain of NSEC or NSEC3 records; over UDP the `limiter` has the last word, for those whom no `cookies` vouch for
 //! ```
@@ -37,11 +38,13 @@ mod refusal;
 mod reply;
 mod request;
 mod respond;
+mod scene;
 mod slot;
 mod table;
 #[cfg(test)]
 #[path = "../tests/common/mod.rs"]
 mod testing;
+mod together;
 mod transfer;
 
 // The tests inside and outside of the crate share their tools, which name the crate from outside.
@@ -59,6 +62,7 @@ pub use refusal::{Asked, Cause, Refused};
 pub use respond::{Limited, Outcome, Scratch, respond};
 pub use slot::{Serving, Slot};
 pub use table::{DuplicateZone, Entry, Settings, Table, TableCell};
+pub use together::{Answered, Arrival, respond_each};
 pub use transfer::{TransferOpt, TransferRequest, Wanted};
 
 /// How a request came.

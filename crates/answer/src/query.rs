@@ -16,8 +16,9 @@ use crate::lookup::{Finding, approach, look_up};
 use crate::refusal::Refusal;
 use crate::reply::Reply;
 use crate::request::{Frame, Question};
-use crate::slot::{Held, Serving};
-use crate::table::{Entry, Presumed, Table};
+use crate::scene::{Approached, zone_for};
+use crate::slot::Held;
+use crate::table::{Entry, Table};
 use crate::{Client, Clock, Origin, Transport};
 
 /// What stays the same along a chain.
@@ -31,7 +32,12 @@ pub(crate) struct Asker<'r> {
     pub(crate) cookie: Option<Result<Cookie, Malformed>>,
 }
 
-impl Asker<'_> {
+impl<'r> Asker<'r> {
+    /// Of whom nothing is known yet but the address.
+    pub(crate) fn new(table: &'r Table, client: Client, clock: Clock) -> Asker<'r> {
+        Asker { table, client, clock, key: None, cookie: None }
+    }
+
     pub(crate) fn address(&self) -> IpAddr {
         self.client.addr.ip()
     }
@@ -77,40 +83,6 @@ fn close(
     Ok(proofs)
 }
 
-/// Where a question belongs, found before anything of its request is judged: what the lookup will read comes from memory
-/// meanwhile.
-pub(crate) struct Scene<'t> {
-    entry: &'t Arc<Entry>,
-    held: Result<Held, Serving>,
-}
-
-impl<'t> Scene<'t> {
-    /// The deepest zone for the question, if there is one.
-    pub(crate) fn of(question: Question<'_>, table: &'t Table, clock: Clock) -> Option<Scene<'t>> {
-        let Presumed { name, entry, slot } = table.presumed(question.name)?;
-        let held = slot.hold(clock.boot_ms);
-        let apex = held.as_ref().map_or(&entry.apex, |held| held.zone().apex());
-        if question.rtype != RecordType::DS && apex.as_ref() == name {
-            return Some(Scene { entry, held });
-        }
-        let entry = zone_for(table, question.name, question.rtype)?;
-        Some(Scene { entry, held: entry.slot.hold(clock.boot_ms) })
-    }
-
-    /// Goes up to where the question's name is, and leaves its key in `key`.
-    pub(crate) fn approach(&self, question: Question<'_>, key: &mut KeyBuf) -> Approached<'_> {
-        let approach = self.held.as_ref().ok().and_then(|held| approach(held.zone(), question.name, key));
-        Approached { scene: self, approach }
-    }
-}
-
-/// A scene, and the way to the name in it; none where the zone is not served.
-#[derive(Clone, Copy)]
-pub(crate) struct Approached<'s> {
-    scene: &'s Scene<'s>,
-    approach: Option<Approach<'s>>,
-}
-
 /// Answers a query of class IN for an ordinary type. `key` holds the key of its name.
 pub(crate) fn answer(
     asker: &Asker<'_>,
@@ -142,16 +114,6 @@ pub(crate) fn answer(
         }
         Err(Unsaid::Collision) => Err(Refusal::COLLISION),
     }
-}
-
-/// The deepest zone for a name. A DS set stands on the parent's side, so the zone above its owner answers, if we hold
-/// one (RFC 4035 §3.1.4.1).
-fn zone_for<'t>(table: &'t Table, name: NameRef<'_>, qtype: RecordType) -> Option<&'t Arc<Entry>> {
-    let entry = table.closest(name)?;
-    if qtype == RecordType::DS && entry.apex.as_ref() == name {
-        return table.closest_above(name).or(Some(entry));
-    }
-    Some(entry)
 }
 
 /// Those who may transfer a zone may ask for its SOA: they need it to know when.

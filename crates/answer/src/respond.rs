@@ -10,18 +10,26 @@ use crate::cookies::{Cookie, Malformed, Standing};
 use crate::flaws::{Flawed, Flaws};
 use crate::limiter::{Kind, Subject, Verdict};
 use crate::notify::Accepted;
-use crate::query::{Approached, Asker, Scene};
+use crate::query::Asker;
 use crate::refusal::{Refusal, Refused};
 use crate::reply::{Reply, Terms};
 use crate::request::{Frame, Question};
+use crate::scene::{Approached, Scene};
 use crate::table::{Entry, Table};
+use crate::together::TOGETHER;
 use crate::transfer::TransferRequest;
 use crate::{Client, Clock, Transport, notify, query, transfer};
 
-/// Space for one answer, to be used again and again: no answer on the common path allocates.
+/// Space for answers, to be used again and again: no answer on the common path allocates.
 pub struct Scratch {
+    /// Of the names asked for, for each request that is taken together with others.
+    pub(crate) keys: [KeyBuf; TOGETHER],
+    pub(crate) desk: Desk,
+}
+
+/// Space for the answer at hand, and what is to be told of it and of those before.
+pub(crate) struct Desk {
     compressor: Compressor,
-    key: KeyBuf,
     refused: Option<Refused>,
     limited: Option<Limited>,
     flaws: Flaws,
@@ -41,28 +49,24 @@ pub struct Limited {
 impl Scratch {
     /// For one thread.
     pub fn new() -> Scratch {
-        Scratch {
-            compressor: Compressor::folding(),
-            key: KeyBuf::new(),
-            refused: None,
-            limited: None,
-            flaws: Flaws::default(),
-        }
+        let desk =
+            Desk { compressor: Compressor::folding(), refused: None, limited: None, flaws: Flaws::default() };
+        Scratch { keys: std::array::from_fn(|_| KeyBuf::new()), desk }
     }
 
     /// The answers that were limited since this was last taken.
     pub fn take_limited(&mut self) -> Option<Limited> {
-        self.limited.take()
+        self.desk.limited.take()
     }
 
     /// The answers since this was last taken that were not whole by fault of their zone.
     pub fn take_flawed(&mut self) -> Option<Flawed> {
-        self.flaws.take()
+        self.desk.flaws.take()
     }
 
     /// Why the last request was not granted: a NOTIFY or a transfer, or any request with a broken seal.
     pub fn refused(&self) -> Option<&Refused> {
-        self.refused.as_ref()
+        self.desk.refused()
     }
 }
 
@@ -103,69 +107,96 @@ pub fn respond(
     scratch: &mut Scratch,
     out: &mut Vec<u8>,
 ) -> Outcome {
-    scratch.refused = None;
-    let Some(mut frame) = Frame::parse(request) else { return Outcome::Silence };
-    let scene = frame.question.and_then(|question| Scene::of(question, table, clock));
+    let Scratch { keys: [key, ..], desk } = scratch;
+    let Some(frame) = Frame::parse(request) else { return desk.pass_over() };
+    let scene =
+        frame.question.and_then(|question| Scene::of(table.presumed(question.name)?, question, table, clock));
     let approached = scene.as_ref().zip(frame.question);
-    let approached = approached.map(|(scene, question)| scene.approach(question, &mut scratch.key));
-    let from = out.len();
-    let presented = frame.asks.cookie.zip(table.cookies());
-    let cookie = presented.map(|(option, cookies)| cookies.examine(option, client.addr.ip(), clock.unix));
-    let mut terms = terms(&frame, client, table, cookie);
-    let mut seal = None;
-    // RFC 8945 §5.2: a seal is verified before anything that it covers is acted on. A broken one is answered by the
-    // rules of TSIG; the request is never looked at as an unsigned one.
-    if frame.signed {
-        match verify_request(frame.octets, table.keys(), clock.unix) {
-            Ok(Some(verified)) => seal = Some(verified),
-            Ok(None) => frame.fault = Some(Rcode::FORMERR),
-            Err(rejected) => {
-                terms.tsig_len = rejected.tsig_len();
-                let compressor = &mut scratch.compressor;
-                let mut reply = Reply::new(&frame, terms, compressor, &mut scratch.flaws, out);
-                scratch.refused = Some(Refused::by_seal(&frame, &rejected));
-                reply.fail(Refusal::plain(rejected.rcode));
-                let asker = Asker { table, client, clock, key: None, cookie };
-                if !limit(&asker, &frame, &mut reply, &mut scratch.limited) {
-                    drop(reply);
-                    out.truncate(from);
-                    return Outcome::Silence;
+    let approached = approached.map(|(scene, question)| scene.approach(question, key));
+    desk.answer(frame, approached, Asker::new(table, client, clock), key, out)
+}
+
+impl Desk {
+    /// Why the last request was not granted.
+    pub(crate) fn refused(&self) -> Option<&Refused> {
+        self.refused.as_ref()
+    }
+
+    /// Takes what is no request.
+    pub(crate) fn pass_over(&mut self) -> Outcome {
+        self.refused = None;
+        Outcome::Silence
+    }
+
+    /// Answers a request whose name was approached, if we may have it. `key` holds the name's key.
+    pub(crate) fn answer(
+        &mut self,
+        mut frame: Frame<'_>,
+        approached: Option<Approached<'_>>,
+        asker: Asker<'_>,
+        key: &mut KeyBuf,
+        out: &mut Vec<u8>,
+    ) -> Outcome {
+        let Asker { table, client, clock, .. } = asker;
+        let Desk { compressor, refused, limited, flaws } = self;
+        *refused = None;
+        let from = out.len();
+        let presented = frame.asks.cookie.zip(table.cookies());
+        let cookie = presented.map(|(option, cookies)| cookies.examine(option, client.addr.ip(), clock.unix));
+        let asker = Asker { cookie, ..asker };
+        let mut terms = terms(&frame, client, table, cookie);
+        let mut seal = None;
+        // RFC 8945 §5.2: a seal is verified before anything that it covers is acted on. A broken one is answered by the
+        // rules of TSIG; the request is never looked at as an unsigned one.
+        if frame.signed {
+            match verify_request(frame.octets, table.keys(), clock.unix) {
+                Ok(Some(verified)) => seal = Some(verified),
+                Ok(None) => frame.fault = Some(Rcode::FORMERR),
+                Err(rejected) => {
+                    terms.tsig_len = rejected.tsig_len();
+                    let mut reply = Reply::new(&frame, terms, compressor, flaws, out);
+                    *refused = Some(Refused::by_seal(&frame, &rejected));
+                    reply.fail(Refusal::plain(rejected.rcode));
+                    if !limit(&asker, &frame, &mut reply, limited) {
+                        drop(reply);
+                        out.truncate(from);
+                        return Outcome::Silence;
+                    }
+                    reply.finish();
+                    rejected.respond(out, from, clock.unix);
+                    return Outcome::Reply;
                 }
-                reply.finish();
-                rejected.respond(out, from, clock.unix);
-                return Outcome::Reply;
             }
         }
-    }
-    terms.tsig_len = seal.as_ref().map_or(0, Seal::tsig_len);
-    let mut reply = Reply::new(&frame, terms, &mut scratch.compressor, &mut scratch.flaws, out);
-    let key = seal.as_ref().map(|seal| seal.key().name());
-    let asker = Asker { table, client, clock, key, cookie };
-    let outcome = match decide(&asker, &frame, approached, &mut reply, &mut scratch.key) {
-        Ok(outcome) => outcome,
-        Err(refusal) => {
-            scratch.refused = Refused::by(&frame, &refusal);
-            reply.fail(refusal);
-            Outcome::Reply
+        terms.tsig_len = seal.as_ref().map_or(0, Seal::tsig_len);
+        let mut reply = Reply::new(&frame, terms, compressor, flaws, out);
+        let asker = Asker { key: seal.as_ref().map(|seal| seal.key().name()), ..asker };
+        let outcome = match decide(&asker, &frame, approached, &mut reply, key) {
+            Ok(outcome) => outcome,
+            Err(refusal) => {
+                *refused = Refused::by(&frame, &refusal);
+                reply.fail(refusal);
+                Outcome::Reply
+            }
+        };
+        if let Outcome::Transfer(mut transfer) = outcome {
+            drop(reply);
+            out.truncate(from);
+            transfer.seal = seal;
+            return Outcome::Transfer(transfer);
         }
-    };
-    if let Outcome::Transfer(mut transfer) = outcome {
-        drop(reply);
-        out.truncate(from);
-        transfer.seal = seal;
-        return Outcome::Transfer(transfer);
+        if matches!(outcome, Outcome::Reply) && !limit(&asker, &frame, &mut reply, limited) {
+            drop(reply);
+            out.truncate(from);
+            return Outcome::Silence;
+        }
+        reply.finish();
+        // RFC 8945 §5.3: a signed request gets a signed reply, whatever it says.
+        if let Some(seal) = &mut seal {
+            seal.sign(out, from, clock.unix);
+        }
+        outcome
     }
-    if matches!(outcome, Outcome::Reply) && !limit(&asker, &frame, &mut reply, &mut scratch.limited) {
-        drop(reply);
-        out.truncate(from);
-        return Outcome::Silence;
-    }
-    reply.finish();
-    // RFC 8945 §5.3: a signed request gets a signed reply, whatever it says.
-    if let Some(seal) = &mut seal {
-        seal.sign(out, from, clock.unix);
-    }
-    outcome
 }
 
 /// Counts a reply where answers are limited; false when it is one too many, and not to be sent. One that slips has lost

@@ -141,6 +141,12 @@ impl Table {
         self.index.presumed(name)
     }
 
+    /// Has fetched from memory what [`Table::presumed`] will read.
+    #[inline]
+    pub(crate) fn expect(&self, name: NameRef<'_>) {
+        self.index.expect(name);
+    }
+
     /// The deepest zone above `name`, itself left out.
     pub fn closest_above(&self, name: NameRef<'_>) -> Option<&Arc<Entry>> {
         let depth = name.label_count().checked_sub(1)?;
@@ -207,6 +213,9 @@ struct Index {
     depths: u128,
 }
 
+/// Cells that are in the processor's cache where queries come often.
+const AT_HAND: usize = 256;
+
 /// A zone's place in the index. What an answer needs stands here: of many zones each step from pointer to pointer is a wait for
 /// memory.
 struct Cell {
@@ -217,6 +226,7 @@ struct Cell {
 
 /// A zone that is told from others by the hash of its name alone, 64 bits with a secret; who reads the name that goes with it sees
 /// whether it is `name`.
+#[derive(Clone, Copy)]
 pub(crate) struct Presumed<'t, 'n> {
     pub(crate) name: NameRef<'n>,
     pub(crate) entry: &'t Arc<Entry>,
@@ -283,6 +293,16 @@ impl Index {
         found.map(|cell| &cell.entry)
     }
 
+    /// Has the cells fetched where the zones for a name are looked for, unless they are so few that they are at hand.
+    #[inline]
+    fn expect(&self, name: NameRef<'_>) {
+        if self.cells.len() > AT_HAND {
+            let mask = self.cells.len() - 1;
+            let fetch = |_, hash| prefetch_read_data::<_, 0>(&raw const self.cells[hash as usize & mask]);
+            self.ancestors(name, usize::MAX, fetch);
+        }
+    }
+
     /// The same by hash alone: without it there is none.
     #[inline]
     fn presumed<'t, 'n>(&'t self, name: NameRef<'n>) -> Option<Presumed<'t, 'n>> {
@@ -292,6 +312,7 @@ impl Index {
         });
         let (name, Cell { entry, slot, .. }) = found?;
         prefetch_read_data::<_, 0>(Arc::as_ptr(entry));
+        prefetch_read_data::<_, 0>(Arc::as_ptr(slot));
         Some(Presumed { name, entry, slot })
     }
 

@@ -6,11 +6,15 @@
 
 mod common;
 
+use std::sync::Arc;
+
 use common::model::{Line, PARENT, absolute, relative, seen, small_types, small_world, zones};
 use common::signer::{Chain, signed};
 use common::{Query, World, only, zone};
 use proptest::prelude::*;
-use secondo_answer::{Outcome, Transport};
+use secondo_answer::{
+    Answered, Arrival, Client, Clock, Limiter, Outcome, RateLimit, Scratch, Transport, respond, respond_each,
+};
 use secondo_tsig::{Algorithm, Key, sign_request};
 use secondo_wire::RecordType;
 
@@ -131,6 +135,48 @@ proptest! {
             octets.truncate(cut.index(octets.len()));
         }
         sound(&world(), &octets, transport);
+    }
+
+    #[test]
+    fn requests_that_come_together_are_answered_as_each_by_itself(
+        several in prop::collection::vec(
+            prop_oneof![6 => requests(), 1 => prop::collection::vec(any::<u8>(), 0..40)],
+            0..12,
+        ),
+        limited: bool,
+    ) {
+        let mut world = world();
+        if limited {
+            world.dress = |table| {
+                let (slip, exempt) = (2, vec![]);
+                let rate = RateLimit { responses_per_second: 1, slip, ipv4_prefix: 24, ipv6_prefix: 56, exempt };
+                table.with_limiter(Arc::new(Limiter::new(rate, &[5; 16])))
+            };
+        }
+        let client = Client { addr: world.client, transport: Transport::Tcp };
+        let client = |at: usize| Client { transport: if at % 3 == 1 { client.transport } else { Transport::Udp }, ..client };
+        let clock = Clock { boot_ms: common::NOW, unix: common::UNIX };
+        // Each way with a table of its own: a limiter remembers.
+        let (table, mut scratch, mut out) = (world.table(), Scratch::new(), vec![1, 2]);
+        let mut expected = Vec::new();
+        for (at, request) in several.iter().enumerate() {
+            let from = out.len();
+            let outcome = respond(request, client(at), &table, clock, &mut scratch, &mut out);
+            let refused = scratch.refused().map(|refused| format!("{refused:?}"));
+            expected.push((at, format!("{outcome:?}"), from..out.len(), refused));
+        }
+        let limits = scratch.take_limited();
+        let (table, mut scratch, mut together) = (world.table(), Scratch::new(), vec![1, 2]);
+        let arrivals = several.iter().enumerate();
+        let arrivals = arrivals.map(|(at, request)| Arrival { request, client: client(at), mark: at });
+        let mut told = Vec::new();
+        respond_each(arrivals, &table, clock, &mut scratch, &mut together, |Arrival { mark, .. }, answered| {
+            let Answered { outcome, reply, refused } = answered;
+            told.push((mark, format!("{outcome:?}"), reply, refused.map(|refused| format!("{refused:?}"))));
+        });
+        prop_assert_eq!(told, expected);
+        prop_assert_eq!(together, out);
+        prop_assert_eq!(scratch.take_limited(), limits);
     }
 
     #[test]

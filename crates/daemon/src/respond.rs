@@ -1,10 +1,13 @@
 //! What the listeners share: the zone table, the clocks, who we are over TLS, and the way of NOTIFYs to the scheduler.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::{ArcSwapOption, Guard};
-use secondo_answer::{Client, Clock, Outcome, Scratch, Table, TableCell, respond};
+use secondo_answer::{
+    Answered, Arrival, Client, Clock, Outcome, Refused, Scratch, Table, TableCell, respond, respond_each,
+};
 
 use crate::clock;
 use crate::control::ServerProblem;
@@ -89,22 +92,22 @@ impl Respond {
 }
 
 impl Batch<'_> {
-    /// Answers a datagram; whether `out` holds a reply.
-    pub(crate) fn udp(
+    /// Answers datagrams; `add` hears of each that has a reply, and where in `out` it stands.
+    pub(crate) fn udp<'r, T>(
         &self,
-        request: &[u8],
-        client: Client,
+        datagrams: impl Iterator<Item = Arrival<'r, T>>,
         scratch: &mut Scratch,
         out: &mut Vec<u8>,
-    ) -> bool {
-        match self.answer(request, client, scratch, out) {
-            Outcome::Silence => false,
-            Outcome::Transfer(_) => {
-                debug_assert!(false, "transfers go over TCP");
-                false
+        mut add: impl FnMut(T, Range<usize>),
+    ) {
+        respond_each(datagrams, &self.table, self.clock, scratch, out, |arrival, answered| {
+            let Answered { outcome, reply, refused } = answered;
+            self.pass_on(&outcome, refused, arrival.request, arrival.client);
+            debug_assert!(!matches!(outcome, Outcome::Transfer(_)), "transfers go over TCP");
+            if !reply.is_empty() {
+                add(arrival.mark, reply);
             }
-            _ => true,
-        }
+        });
     }
 
     /// Ends a batch of datagrams: the zones are let go, and what was limited or flawed of it is counted.
@@ -123,7 +126,8 @@ impl Batch<'_> {
         scratch: &mut Scratch,
         out: &mut Vec<u8>,
     ) -> Outcome {
-        let outcome = self.answer(request, client, scratch, out);
+        let outcome = respond(request, client, &self.table, self.clock, scratch, out);
+        self.pass_on(&outcome, scratch.refused(), request, client);
         self.count(scratch);
         outcome
     }
@@ -134,16 +138,14 @@ impl Batch<'_> {
         }
     }
 
-    /// Answers a request; NOTIFYs are pinned for the scheduler on the way.
-    fn answer(&self, request: &[u8], client: Client, scratch: &mut Scratch, out: &mut Vec<u8>) -> Outcome {
-        let outcome = respond(request, client, &self.table, self.clock, scratch, out);
-        if let Outcome::Notify { entry, hint, key } = &outcome {
+    /// Pins a NOTIFY for the scheduler, and notes what was not granted.
+    fn pass_on(&self, outcome: &Outcome, refused: Option<&Refused>, request: &[u8], client: Client) {
+        if let Outcome::Notify { entry, hint, key } = outcome {
             let (apex, from) = (entry.apex.clone(), client.addr.ip());
             self.notices.pin(Notice { apex, from, hint: *hint, key: key.clone() });
         }
-        if let Some(refused) = scratch.refused() {
+        if let Some(refused) = refused {
             self.refusals.note(refused, request, client, &self.table);
         }
-        outcome
     }
 }

@@ -16,7 +16,7 @@ use nix::sys::socket::{
     ControlMessage, ControlMessageOwned, MsgFlags, MultiHeaders, SockaddrIn, SockaddrIn6, SockaddrLike,
     recvmmsg, sendmmsg,
 };
-use secondo_answer::{Client, Scratch, Transport};
+use secondo_answer::{Arrival, Client, Scratch, Transport};
 
 use crate::event::Event;
 use crate::respond::Respond;
@@ -105,18 +105,15 @@ impl UdpListener {
                 }
             }
             let batch = self.respond.batch();
-            for (request, datagram) in receiver.requests() {
-                if wildcard && datagram.asked.is_none() {
-                    // An answer from another address than the one asked is none (RFC 2181 §4.1).
-                    continue;
-                }
-                let Some(to) = datagram.from else { continue };
+            // An answer from another address than the one asked is none (RFC 2181 §4.1).
+            let known = receiver.requests().filter(|(_, datagram)| !wildcard || datagram.asked.is_some());
+            let arrivals = known.filter_map(|(request, datagram)| {
+                let to = datagram.from?;
                 let client = Client { addr: to.plain(), transport: Transport::Udp };
-                let start = sender.octets.len();
-                if batch.udp(request, client, &mut scratch, &mut sender.octets) {
-                    sender.add(start, to, datagram.asked);
-                }
-            }
+                Some(Arrival { request, client, mark: (to, datagram.asked) })
+            });
+            let Sender { octets, replies, .. } = &mut sender;
+            batch.udp(arrivals, &mut scratch, octets, |(to, asked), octets| replies.add(octets, to, asked));
             // The zones are let go before the thread waits again.
             batch.close(&mut scratch);
             sender.send(fd);
@@ -224,9 +221,21 @@ struct Sender<P> {
     headers: MultiHeaders<P>,
     /// Of all replies, one behind the other.
     octets: Vec<u8>,
-    replies: Vec<Reply>,
+    replies: Replies<P>,
+}
+
+/// Those that wait.
+struct Replies<P> {
+    all: Vec<Reply>,
     /// To whom, reply by reply.
     to: Vec<Option<P>>,
+}
+
+impl<P> Replies<P> {
+    fn add(&mut self, octets: Range<usize>, to: P, from: Option<IpAddr>) {
+        self.all.push(Reply { octets, from });
+        self.to.push(Some(to));
+    }
 }
 
 impl<P: Peer> Sender<P> {
@@ -234,33 +243,26 @@ impl<P: Peer> Sender<P> {
         Self {
             headers: headers(wildcard),
             octets: Vec::with_capacity(BATCH * 512),
-            replies: Vec::with_capacity(BATCH),
-            to: Vec::with_capacity(BATCH),
+            replies: Replies { all: Vec::with_capacity(BATCH), to: Vec::with_capacity(BATCH) },
         }
-    }
-
-    /// Adds the reply that stands at the end of `octets` from `start` on.
-    fn add(&mut self, start: usize, to: P, from: Option<IpAddr>) {
-        self.replies.push(Reply { octets: start..self.octets.len(), from });
-        self.to.push(Some(to));
     }
 
     /// Sends all, and is empty again.
     fn send(&mut self, fd: i32) {
         let mut at = 0;
-        while let Some(first) = self.replies.get(at) {
-            let run = self.replies[at..].iter().take_while(|reply| reply.from == first.from).count();
+        while let Some(first) = self.replies.all.get(at) {
+            let run = self.replies.all[at..].iter().take_while(|reply| reply.from == first.from).count();
             // What cannot be sent is dropped, one at a time: the client asks again.
             at += self.send_some(fd, at..at + run).unwrap_or(0).max(1);
         }
         self.octets.clear();
-        self.replies.clear();
-        self.to.clear();
+        self.replies.all.clear();
+        self.replies.to.clear();
     }
 
     /// Sends some of the replies, all of which have the same source address; how many were.
     fn send_some(&mut self, fd: i32, some: Range<usize>) -> Result<usize, Errno> {
-        let Some(from) = self.replies.get(some.start).map(|first| first.from) else { return Ok(0) };
+        let Some(from) = self.replies.all.get(some.start).map(|first| first.from) else { return Ok(0) };
         match from {
             None => self.send_with(fd, some, &[]),
             Some(IpAddr::V4(address)) => {
@@ -282,9 +284,9 @@ impl<P: Peer> Sender<P> {
         some: Range<usize>,
         control: &[ControlMessage<'_>],
     ) -> Result<usize, Errno> {
-        let Self { headers, octets, replies, to } = self;
+        let Self { headers, octets, replies: Replies { all, to } } = self;
         let mut slices = [[IoSlice::new(&[])]; BATCH];
-        for (slice, reply) in slices.iter_mut().zip(&replies[some.clone()]) {
+        for (slice, reply) in slices.iter_mut().zip(&all[some.clone()]) {
             *slice = [IoSlice::new(octets.get(reply.octets.clone()).unwrap_or_default())];
         }
         let (slices, to) = (slices.iter().take(some.len()), &to[some]);
@@ -345,7 +347,8 @@ mod tests {
                 let start = sender.octets.len();
                 sender.octets.extend_from_slice(request);
                 sender.octets.push(0xFF);
-                sender.add(start, datagram.from.unwrap(), datagram.asked);
+                let octets = start..sender.octets.len();
+                sender.replies.add(octets, datagram.from.unwrap(), datagram.asked);
                 taken.push(request[0]);
             }
             sender.send(socket.as_raw_fd());

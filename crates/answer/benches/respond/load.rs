@@ -11,12 +11,12 @@ use secondo_zone::{Limits, Patch, Zone};
 
 use crate::hosting::{self, Denial};
 use crate::questions::{self, Questions};
-use crate::{Asker, serving};
+use crate::{Asker, BLOCK, serving};
 
 /// Turns of each side.
 const TURNS: usize = 9;
 /// Calls of one turn, for the threads that count.
-const CALLS: usize = 200_000;
+const CALLS: usize = 3125 * BLOCK;
 const SMALL_ZONES: usize = 100_000;
 
 /// Nanoseconds that this thread has had a processor (Linux); `None` where that is not told.
@@ -26,11 +26,27 @@ fn processor_time() -> Option<u64> {
 
 /// Nanoseconds of processor time a call, of one turn that begins with question `from`.
 fn turn(table: &Table, questions: &Questions, from: usize) -> f64 {
+    measured(table, |asker| {
+        for request in questions.iter().cycle().skip(from).take(CALLS) {
+            asker.ask(request);
+        }
+    })
+}
+
+/// The same for questions that come in batches, as a listener answers them.
+fn turn_in_batches(table: &Table, questions: &Questions) -> f64 {
+    measured(table, |asker| {
+        let mut requests = questions.iter().cycle();
+        for _ in 0..CALLS / BLOCK {
+            asker.ask_all(requests.by_ref().take(BLOCK));
+        }
+    })
+}
+
+fn measured(table: &Table, ask_calls: impl FnOnce(&mut Asker<'_>)) -> f64 {
     let mut asker = Asker::new(table);
     let begun = processor_time().expect("the processor time of a thread");
-    for request in questions.iter().cycle().skip(from).take(CALLS) {
-        asker.ask(request);
-    }
+    ask_calls(&mut asker);
     (processor_time().expect("the processor time of a thread") - begun) as f64 / CALLS as f64
 }
 
@@ -59,12 +75,16 @@ pub(crate) fn compare(names: usize) {
         "an address: quiet, while the zone changes five times a second",
         changing(&table, &zone, questions),
     );
+    let sides = compared(|| turn(&table, questions, 0), || turn_in_batches(&table, questions));
+    print("an address: by itself, in a batch", sides);
     drop((table, zone));
     let questions = questions::of_small_zones(SMALL_ZONES);
     let one = serving([hosting::joined_zone(SMALL_ZONES)]);
     let many = serving((0..SMALL_ZONES).map(hosting::small_zone));
     let sides = compared(|| turn(&one, &questions, 0), || turn(&many, &questions, 0));
     print(&format!("an address: one zone, {SMALL_ZONES} zones of the same records"), sides);
+    let sides = compared(|| turn_in_batches(&one, &questions), || turn_in_batches(&many, &questions));
+    print("the same in batches", sides);
 }
 
 fn two_threads(table: &Table, questions: &Questions) -> (f64, f64) {

@@ -18,7 +18,8 @@ use std::time::{Duration, Instant};
 use hosting::Denial;
 use questions::Questions;
 use secondo_answer::{
-    AccessList, Client, Clock, Entry, Outcome, Scratch, Settings, Slot, Table, Transport, respond,
+    AccessList, Arrival, Client, Clock, Entry, Outcome, Scratch, Settings, Slot, Table, Transport, respond,
+    respond_each,
 };
 use secondo_tsig::KeyRing;
 use secondo_zone::Zone;
@@ -119,6 +120,20 @@ impl Asker<'_> {
         let outcome = respond(request, client, self.table, clock, &mut self.scratch, &mut self.out);
         assert!(matches!(outcome, Outcome::Reply));
         u16::from_be_bytes([self.out[2], self.out[3]])
+    }
+
+    /// As a listener does that finds many datagrams.
+    #[inline(never)]
+    fn ask_all<'q>(&mut self, requests: impl Iterator<Item = &'q [u8]>) {
+        self.out.clear();
+        let from = SocketAddr::from(([127, 0, 0, 1], 5353));
+        let client = Client { addr: from, transport: Transport::Udp };
+        let clock = Clock { boot_ms: 1, unix: 1_800_000_000 };
+        let arrivals = requests.map(|request| Arrival { request, client, mark: () });
+        let Asker { table, scratch, out } = self;
+        respond_each(arrivals, table, clock, scratch, out, |_, answered| {
+            assert!(matches!(answered.outcome, Outcome::Reply));
+        });
     }
 
     /// The median, and how many allocations all questions together cost.
