@@ -150,6 +150,10 @@ pub(crate) const RULES: &[Rule] = &[
         apply: peers::lower_redirection,
     },
     Rule {
+        name: "a negative answer has its SOA, or TC is set (RFC 2308 §3, RFC 2181 §9), Knot leaves it out where there is no room",
+        apply: peers::negative_without_soa,
+    },
+    Rule {
         name: "any set of proofs that proves it (RFC 4035 §3.1.3, RFC 5155 §7.2): somebody else, or a validator, has to confirm ours",
         apply: choices::other_proofs,
     },
