@@ -154,6 +154,10 @@ pub(crate) const RULES: &[Rule] = &[
         apply: peers::negative_without_soa,
     },
     Rule {
+        name: "a referral without DS has the NSEC3 record of its cut (RFC 5155 §7.2.7), Knot fails at some after IXFR",
+        apply: peers::referral_failed,
+    },
+    Rule {
         name: "any set of proofs that proves it (RFC 4035 §3.1.3, RFC 5155 §7.2): somebody else, or a validator, has to confirm ours",
         apply: choices::other_proofs,
     },
