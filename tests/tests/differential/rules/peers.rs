@@ -30,10 +30,16 @@ pub(super) fn wildcard_addresses(case: &mut Case<'_>) {
     // Knot shows some by the name of the wildcard, NSD some by a name that nothing led to; BIND shows few.
     let leads: Vec<Name> =
         case.theirs.answer.iter().chain(&case.theirs.authority).filter_map(Record::target).collect();
+    // BIND goes on where the alias that it made of a wildcard leads.
+    let made = case.theirs.additional.iter().filter(|record| !case.owners.contains(&record.owner));
+    let beyond: Vec<Name> =
+        made.filter_map(Record::target).filter(|target| !leads.contains(target)).collect();
     case.theirs.additional.retain(|record| {
         let wildcard = record.owner.labels().first().is_some_and(|label| label == b"*");
         let odd = case.peer != Software::Bind && (wildcard || case.peer == Software::Nsd);
-        case.owners.contains(&record.owner) && (!odd || leads.contains(&record.owner))
+        case.owners.contains(&record.owner)
+            && !beyond.contains(&record.owner)
+            && (!odd || leads.contains(&record.owner))
     });
 }
 
