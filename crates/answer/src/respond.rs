@@ -113,7 +113,7 @@ pub fn respond(
         frame.question.and_then(|question| Scene::of(table.presumed(question.name)?, question, table, clock));
     let approached = scene.as_ref().zip(frame.question);
     let approached = approached.map(|(scene, question)| scene.approach(question, key));
-    desk.answer(frame, approached, Asker::new(table, client, clock), key, out)
+    desk.answer(&frame, approached, Asker::new(table, client, clock), key, out)
 }
 
 impl Desk {
@@ -131,7 +131,7 @@ impl Desk {
     /// Answers a request whose name was approached, if we may have it. `key` holds the name's key.
     pub(crate) fn answer(
         &mut self,
-        mut frame: Frame<'_>,
+        frame: &Frame<'_>,
         approached: Option<Approached<'_>>,
         asker: Asker<'_>,
         key: &mut KeyBuf,
@@ -144,20 +144,20 @@ impl Desk {
         let presented = frame.asks.cookie.zip(table.cookies());
         let cookie = presented.map(|(option, cookies)| cookies.examine(option, client.addr.ip(), clock.unix));
         let asker = Asker { cookie, ..asker };
-        let mut terms = terms(&frame, client, table, cookie);
-        let mut seal = None;
+        let mut terms = terms(frame, client, table, cookie);
+        let (mut seal, mut fault) = (None, frame.fault);
         // RFC 8945 §5.2: a seal is verified before anything that it covers is acted on. A broken one is answered by the
         // rules of TSIG; the request is never looked at as an unsigned one.
         if frame.signed {
             match verify_request(frame.octets, table.keys(), clock.unix) {
                 Ok(Some(verified)) => seal = Some(verified),
-                Ok(None) => frame.fault = Some(Rcode::FORMERR),
+                Ok(None) => fault = Some(Rcode::FORMERR),
                 Err(rejected) => {
                     terms.tsig_len = rejected.tsig_len();
-                    let mut reply = Reply::new(&frame, terms, compressor, flaws, out);
-                    *refused = Some(Refused::by_seal(&frame, &rejected));
+                    let mut reply = Reply::new(frame, terms, compressor, flaws, out);
+                    *refused = Some(Refused::by_seal(frame, &rejected));
                     reply.fail(Refusal::plain(rejected.rcode));
-                    if !limit(&asker, &frame, &mut reply, limited) {
+                    if !limit(&asker, frame, &mut reply, limited) {
                         drop(reply);
                         out.truncate(from);
                         return Outcome::Silence;
@@ -169,12 +169,16 @@ impl Desk {
             }
         }
         terms.tsig_len = seal.as_ref().map_or(0, Seal::tsig_len);
-        let mut reply = Reply::new(&frame, terms, compressor, flaws, out);
+        let mut reply = Reply::new(frame, terms, compressor, flaws, out);
         let asker = Asker { key: seal.as_ref().map(|seal| seal.key().name()), ..asker };
-        let outcome = match decide(&asker, &frame, approached, &mut reply, key) {
+        let decided = match fault {
+            Some(fault) => Err(Refusal::plain(fault)),
+            None => decide(&asker, frame, approached, &mut reply, key),
+        };
+        let outcome = match decided {
             Ok(outcome) => outcome,
             Err(refusal) => {
-                *refused = Refused::by(&frame, &refusal);
+                *refused = Refused::by(frame, &refusal);
                 reply.fail(refusal);
                 Outcome::Reply
             }
@@ -185,7 +189,7 @@ impl Desk {
             transfer.seal = seal;
             return Outcome::Transfer(transfer);
         }
-        if matches!(outcome, Outcome::Reply) && !limit(&asker, &frame, &mut reply, limited) {
+        if matches!(outcome, Outcome::Reply) && !limit(&asker, frame, &mut reply, limited) {
             drop(reply);
             out.truncate(from);
             return Outcome::Silence;
@@ -256,7 +260,7 @@ fn terms<'t>(
     }
 }
 
-/// Chooses who answers, and lets them.
+/// Chooses who answers a request without a fault, and lets them.
 fn decide(
     asker: &Asker<'_>,
     frame: &Frame<'_>,
@@ -264,9 +268,6 @@ fn decide(
     reply: &mut Reply<'_>,
     key: &mut KeyBuf,
 ) -> Result<Outcome, Refusal> {
-    if let Some(fault) = frame.fault {
-        return Err(Refusal::plain(fault));
-    }
     examine_options(asker, frame)?;
     let Some(question) = frame.question else {
         return match asker.cookie {

@@ -2,15 +2,15 @@
 //! where many zones are served each step waits for memory. So a step is made for several requests before the next one is: their
 //! waits are one.
 
-use std::array;
+use std::mem;
 use std::ops::Range;
 
 use crate::query::Asker;
 use crate::refusal::Refused;
-use crate::request::Frame;
+use crate::request::{Frame, Question};
 use crate::respond::{Outcome, Scratch};
 use crate::scene::Scene;
-use crate::table::Table;
+use crate::table::{Presumed, Table};
 use crate::{Client, Clock};
 
 /// Requests that are taken together: enough for the processor to have several reads under way, and few enough that each may hold its
@@ -47,17 +47,30 @@ pub fn respond_each<'r, T>(
     mut told: impl FnMut(Arrival<'r, T>, Answered<'_>),
 ) {
     let mut requests = requests.into_iter().fuse();
-    loop {
-        let some: [_; TOGETHER] = array::from_fn(|_| requests.next());
-        if some[0].is_none() {
-            return;
-        }
-        respond_together(some, table, clock, scratch, out, &mut told);
+    let mut next = requests.next();
+    while next.is_some() {
+        let mut some = [const { None }; TOGETHER];
+        some.iter_mut().for_each(|place| *place = mem::replace(&mut next, requests.next()));
+        respond_together(&mut some, table, clock, scratch, out, &mut told);
+    }
+}
+
+/// How far a request has come. Nothing of it is moved: that would cost more than is won.
+#[derive(Default)]
+struct Way<'r, 't> {
+    frame: Option<Frame<'r>>,
+    presumed: Option<Presumed<'t, 'r>>,
+    scene: Option<Scene<'t>>,
+}
+
+impl<'r> Way<'r, '_> {
+    fn question(&self) -> Option<Question<'r>> {
+        self.frame.as_ref()?.question
     }
 }
 
 fn respond_together<'r, T>(
-    some: [Option<Arrival<'r, T>>; TOGETHER],
+    some: &mut [Option<Arrival<'r, T>>; TOGETHER],
     table: &Table,
     clock: Clock,
     scratch: &mut Scratch,
@@ -65,20 +78,32 @@ fn respond_together<'r, T>(
     told: &mut impl FnMut(Arrival<'r, T>, Answered<'_>),
 ) {
     let Scratch { keys, desk } = scratch;
-    let frames = some.each_ref().map(|asked| Frame::parse(asked.as_ref()?.request));
-    let questions = frames.each_ref().map(|frame| frame.as_ref()?.question);
-    questions.iter().flatten().for_each(|question| table.expect(question.name));
-    let presumed = questions.map(|question| table.presumed(question?.name));
-    let scenes: [_; TOGETHER] = array::from_fn(|at| Scene::of(presumed[at]?, questions[at]?, table, clock));
-    let approached: [_; TOGETHER] =
-        array::from_fn(|at| Some(scenes[at].as_ref()?.approach(questions[at]?, &mut keys[at])));
-    for (((asked, frame), approached), key) in some.into_iter().zip(frames).zip(approached).zip(keys) {
-        let Some(asked) = asked else { return };
+    let mut ways: [Way<'_, '_>; TOGETHER] = Default::default();
+    for (way, arrival) in ways.iter_mut().zip(some.iter().flatten()) {
+        way.frame = Frame::parse(arrival.request);
+        way.question().into_iter().for_each(|question| table.expect(question.name));
+    }
+    for way in &mut ways {
+        way.presumed = way.question().and_then(|question| table.presumed(question.name));
+    }
+    for way in &mut ways {
+        way.scene = way
+            .question()
+            .zip(way.presumed)
+            .and_then(|(question, presumed)| Scene::of(presumed, question, table, clock));
+    }
+    let mut approached = [const { None }; TOGETHER];
+    for ((way, approached), key) in ways.iter().zip(&mut approached).zip(&mut *keys) {
+        *approached =
+            way.question().zip(way.scene.as_ref()).map(|(question, scene)| scene.approach(question, key));
+    }
+    for (((arrival, way), approached), key) in some.iter_mut().zip(&ways).zip(approached).zip(keys) {
+        let Some(arrival) = arrival.take() else { return };
         let from = out.len();
-        let outcome = match frame {
-            Some(frame) => desk.answer(frame, approached, Asker::new(table, asked.client, clock), key, out),
+        let outcome = match &way.frame {
+            Some(frame) => desk.answer(frame, approached, Asker::new(table, arrival.client, clock), key, out),
             None => desk.pass_over(),
         };
-        told(asked, Answered { outcome, reply: from..out.len(), refused: desk.refused() });
+        told(arrival, Answered { outcome, reply: from..out.len(), refused: desk.refused() });
     }
 }
