@@ -154,7 +154,7 @@ pub(crate) const RULES: &[Rule] = &[
         apply: peers::negative_without_soa,
     },
     Rule {
-        name: "a referral without DS has the NSEC3 record of its cut (RFC 5155 §7.2.7), Knot fails at some after IXFR",
+        name: "at a cut there is a referral (RFC 1034 §4.3.2 step 3b), Knot says SERVFAIL at some after IXFR",
         apply: peers::referral_failed,
     },
     Rule {
