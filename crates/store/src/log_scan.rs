@@ -1,8 +1,9 @@
 //! Whether SQLite's write-ahead log has lost commits to damage. SQLite takes a log up to the first frame that fails its
 //! checksum and says nothing of what follows, since after a loss of power that is the rule: the frames of the last
 //! transaction come to the disk in any order, or some of them, and those of one that was never finished stay until others
-//! are written over them. What it cannot leave is a frame of the same log behind another commit: that one was synced
-//! before, and was whole once (the form is that of SQLite's file format, "The Write-Ahead Log").
+//! are written over them. What it cannot leave is a frame that goes on from the checksum of a commit behind the first that
+//! fails: that commit was synced before, and was whole once (the form is that of SQLite's file format, "The Write-Ahead
+//! Log").
 
 use std::fs::File;
 use std::io::{self, BufReader, Read};
@@ -29,22 +30,26 @@ fn scan(mut log: impl Read) -> io::Result<Option<String>> {
         return Ok(Some("its header is damaged: all commits in it are lost".into()));
     };
     let mut frame = vec![0; FRAME_HEADER + page];
-    // The first frame that fails, and whether a commit ends with it or behind it.
-    let (mut number, mut broken, mut committed) = (0_u64, None, false);
+    // The first frame that fails; and what the next one goes on from, if that may have been a commit.
+    let (mut number, mut broken, mut commit) = (0_u64, None, None);
     while fill(&mut log, &mut frame)? {
         number += 1;
         let (head, rest) = frame.split_at(8);
         let (stored, content) = rest.split_at(FRAME_HEADER - 8);
-        let own = stored.get(..8) == Some(&salts[..]);
-        if let Some(first) = broken.filter(|_| own && committed) {
+        let (own, stored) = (stored.get(..8) == Some(&salts[..]), stored.get(8..).and_then(sums_of));
+        let follows =
+            |before| own && stored == Some(checksum(content, checksum(head, before, big_endian), big_endian));
+        if let (Some(first), Some(before)) = (broken, commit)
+            && follows(before)
+        {
             return Ok(Some(format!("frame {first} is damaged: the commits behind it are lost")));
         }
-        if broken.is_none() {
-            sums = checksum(content, checksum(head, sums, big_endian), big_endian);
-            broken = (!own || stored.get(8..) != Some(&octets(sums)[..])).then_some(number);
+        match stored {
+            Some(stored) if broken.is_none() && follows(sums) => sums = stored,
+            _ => broken = broken.or(Some(number)),
         }
         // The last frame of a commit says how large the database is then.
-        committed |= own && broken.is_some() && head.get(4..) != Some(&[0; 4]);
+        commit = stored.filter(|_| own && head.get(4..) != Some(&[0; 4]));
     }
     Ok(None)
 }
@@ -69,7 +74,7 @@ impl Header {
         let (magic, page) = (word(0)?, usize::try_from(word(8)?).ok()?);
         let big_endian = magic & 1 == 1;
         let sums = checksum(octets_of.get(..24)?, (0, 0), big_endian);
-        let whole = magic & !1 == MAGIC && octets_of.get(24..) == Some(&octets(sums)[..]);
+        let whole = magic & !1 == MAGIC && octets_of.get(24..).and_then(sums_of) == Some(sums);
         let sizes = (512..=65_536).contains(&page) && page.is_power_of_two();
         let salts = octets_of.get(16..24)?.try_into().ok()?;
         (whole && sizes).then_some(Header { big_endian, page, salts, sums })
@@ -88,8 +93,9 @@ fn checksum(octets: &[u8], (mut a, mut b): (u32, u32), big_endian: bool) -> (u32
     (a, b)
 }
 
-fn octets((a, b): (u32, u32)) -> [u8; 8] {
-    (u64::from(a) << 32 | u64::from(b)).to_be_bytes()
+fn sums_of(octets: &[u8]) -> Option<(u32, u32)> {
+    let both = u64::from_be_bytes(octets.try_into().ok()?);
+    Some(((both >> 32) as u32, both as u32))
 }
 
 /// Whether there was so much.
@@ -145,9 +151,10 @@ mod tests {
         let log = &logs()[0];
         let ends = ends(log);
         let last = ends[ends.len() - 2];
-        let salts_of_the_last = last - FRAME + 8..last - FRAME + 16;
+        // Without them nobody knows what goes on from it.
+        let sums_of_the_last = last - FRAME + 8..last - FRAME + FRAME_HEADER;
         let everywhere = (0..last).step_by(37).chain(0..HEADER + FRAME_HEADER).chain(last - FRAME..last);
-        for at in everywhere.filter(|at| !salts_of_the_last.contains(at)) {
+        for at in everywhere.filter(|at| !sums_of_the_last.contains(at)) {
             let mut flipped = log.clone();
             flipped[at] ^= 0x80;
             let said = scan(&flipped[..]).unwrap();
@@ -190,9 +197,16 @@ mod tests {
         std::fs::write(folder.path().join("some.db-wal"), &torn).unwrap();
         let db = open();
         db.execute_batch("INSERT INTO t VALUES(1)").unwrap();
-        let after = log();
+        let mut after = log();
         assert_eq!(after.len(), torn.len(), "the frames are still there");
         assert!(after != torn);
+        assert_eq!(scan(&after[..]).unwrap(), None);
+        // And that one is torn too, but for the header of its last frame: what stands behind does not go on from it.
+        let first = after.iter().zip(&torn).position(|(after, torn)| after != torn).unwrap();
+        let other = (first - HEADER) / FRAME * FRAME + HEADER;
+        let commit = ends(&after).into_iter().find(|end| *end > other).unwrap();
+        assert!(commit < after.len());
+        after[commit - 1] ^= 1;
         assert_eq!(scan(&after[..]).unwrap(), None);
     }
 }
