@@ -14,7 +14,7 @@ use crate::table::{Presumed, Table};
 use crate::{Client, Clock};
 
 /// Requests that are taken together: enough for the processor to have several reads under way, and few enough that each may hold its
-/// zone without touching a shared counter, for which a thread has eight places.
+/// zone, and some the next zones of their chains, without touching a shared counter: for that a thread has eight places.
 pub(crate) const TOGETHER: usize = 4;
 
 /// A request that came with others.

@@ -1,7 +1,7 @@
 //! Descriptors: how many the system lets us have, and how many a configuration may need at once.
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
+use std::hash::Hash;
 use std::num::NonZero;
 use std::thread;
 
@@ -47,17 +47,17 @@ impl Descriptors {
         let over_tls = listen.iter().any(|listener| listener.tls);
 
         let zones = config.zones.iter().map(|zone| &zone.settings);
-        let sources =
-            zones.clone().flat_map(|zone| zone.primaries.iter()).flat_map(|primary| &primary.addresses);
-        let sources = PerAddress::of(sources.copied());
-        let targets =
-            PerAddress::of(zones.flat_map(|zone| zone.also_notify.iter()).map(|target| target.address));
+        let primaries = zones.clone().flat_map(|zone| zone.primaries.iter());
+        let sources = primaries.flat_map(|primary| primary.addresses.iter().map(move |at| (*at, primary)));
+        let lines = Places::of(sources.clone());
+        let sources = Places::of(sources.map(|(address, _)| address));
+        let targets = Places::of(zones.flat_map(|zone| zone.also_notify.iter()).map(|target| target.address));
         let probes = sources.most(limits.probes_per_primary).min(AdmissionLimits::default().probes);
         let transfers = sources.most(limits.transfers_per_primary).min(limits.transfers);
         Descriptors {
             clients: downstream::most_connections(limits.tcp_clients, over_tls),
             // A transfer may have a file beside its connection; and some connections are kept for what is asked next.
-            primaries: probes + 2 * transfers + sources.most(primary::LINES),
+            primaries: probes + 2 * transfers + lines.most(primary::LINES),
             notifies: targets.most(downstream::NOTIFIES),
             others: datagrams + threads * (listen.len() + OF_THREAD) + OF_REST,
         }
@@ -99,17 +99,17 @@ impl Descriptors {
     }
 }
 
-/// Addresses, each with how many times something may be under way there: once for each zone.
-struct PerAddress(HashMap<SocketAddr, usize>);
+/// Places, each with how many times something may be under way there: once for each zone.
+struct Places<P>(HashMap<P, usize>);
 
-impl PerAddress {
-    fn of(addresses: impl Iterator<Item = SocketAddr>) -> PerAddress {
+impl<P: Eq + Hash> Places<P> {
+    fn of(all: impl Iterator<Item = P>) -> Places<P> {
         let mut places = HashMap::new();
-        addresses.for_each(|address| *places.entry(address).or_default() += 1);
-        PerAddress(places)
+        all.for_each(|place| *places.entry(place).or_default() += 1);
+        Places(places)
     }
 
-    /// How many there may be in all, no more than `each` at one address.
+    /// How many there may be in all, no more than `each` at one place.
     fn most(&self, each: usize) -> usize {
         self.0.values().map(|zones| each.min(*zones)).sum()
     }
@@ -150,11 +150,11 @@ mod tests {
         let with = |zones: &str, limits: &str| {
             needed(&format!("listen: [\"127.0.0.1:53\"]\nlimits: {{ {limits} }}\nzones:\n{zones}"))
         };
-        // Three probes at each address, three transfers, three connections kept.
+        // Three probes at each address, three transfers; and three connections kept, by primary.
         let some = with(&few, "transfers: 4");
         assert_eq!((some.primaries, some.notifies), (6 + 2 * 4 + 6, 3));
         let all = with(&[few, many].concat(), "probes-per-primary: 10, transfers-per-primary: 5");
-        assert_eq!((all.primaries, all.notifies), ((3 + 10) + 2 * (3 + 5) + (3 + 4), 64 + 64));
+        assert_eq!((all.primaries, all.notifies), ((3 + 10) + 2 * (3 + 5) + (3 + 3 + 4), 64 + 64));
     }
 
     #[test]

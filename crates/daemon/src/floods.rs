@@ -27,12 +27,13 @@ pub(crate) struct Floods {
 impl Floods {
     /// Counts those of a batch.
     pub(crate) fn note(&self, limited: Limited, boot_ms: u64) {
-        self.tally.note([limited.dropped, limited.slipped], boot_ms);
+        // First, so that who says the numbers knows of it.
         if let Ok(mut ranges) = self.ranges.try_lock()
             && ranges.len() < RANGES
         {
             ranges.insert(limited.range);
         }
+        self.tally.note([limited.dropped, limited.slipped], boot_ms);
     }
 
     /// Says what was counted since it was last said; not too often.
@@ -60,14 +61,15 @@ impl Floods {
         let ranges = std::mem::take(&mut *self.ranges.lock().unwrap_or_else(PoisonError::into_inner));
         let mut names: Vec<String> = ranges.iter().map(ToString::to_string).collect();
         names.sort_unstable();
-        let count = if names.len() < RANGES { names.len().to_string() } else { format!("{RANGES} or more") };
-        let more = if names.len() > NAMED { " …" } else { "" };
-        let ranges = if names.len() == 1 { "range" } else { "ranges" };
+        let (count, more) = (names.len(), if names.len() > NAMED { " …" } else { "" });
+        let ranges = if count == 1 { "range" } else { "ranges" };
         names.truncate(NAMED);
-        Some(format!(
-            "{dropped} were dropped and {slipped} cut short since this was last said, to {count} {ranges} ({}{more})",
-            names.join(" ")
-        ))
+        // Of a batch one is known, and none when another thread was at it.
+        let to = match count {
+            0 => String::new(),
+            _ => format!(", to {count} {ranges} at least ({}{more})", names.join(" ")),
+        };
+        Some(format!("{dropped} were dropped and {slipped} cut short since this was last said{to}"))
     }
 }
 
@@ -102,22 +104,23 @@ mod tests {
         };
         note("192.0.2.0/24", 11, 9);
         note("198.51.100.0/24", 20, 0);
-        let both = "31 were dropped and 9 cut short since this was last said, to 2 ranges (192.0.2.0/24 198.51.100.0/24)";
+        let both = "31 were dropped and 9 cut short since this was last said, to 2 ranges at least (192.0.2.0/24 198.51.100.0/24)";
         assert_eq!(floods.news(5001).as_deref(), Some(both));
         note("192.0.2.0/24", 3, 0);
         assert_eq!(floods.news(5002), None);
-        let one = "3 were dropped and 0 cut short since this was last said, to 1 range (192.0.2.0/24)";
+        let one =
+            "3 were dropped and 0 cut short since this was last said, to 1 range at least (192.0.2.0/24)";
         assert_eq!(floods.news(70_000).as_deref(), Some(one));
         assert_eq!(floods.news(140_000), None);
         for n in 0..5 {
             note(&format!("10.0.{n}.0/24"), 0, 1);
         }
         let some = floods.news(140_000).unwrap();
-        assert!(some.ends_with("to 5 ranges (10.0.0.0/24 10.0.1.0/24 10.0.2.0/24 …)"), "{some}");
+        assert!(some.ends_with("to 5 ranges at least (10.0.0.0/24 10.0.1.0/24 10.0.2.0/24 …)"), "{some}");
         for n in 0..200 {
             note(&format!("10.0.{n}.0/24"), 0, 1);
         }
         let many = floods.news(210_000).unwrap();
-        assert!(many.contains("200 cut short") && many.contains("to 64 or more ranges"), "{many}");
+        assert!(many.contains("200 cut short") && many.contains("to 64 ranges at least"), "{many}");
     }
 }

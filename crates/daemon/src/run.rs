@@ -166,6 +166,8 @@ async fn serve(path: &Path, config: Config) -> Result<(), String> {
     tell_systemd(&[sd_notify::NotifyState::Stopping]);
     tcp.stop().await;
     respond.stop();
+    // Nobody is there to say the rest in a minute.
+    respond.look(u64::MAX);
     // A socket file that stays is replaced at the next start.
     let _ = std::fs::remove_file(control_path);
     // The store's writer ends with its last holder, after all that was asked of it.

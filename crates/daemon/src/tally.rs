@@ -1,4 +1,4 @@
-//! What should not be, counted since the start by threads that wait for nobody: said in the log once a minute at most, and
+//! What should not be, counted since the start without a lock: said in the log once a minute at most, and what needs a person
 //! shown by `status` for an hour. Whoever counts says itself what there is to say.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};

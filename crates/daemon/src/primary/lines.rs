@@ -16,7 +16,7 @@ use super::exchange::Exchange;
 use super::line::{Line, Obituary, Outbox};
 use crate::config::PrimaryConfig;
 
-/// Connections to an address before questions share one.
+/// Connections to an address of a primary before questions share one.
 pub(crate) const LINES: usize = 4;
 /// Questions on one connection at once.
 const DEPTH: usize = 16;

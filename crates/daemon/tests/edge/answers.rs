@@ -7,6 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
 use crate::daemon::{Daemon, zone};
@@ -185,19 +186,24 @@ fn answers_that_are_alike_are_limited_over_all_threads_for_those_whom_nothing_vo
         assert_eq!(dns::answers(&exchange_tcp(server, &asked)), 1);
     }
     // Said once a minute, with the range and what became of its answers.
-    let said =
-        || daemon.events().into_iter().filter(|event| event["event"] == "query.limited").collect::<Vec<_>>();
-    daemon.wait("a word about it", |_| !said().is_empty());
+    let limited_in = |daemon: &Daemon| {
+        daemon.events().into_iter().filter(|event| event["event"] == "query.limited").collect::<Vec<_>>()
+    };
+    daemon.wait("a word about it", |daemon| !limited_in(daemon).is_empty());
     assert!(flood(server, "127.0.0.1", &asked, 50).0 < 50);
-    let said = said();
+    let said = limited_in(&daemon);
     assert_eq!(said.len(), 1);
     let detail = said[0]["detail"].as_str().unwrap();
-    assert!(detail.contains("since this was last said, to 1 range (127.0.0.0/24)"), "{detail}");
+    assert!(detail.contains("since this was last said, to 1 range at least (127.0.0.0/24)"), "{detail}");
     // A reload changes it.
     daemon.configure_extra("", &zone("a.test", Primary::start().address));
     assert_eq!(daemon.order(&["reload"]).code, 0);
     assert_eq!(flood(server, "127.0.0.1", &asked, 50).0, 50);
     assert_eq!(limited(&daemon), Value::Null);
+    // What came since it was said is said at the end.
+    daemon.signal(Signal::SIGTERM);
+    assert!(daemon.ended().0.success());
+    assert_eq!(limited_in(&daemon).len(), 2);
 }
 
 /// RFC 4648 §7.
