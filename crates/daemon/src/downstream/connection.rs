@@ -18,7 +18,7 @@ use tokio::time::{Instant, timeout_at};
 use super::frame::{frame_into, wait, write_whole};
 use super::listener::Shared;
 use super::places::{Ask, Place};
-use super::sending;
+use super::sending::{self, Part};
 use crate::tls::Stream;
 
 /// Messages of transfers that wait for the client to read.
@@ -88,10 +88,10 @@ struct Conversation {
     place: Place,
     shared: Arc<Shared>,
     /// For messages of transfers; given up at the end, so that the queue ends with the last of them.
-    out: Option<Sender<Vec<u8>>>,
+    out: Option<Sender<Part>>,
     /// Those under way. One that fails cannot be ended but by closing (RFC 5936 §2.2.1).
     transfers: JoinSet<Result<(), ()>>,
-    queue: Receiver<Vec<u8>>,
+    queue: Receiver<Part>,
     /// What there is of messages that are not whole, or have to wait.
     unread: Vec<u8>,
     /// By when there has to be more of them, unless something is under way.
@@ -147,8 +147,8 @@ impl Conversation {
                 },
                 () = self.place.asked() => {}
                 // It never ends while `out` is there.
-                Some(message) = self.queue.recv() => {
-                    self.write(&message, true).await?;
+                Some(part) = self.queue.recv() => {
+                    self.pass_on(part).await?;
                     self.renew();
                 }
                 Some(ended) = self.transfers.join_next() => return is_sent(ended).map(|()| Continue(0)),
@@ -248,13 +248,22 @@ impl Conversation {
         self.out = None;
         // Each of them sees to its own end.
         let until = Instant::now() + sending::LONGEST;
-        while let Some(message) = wait(self.queue.recv(), until, &mut self.place, true).await? {
-            self.write(&message, true).await?;
+        while let Some(part) = wait(self.queue.recv(), until, &mut self.place, true).await? {
+            self.pass_on(part).await?;
         }
         while let Some(ended) = wait(self.transfers.join_next(), until, &mut self.place, true).await? {
             is_sent(ended)?;
         }
         Ok(ended)
+    }
+
+    /// Writes what a transfer has made, or tells it that all of it is written.
+    async fn pass_on(&mut self, part: Part) -> io::Result<()> {
+        match part {
+            Part::Message(message) => self.write(&message, true).await,
+            // Was it ended meanwhile, it has said so.
+            Part::End(written) => written.send(()).or(Ok(())),
+        }
     }
 
     /// Writes the answers collected.

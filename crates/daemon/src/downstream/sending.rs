@@ -8,6 +8,7 @@ use secondo_transfer::{Asked, Outgoing};
 use secondo_wire::{Name, Rcode, Reason, RecordType, Serial};
 use tokio::sync::Semaphore;
 use tokio::sync::mpsc::Sender;
+use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::frame::{STALL, frame, frame_into};
@@ -21,13 +22,21 @@ const TOTAL: Duration = Duration::from_secs(2 * 3600);
 /// After that, it has ended in one way or another.
 pub(super) const LONGEST: Duration = PLACE.saturating_add(TOTAL);
 
-/// Sends what `request` asks for into `out`; ends early when the connection does. Over the limit of transfers at once
-/// the client is told SERVFAIL, so that it comes again.
+/// What a transfer gives its connection, one after another.
+pub(super) enum Part {
+    /// A message, framed.
+    Message(Vec<u8>),
+    /// The end; answered once all that came before it is written.
+    End(oneshot::Sender<()>),
+}
+
+/// Sends what `request` asks for into `out`, until it is written; ends early when the connection does. Over the limit of
+/// transfers at once the client is told SERVFAIL, so that it comes again.
 pub(super) async fn send(
     request: TransferRequest,
     peer: Client,
     places: Arc<Semaphore>,
-    out: &Sender<Vec<u8>>,
+    out: &Sender<Part>,
 ) -> Result<(), ()> {
     let place = timeout(PLACE, places.acquire()).await;
     let Ok(Ok(_place)) = place else {
@@ -37,7 +46,7 @@ pub(super) async fn send(
         };
         say_declined(&request, peer, Reason::Busy, &detail);
         let message = frame(|message| request.decline(Rcode::SERVFAIL, clock::unix(), message));
-        return out.send(message).await.map_err(drop);
+        return out.send(Part::Message(message)).await.map_err(drop);
     };
     let told = Told::of(&request);
     let mut outgoing = outgoing(request);
@@ -73,21 +82,25 @@ fn word(transport: Transport) -> &'static str {
     }
 }
 
-async fn stream(outgoing: &mut Outgoing, until: Instant, out: &Sender<Vec<u8>>) -> Result<(), String> {
+async fn stream(outgoing: &mut Outgoing, until: Instant, out: &Sender<Part>) -> Result<(), String> {
     loop {
         let mut more = Ok(false);
         let message = frame(|message| more = outgoing.next_message(message, clock::unix()));
         match more {
-            Ok(true) => hand_over(message, until, out).await?,
-            Ok(false) => return Ok(()),
+            Ok(true) => in_time(until, out.send(Part::Message(message))).await?,
+            Ok(false) => break,
             Err(fault) => return Err(fault.to_string()),
         }
     }
+    // What is queued is not sent.
+    let (written, told) = oneshot::channel();
+    in_time(until, out.send(Part::End(written))).await?;
+    in_time(until, told).await
 }
 
-/// Gives a message to the connection as soon as that has room for it.
-async fn hand_over(message: Vec<u8>, until: Instant, out: &Sender<Vec<u8>>) -> Result<(), String> {
-    match timeout_at(until, out.send(message)).await {
+/// Waits for the connection, which takes the next part as soon as it has room for it.
+async fn in_time<E>(until: Instant, step: impl Future<Output = Result<(), E>>) -> Result<(), String> {
+    match timeout_at(until, step).await {
         Ok(Ok(())) if Instant::now() < until => Ok(()),
         Ok(Err(_)) => Err(format!(
             "the connection ended before: its client left or took nothing for {} s, or we stop",
@@ -176,14 +189,14 @@ mod tests {
     async fn a_client_that_does_not_read_keeps_no_place_beyond_the_end() {
         let (out, mut queue) = channel(1);
         let later = Instant::now() + TOTAL;
-        assert_eq!(hand_over(vec![1], later, &out).await, Ok(()));
+        assert_eq!(in_time(later, out.send(1)).await, Ok(()));
         // The queue is full, and nobody reads.
-        let verdict = timeout(Duration::from_secs(60), hand_over(vec![2], Instant::now(), &out)).await;
+        let verdict = timeout(Duration::from_secs(60), in_time(Instant::now(), out.send(2))).await;
         assert!(verdict.unwrap().unwrap_err().contains("not taken"));
         // It reads, too late.
-        assert_eq!(queue.recv().await, Some(vec![1]));
-        assert!(hand_over(vec![3], Instant::now(), &out).await.is_err());
+        assert_eq!(queue.recv().await, Some(1));
+        assert!(in_time(Instant::now(), out.send(3)).await.is_err());
         drop(queue);
-        assert!(hand_over(vec![4], later, &out).await.unwrap_err().contains("its client left"));
+        assert!(in_time(later, out.send(4)).await.unwrap_err().contains("its client left"));
     }
 }

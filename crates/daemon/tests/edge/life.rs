@@ -139,6 +139,25 @@ fn who_does_not_read_puts_off_the_end_for_seconds_and_no_longer() {
 }
 
 #[test]
+fn a_small_zone_that_was_not_read_at_the_end_was_not_sent() {
+    // Few messages: all of them are made while the first are written.
+    let mut daemon = Daemon::start("", &zone("small.test", Primary::with_bulk(12).address));
+    daemon.until_loaded("small.test.");
+    let mut deaf = connect(daemon.address());
+    deaf.write_all(&framed(&query(1, "small.test", AXFR))).unwrap();
+    let mut records = answers(&read(&mut deaf).unwrap().unwrap());
+    daemon.signal(Signal::SIGTERM);
+    assert!(daemon.ended().0.success());
+    let log = daemon.log();
+    assert!(log.contains("zone was not sent whole") && !log.contains("zone was sent"), "{log}");
+    // Nor was it.
+    while let Ok(Some(message)) = read(&mut deaf) {
+        records += answers(&message);
+    }
+    assert!(records < 12 + 3, "{records}");
+}
+
+#[test]
 fn who_was_just_answered_is_parted_from_before_the_end() {
     let mut daemon = Daemon::start("", &zone("a.test", Primary::start().address));
     daemon.until_loaded("a.test.");
