@@ -167,9 +167,12 @@ impl Conversation {
         let taken = self.answer_all(if began { fresh } else { &unread }).await?;
         self.flush().await?;
         let Some(taken) = taken else { return Ok(Break(Ended::ByUs)) };
-        // What is empty takes no memory.
-        self.unread =
-            if began { fresh.get(taken..).unwrap_or_default().to_vec() } else { unread.split_off(taken) };
+        if began {
+            unread.extend_from_slice(fresh.get(taken..).unwrap_or_default());
+        } else {
+            forget(&mut unread, taken);
+        }
+        self.unread = unread;
         if began || taken > 0 || fresh.is_empty() {
             self.renew();
         }
@@ -280,6 +283,14 @@ impl Conversation {
     }
 }
 
+/// Removes what was taken. The rest stays where it is, however many octets at a time it grows by; what is empty takes no memory.
+fn forget(octets: &mut Vec<u8>, taken: usize) {
+    octets.drain(..taken);
+    if octets.is_empty() {
+        *octets = Vec::new();
+    }
+}
+
 /// Whether an answer, with its length before it, is one to a request, well or badly made. What has no question that can be read
 /// is none, unless it is fine without; nor is a response, to which nothing is said.
 fn is_for_a_request(framed: &[u8]) -> bool {
@@ -294,5 +305,24 @@ fn is_sent(ended: Result<Result<(), ()>, JoinError>) -> io::Result<()> {
     match ended {
         Ok(Ok(())) => Ok(()),
         _ => Err(io::ErrorKind::ConnectionAborted.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_that_comes_octet_by_octet_is_not_copied_with_each() {
+        let mut octets = Vec::with_capacity(8);
+        for octet in 0..8 {
+            octets.push(octet);
+            forget(&mut octets, 0);
+            assert_eq!(octets.capacity(), 8);
+        }
+        forget(&mut octets, 5);
+        assert_eq!(octets, [5, 6, 7]);
+        forget(&mut octets, 3);
+        assert_eq!(octets.capacity(), 0);
     }
 }
