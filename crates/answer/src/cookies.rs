@@ -20,7 +20,7 @@ const AGE: std::ops::RangeInclusive<i32> = -300..=3600;
 const FRESH: i32 = 1800;
 
 /// The secrets of server cookies.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Cookies {
     first: Zeroizing<[u8; 16]>,
     others: Zeroizing<Vec<[u8; 16]>>,

@@ -219,6 +219,10 @@ fn limit(asker: &Asker<'_>, frame: &Frame<'_>, reply: &mut Reply<'_>, limited: &
     if verdict == Verdict::Pass {
         return true;
     }
+    // An error has nothing to lose: one that slips is sent as it is.
+    if verdict != Verdict::Drop && kind == Kind::Error {
+        return true;
+    }
     let range = limiter.range_of(asker.address());
     let so_far = limited.take().unwrap_or(Limited { range, dropped: 0, slipped: 0 });
     if verdict == Verdict::Drop {
@@ -226,11 +230,9 @@ fn limit(asker: &Asker<'_>, frame: &Frame<'_>, reply: &mut Reply<'_>, limited: &
         return false;
     }
     *limited = Some(Limited { range, slipped: so_far.slipped + 1, ..so_far });
-    match (kind, asker.cookie) {
-        // An error has nothing to lose.
-        (Kind::Error, _) => {}
+    match asker.cookie {
         // RFC 7873 §5.2.3, §5.2.4: with the cookie in this reply the client is heard the next time.
-        (_, Some(Ok(_))) => reply.fail(Refusal::plain(Rcode::BADCOOKIE)),
+        Some(Ok(_)) => reply.fail(Refusal::plain(Rcode::BADCOOKIE)),
         _ => reply.slip(),
     }
     true

@@ -221,6 +221,10 @@ fn what_was_limited_is_counted_until_it_is_told() {
     let range = "192.0.2.0/24".parse().unwrap();
     assert_eq!(room.scratch.take_limited(), Some(Limited { range, dropped: 5, slipped: 2 }));
     assert_eq!(room.scratch.take_limited(), None);
+    // Errors that slip are sent as they are.
+    let sent = (0..8).filter(|_| room.ask(Query::new("elsewhere.", A)).is_some()).count();
+    let dropped = room.scratch.take_limited().map(|limited| (limited.dropped, limited.slipped));
+    assert_eq!((sent, dropped), (3, Some((5, 0))));
     let query = Query::new("a.example.", A).octets();
     for _ in 0..3 {
         room.send(&query, "2001:db8:1:2:3::4", Transport::Udp, common::NOW);

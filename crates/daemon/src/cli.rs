@@ -358,6 +358,10 @@ fn reloaded(response: Response, dry_run: bool) -> u8 {
             nothing = false;
         }
     }
+    for what in &response.settings {
+        say(&format!("`{what}` changed"));
+        nothing = false;
+    }
     for renewed in &response.certificates {
         say(&format!("another certificate is shown from now on: {renewed}"));
         nothing = false;

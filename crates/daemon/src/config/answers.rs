@@ -39,6 +39,18 @@ pub struct AnswersConfig {
     pub rate_limit: Option<RateLimit>,
 }
 
+impl AnswersConfig {
+    /// The keys of the settings that are others in `new`.
+    pub fn changes(&self, new: &AnswersConfig) -> Vec<String> {
+        let changed = [
+            ("identity", self.identity != new.identity),
+            ("cookies", self.cookies != new.cookies),
+            ("rate-limit", self.rate_limit != new.rate_limit),
+        ];
+        changed.iter().filter(|(_, differs)| *differs).map(|(key, _)| (*key).to_string()).collect()
+    }
+}
+
 /// Reads the top level's own keys. The secret file is sought from `folder`.
 pub(super) fn read(fields: &Fields<'_>, folder: &Path, findings: &mut Findings) -> AnswersConfig {
     let written = |word| fields.of(word).filter(|node| !node.is_null());

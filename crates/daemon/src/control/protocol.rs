@@ -110,6 +110,9 @@ pub struct Response {
     /// `reload`: names of zones whose settings changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub changed: Option<Vec<String>>,
+    /// `reload`: settings of the server that changed and hold at once.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub settings: Vec<String>,
     /// `reload`: settings that hold only after a restart.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub after_restart: Vec<String>,
@@ -323,7 +326,8 @@ pub struct ServerProblem {
 pub struct Limited {
     /// How many were not sent.
     pub dropped: u64,
-    /// How many were cut short, to be asked for over TCP (`slip`); errors, which have nothing to lose, count here as they are.
+    /// How many were cut short, to be asked for over TCP or with the cookie that they bring (`slip`). Errors that slip are
+    /// sent as they are, and are not counted.
     pub slipped: u64,
     /// Seconds since the last of them; `None`: there was none.
     pub last_ago: Option<f64>,

@@ -89,6 +89,7 @@ impl Scheduler {
             added: Some(names(&added)),
             removed: Some(names(&removed)),
             changed: Some(names(&changed)),
+            settings: self.parts.config.answers.changes(&config.answers),
             after_restart: after_restart(&self.parts.config.server, &config.server),
             certificates: OwnCertificate::renewed(&self.parts.config.certificates, &config.certificates),
             ..Response::default()
@@ -119,8 +120,10 @@ impl Scheduler {
                 let event = Event::new("daemon.reloaded", "a changed setting is not in force");
                 Event { detail: Some(&detail), ..event }.warn();
             }
-            let detail =
-                format!("{} added, {} removed, {} changed", added.len(), removed.len(), changed.len());
+            let settings: String =
+                response.settings.iter().map(|what| format!(", `{what}` changed")).collect();
+            let (added, removed, changed) = (added.len(), removed.len(), changed.len());
+            let detail = format!("{added} added, {removed} removed, {changed} changed{settings}");
             let event = Event::new("daemon.reloaded", "configuration is in force");
             Event { detail: Some(&detail), ..event }.info();
         }

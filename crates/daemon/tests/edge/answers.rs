@@ -197,7 +197,9 @@ fn answers_that_are_alike_are_limited_over_all_threads_for_those_whom_nothing_vo
     assert!(detail.contains("since this was last said, to 1 range at least (127.0.0.0/24)"), "{detail}");
     // A reload changes it.
     daemon.configure_extra("", &zone("a.test", Primary::start().address));
-    assert_eq!(daemon.order(&["reload"]).code, 0);
+    let ended = daemon.order(&["reload"]);
+    assert!(ended.code == 0 && ended.out.contains("`rate-limit` changed\n"), "{ended:?}");
+    assert!(daemon.log().contains("1 changed, `rate-limit` changed"), "{}", daemon.log());
     assert_eq!(flood(server, "127.0.0.1", &asked, 50).0, 50);
     assert_eq!(limited(&daemon), Value::Null);
     // What came since it was said is said at the end.
