@@ -9,6 +9,7 @@ use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::time::{Instant, timeout_at};
 
 use super::places::Place;
+use crate::tls::Stream;
 
 /// How long clients are waited for.
 const PATIENCE: Patience = Patience { stall: STALL, whole: Duration::from_secs(60) };
@@ -16,7 +17,8 @@ const PATIENCE: Patience = Patience { stall: STALL, whole: Duration::from_secs(6
 /// segment of up to 64 KiB that it filled over that, and what a client's window opens by at once (RFC 9293 §3.8.6.2). So about
 /// 4 KiB a second are seen. (`TCP_USER_TIMEOUT` is no judge of it: it counts from when the window closed first, whatever is read.)
 pub(super) const STALL: Duration = Duration::from_secs(25);
-/// Octets written in one step: what TLS makes of them waits in its own buffer, where progress is not seen.
+/// Octets given to TLS in one step: what it makes of them waits in its own buffer, where progress is not seen. Without TLS the kernel
+/// says how much it took, and a step is all that there is: each is a segment of its own at least.
 const STEP: usize = 16 << 10;
 
 /// How long a client is waited for.
@@ -49,23 +51,29 @@ pub(super) fn frame(write: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
 /// Writes all of it, unless the client does not read, or too slowly. Who holds a place that somebody else wants, and has
 /// nothing under way besides, has no longer than that allows.
 pub(super) async fn write_whole(
-    stream: &mut (impl AsyncWrite + Unpin),
+    stream: &mut Stream,
     octets: &[u8],
     place: &mut Place,
     is_busy: bool,
 ) -> io::Result<()> {
-    write_within(PATIENCE, stream, octets, place, is_busy).await
+    let most = match stream {
+        Stream::Tcp(_) => usize::MAX,
+        Stream::Tls(_) => STEP,
+    };
+    write_within(PATIENCE, most, stream, octets, place, is_busy).await
 }
 
+/// The same, with at most so many octets in a step.
 async fn write_within(
     patience: Patience,
+    most: usize,
     stream: &mut (impl AsyncWrite + Unpin),
     octets: &[u8],
     place: &mut Place,
     is_busy: bool,
 ) -> io::Result<()> {
     let until = Instant::now() + patience.whole;
-    for mut step in octets.chunks(STEP) {
+    for mut step in octets.chunks(most) {
         while !step.is_empty() {
             match progress(stream.write(step), patience.stall, until, place, is_busy).await? {
                 0 => return Err(io::ErrorKind::WriteZero.into()),
@@ -154,7 +162,7 @@ mod tests {
             let client = tokio::spawn(async move { while there.read_u8().await.is_ok() {} });
             let (_, mut place) = place().await;
             let patience = Patience { whole, ..PATIENCE };
-            let written = write_within(patience, &mut here, &[7; 100], &mut place, false).await;
+            let written = write_within(patience, STEP, &mut here, &[7; 100], &mut place, false).await;
             assert_eq!(written.is_ok(), is_whole, "{written:?}");
             drop(here);
             client.await.unwrap();
@@ -189,7 +197,7 @@ mod tests {
         let (_, mut place) = place().await;
         let message = [7; 4 * STEP];
         for _ in 0..100 {
-            write_within(patience, &mut here, &message, &mut place, true).await.unwrap();
+            write_within(patience, usize::MAX, &mut here, &message, &mut place, true).await.unwrap();
         }
         drop(here);
         assert_eq!(client.await.unwrap(), 100 * message.len());
@@ -214,7 +222,7 @@ mod tests {
                 read
             });
             let (_, mut place) = place().await;
-            let written = write_within(patience, &mut here, &message, &mut place, true).await;
+            let written = write_within(patience, STEP, &mut here, &message, &mut place, true).await;
             assert_eq!(written.is_ok(), is_whole, "{written:?}");
             drop(here);
             assert_eq!(client.await.unwrap() == message.len(), is_whole);
@@ -230,7 +238,7 @@ mod tests {
         {
             let (mut here, _there) = tokio::io::duplex(1);
             let (places, mut place) = place().await;
-            let writing = write_whole(&mut here, &[7; 100], &mut place, is_busy);
+            let writing = write_within(PATIENCE, STEP, &mut here, &[7; 100], &mut place, is_busy);
             let wanting = async {
                 if stops {
                     places.close();
