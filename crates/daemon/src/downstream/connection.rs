@@ -69,13 +69,13 @@ pub(super) async fn serve(stream: Stream, peer: SocketAddr, place: Place, shared
     let Conversation { stream, place, shared, mut transfers, queue, .. } = conversation;
     // Who comes next does not wait for what is left to do; the end of the daemon does.
     let is_last = matches!(place.ends(), Some((Ask::Stopping | Ask::Stopped, _)));
-    let _place = is_last.then_some(place);
+    let (_kept, given_back) = if is_last { (Some(place), None) } else { (None, Some(place)) };
     match (ended, &stream) {
         // Closing says all that there is to say.
-        (Ok(Ended::ByClient), Stream::Tcp(_)) => drop(stream),
-        (Ok(_), _) => shared.farewells.part(stream).await,
+        (Ok(Ended::ByClient), Stream::Tcp(_)) => drop((stream, given_back)),
+        (Ok(_), _) => shared.farewells.part(stream, given_back).await,
         // Why it failed is of no use to anybody.
-        (Err(_), _) => drop(stream),
+        (Err(_), _) => drop((stream, given_back)),
     }
     // The transfers see that nobody takes their messages any more, and say so.
     drop(queue);

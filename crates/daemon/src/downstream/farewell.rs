@@ -9,6 +9,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
+use super::places::Place;
 use crate::tls::Stream;
 
 /// How long what comes after our end is read, unless the client ends before.
@@ -17,7 +18,8 @@ pub(super) const LINGER: Duration = Duration::from_secs(1);
 const OCTETS: usize = 256 << 10;
 /// Octets read at once.
 const READ: usize = 2048;
-/// Connections that linger at once. They hold no place any more, but at the end of the daemon; beyond these, what is there is read and that is all.
+/// Connections that linger at once. They hold no place any more, but at the end of the daemon; beyond these, what is there is read
+/// and that is all.
 pub(super) const AT_ONCE: usize = 64;
 
 /// Those who are being left.
@@ -28,9 +30,10 @@ impl Farewells {
         Farewells(Semaphore::new(AT_ONCE))
     }
 
-    /// Ends the connection.
-    pub(super) async fn part(&self, mut stream: Stream) {
+    /// Ends the connection. Its place, if it holds one, is free from then on, and not before [`Farewells::over`] waits for it.
+    pub(super) async fn part(&self, mut stream: Stream, place: Option<Place>) {
         let lingering = self.0.try_acquire();
+        drop(place);
         let time = if lingering.is_ok() { LINGER } else { Duration::ZERO };
         // Nobody is there to whom it would matter how this ended.
         let _ = timeout(time, async {
@@ -38,6 +41,12 @@ impl Farewells {
             drain(&stream).await
         })
         .await;
+    }
+
+    /// Waits until nobody lingers. Whoever comes meanwhile does not.
+    pub(super) async fn over(&self) {
+        // It is never closed.
+        let _ = self.0.acquire_many(AT_ONCE as u32).await;
     }
 }
 
@@ -77,7 +86,7 @@ mod tests {
             drop(theirs);
             Ok(read)
         };
-        let (read, ()) = tokio::join!(client, farewells.part(Stream::Tcp(ours)));
+        let (read, ()) = tokio::join!(client, farewells.part(Stream::Tcp(ours), None));
         read
     }
 
@@ -91,10 +100,10 @@ mod tests {
         let farewells = Farewells::new();
         let all = farewells.0.acquire_many(AT_ONCE as u32).await.unwrap();
         let (ours, _theirs) = connection().await;
-        timeout(LINGER / 2, farewells.part(Stream::Tcp(ours))).await.expect("it waits for nothing");
+        timeout(LINGER / 2, farewells.part(Stream::Tcp(ours), None)).await.expect("it waits for nothing");
         drop(all);
         let (ours, _theirs) = connection().await;
-        let parting = farewells.part(Stream::Tcp(ours));
+        let parting = farewells.part(Stream::Tcp(ours), None);
         assert!(timeout(LINGER / 2, parting).await.is_err(), "the client has not ended");
     }
 }

@@ -112,11 +112,17 @@ impl TcpRoom {
         self.shared.transfers.close();
         self.handshakes.close();
         self.places.close();
-        if timeout(STOP, self.places.vacated()).await.is_err() {
+        if timeout(STOP, self.left()).await.is_err() {
             self.places.cut();
             // What has not ended by then ends with the process.
-            let _ = timeout(farewell::LINGER, self.places.vacated()).await;
+            let _ = timeout(farewell::LINGER, self.left()).await;
         }
+    }
+
+    /// Waits, after all were asked to leave, until nobody has a place, and nobody lingers who had one before.
+    async fn left(&self) {
+        self.places.vacated().await;
+        self.shared.farewells.over().await;
     }
 
     /// Accepts connections for ever, clear or with TLS. Those for whom there is no place wait, each by itself.

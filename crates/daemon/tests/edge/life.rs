@@ -173,6 +173,20 @@ fn who_was_just_answered_is_parted_from_before_the_end() {
 }
 
 #[test]
+fn who_was_parted_from_just_before_the_end_keeps_his_time() {
+    let mut daemon = Daemon::start("", &zone("a.test", Primary::start().address));
+    daemon.until_loaded("a.test.");
+    let mut client = connect(daemon.address());
+    let began = Instant::now();
+    // Shorter than any header: nothing more is taken of it.
+    client.write_all(&[0, 1, 0]).unwrap();
+    assert!(read(&mut client).unwrap().is_none(), "its side is ended");
+    daemon.signal(Signal::SIGTERM);
+    assert!(daemon.ended().0.success());
+    assert!(began.elapsed() > Duration::from_millis(900), "{:?}", began.elapsed());
+}
+
+#[test]
 fn what_was_published_and_confirmed_is_on_disk_after_a_stop_in_the_midst_of_a_transfer() {
     let (good, slow) = (Primary::start(), Primary::start());
     let zones = [zone("a.test", good.address), zone("slow.test", slow.address)].concat();
