@@ -15,7 +15,7 @@ use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, timeout_at};
 
-use super::frame::{frame_into, wait, write_whole};
+use super::frame::{frame_into, in_time, write_whole};
 use super::listener::Shared;
 use super::places::{Ask, Place};
 use super::sending::{self, Part};
@@ -251,10 +251,10 @@ impl Conversation {
         self.out = None;
         // Each of them sees to its own end.
         let until = Instant::now() + sending::LONGEST;
-        while let Some(part) = wait(self.queue.recv(), until, &mut self.place, true).await? {
+        while let Some(part) = in_time(self.queue.recv(), until, &mut self.place, true).await? {
             self.pass_on(part).await?;
         }
-        while let Some(ended) = wait(self.transfers.join_next(), until, &mut self.place, true).await? {
+        while let Some(ended) = in_time(self.transfers.join_next(), until, &mut self.place, true).await? {
             is_sent(ended)?;
         }
         Ok(ended)

@@ -105,11 +105,11 @@ async fn progress<T>(
         return Err(io::ErrorKind::TimedOut.into());
     }
     let until = until.min(now + stall);
-    wait(step, until, place, is_busy).await?
+    in_time(step, until, place, is_busy).await?
 }
 
 /// What a step comes to that is done by then, and before the place has to be left.
-pub(super) async fn wait<T>(
+pub(super) async fn in_time<T>(
     step: impl Future<Output = T>,
     until: Instant,
     place: &mut Place,

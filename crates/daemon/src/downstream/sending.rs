@@ -15,8 +15,9 @@ use super::frame::{STALL, frame, frame_into};
 use crate::clock;
 use crate::event::{Event, Peer};
 
-/// How long a transfer waits for a free place before it is declined.
-const PLACE: Duration = Duration::from_secs(30);
+/// How long a transfer waits for a free place before it is declined: longer than who takes nothing holds one, so that nobody is
+/// declined for clients that are gone.
+const PLACE: Duration = STALL.saturating_add(Duration::from_secs(5));
 /// Longest whole transfer; then its place is free, however slowly the client reads.
 const TOTAL: Duration = Duration::from_secs(2 * 3600);
 /// After that, it has ended in one way or another.
@@ -87,19 +88,19 @@ async fn stream(outgoing: &mut Outgoing, until: Instant, out: &Sender<Part>) -> 
         let mut more = Ok(false);
         let message = frame(|message| more = outgoing.next_message(message, clock::unix()));
         match more {
-            Ok(true) => in_time(until, out.send(Part::Message(message))).await?,
+            Ok(true) => taken(until, out.send(Part::Message(message))).await?,
             Ok(false) => break,
             Err(fault) => return Err(fault.to_string()),
         }
     }
     // What is queued is not sent.
     let (written, told) = oneshot::channel();
-    in_time(until, out.send(Part::End(written))).await?;
-    in_time(until, told).await
+    taken(until, out.send(Part::End(written))).await?;
+    taken(until, told).await
 }
 
 /// Waits for the connection, which takes the next part as soon as it has room for it.
-async fn in_time<E>(until: Instant, step: impl Future<Output = Result<(), E>>) -> Result<(), String> {
+async fn taken<E>(until: Instant, step: impl Future<Output = Result<(), E>>) -> Result<(), String> {
     match timeout_at(until, step).await {
         Ok(Ok(())) if Instant::now() < until => Ok(()),
         Ok(Err(_)) => Err(format!(
@@ -189,14 +190,14 @@ mod tests {
     async fn a_client_that_does_not_read_keeps_no_place_beyond_the_end() {
         let (out, mut queue) = channel(1);
         let later = Instant::now() + TOTAL;
-        assert_eq!(in_time(later, out.send(1)).await, Ok(()));
+        assert_eq!(taken(later, out.send(1)).await, Ok(()));
         // The queue is full, and nobody reads.
-        let verdict = timeout(Duration::from_secs(60), in_time(Instant::now(), out.send(2))).await;
+        let verdict = timeout(Duration::from_secs(60), taken(Instant::now(), out.send(2))).await;
         assert!(verdict.unwrap().unwrap_err().contains("not taken"));
         // It reads, too late.
         assert_eq!(queue.recv().await, Some(1));
-        assert!(in_time(Instant::now(), out.send(3)).await.is_err());
+        assert!(taken(Instant::now(), out.send(3)).await.is_err());
         drop(queue);
-        assert!(in_time(later, out.send(4)).await.unwrap_err().contains("its client left"));
+        assert!(taken(later, out.send(4)).await.unwrap_err().contains("its client left"));
     }
 }
