@@ -62,7 +62,7 @@ fn at_best(is_so: impl Fn() -> bool) -> bool {
 #[test]
 fn it_ends_at_once_with_a_thousand_clients_and_a_transfer_from_a_primary() {
     // Far more than it takes, and less than the daemon waits for what is under way.
-    assert!(at_best(|| ended_with_a_thousand_clients() < Duration::from_secs(3)));
+    assert!(at_best(|| ended_with_a_thousand_clients() < STOP));
 }
 
 fn ended_with_a_thousand_clients() -> Duration {
@@ -97,19 +97,23 @@ fn ended_with_a_thousand_clients() -> Duration {
 
 #[test]
 fn who_is_in_the_midst_of_a_transfer_at_the_end_gets_it_whole_and_nobody_new_is_let_in() {
-    assert!(at_best(is_transferred_at_the_end));
+    assert!(at_best(is_transferred_at_the_end), "the machine is too slow to tell");
 }
 
 /// Records of 40 kB: more than is taken for a client that does not read, and little to read in the time that there is.
 const BULK: usize = 100;
 
-/// Whether a transfer under way at the end arrives whole.
+/// What is under way has that long at the end; whoever loses something sooner was wronged.
+const STOP: Duration = Duration::from_secs(3);
+
+/// Whether a transfer under way at the end arrives whole, which it fails to do only in a run that takes too long.
 fn is_transferred_at_the_end() -> bool {
     let mut daemon = Daemon::start("", &zone("big.test", Primary::with_bulk(BULK).address));
     daemon.until_loaded("big.test.");
     let mut client = connect(daemon.address());
     client.write_all(&framed(&query(1, "big.test", AXFR))).unwrap();
     let mut records = usize::from(answers(&read(&mut client).unwrap().unwrap()));
+    let began = Instant::now();
     daemon.signal(Signal::SIGTERM);
     daemon.wait("the end of listening", |daemon| TcpStream::connect(daemon.address()).is_err());
     // Long enough to have ended, was nothing waited for.
@@ -117,8 +121,11 @@ fn is_transferred_at_the_end() -> bool {
     while let Ok(Some(message)) = read(&mut client) {
         records += usize::from(answers(&message));
     }
+    let took = began.elapsed();
     assert!(daemon.ended().0.success());
-    records == BULK + 3
+    let is_whole = records == BULK + 3;
+    assert!(is_whole || took >= STOP, "{records} records in {took:?}\n{}", daemon.log());
+    is_whole
 }
 
 #[test]
