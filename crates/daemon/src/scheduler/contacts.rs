@@ -62,29 +62,28 @@ pub(super) struct Down {
 /// Zones that could not ask a dead primary since they were last told of.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Waiting {
-    /// Served until they expire.
-    pub(super) served: u32,
-    /// Not served.
-    pub(super) unserved: u32,
-    /// When the first of them expires, on the boot clock.
-    pub(super) first_expiry: Option<Duration>,
+    /// Each with whether it is served: many ask more than once.
+    zones: HashMap<Name, bool>,
+    /// When the first of those expires that are, on the boot clock.
+    first_expiry: Option<Duration>,
     named: Vec<Name>,
 }
 
 impl Waiting {
     /// In words, at `now` on the boot clock.
     pub(super) fn words(&self, now: Duration) -> String {
-        let all = self.served.saturating_add(self.unserved);
+        let all = self.zones.len();
+        let served = self.zones.values().filter(|is_served| **is_served).count();
         let names: Vec<String> = self.named.iter().map(ToString::to_string).collect();
-        let more = if usize::try_from(all).unwrap_or(usize::MAX) > names.len() { " …" } else { "" };
+        let more = if all > names.len() { " …" } else { "" };
         let zones = if all == 1 { "zone waits" } else { "zones wait" };
         let mut words = format!("{all} {zones} for it ({}{more})", names.join(" "));
-        if self.served > 0 {
+        if served > 0 {
             let left = self.first_expiry.map_or(0, |at| at.saturating_sub(now).as_secs());
-            words += &format!("; {} served, the first expires in {left} s", self.served);
+            words += &format!("; {served} served, the first expires in {left} s");
         }
-        if self.unserved > 0 {
-            words += &format!("; {} not served", self.unserved);
+        if served < all {
+            words += &format!("; {} not served", all - served);
         }
         words
     }
@@ -141,19 +140,15 @@ impl Contacts {
             return;
         };
         let waiting = &mut down.waiting;
-        if waiting.served == 0 && waiting.unserved == 0 {
+        if waiting.zones.is_empty() {
             self.gathering.push(reach);
         }
-        match validity {
-            Validity::Current { until, .. } => {
-                waiting.served = waiting.served.saturating_add(1);
-                waiting.first_expiry = Some(waiting.first_expiry.map_or(until, |first| first.min(until)));
-            }
-            Validity::Empty | Validity::Expired { .. } => {
-                waiting.unserved = waiting.unserved.saturating_add(1);
-            }
-        }
-        if waiting.named.len() < NAMED && !waiting.named.contains(zone) {
+        let until = match validity {
+            Validity::Current { until, .. } => Some(until),
+            Validity::Empty | Validity::Expired { .. } => None,
+        };
+        waiting.first_expiry = waiting.first_expiry.into_iter().chain(until).min();
+        if waiting.zones.insert(zone.clone(), until.is_some()).is_none() && waiting.named.len() < NAMED {
             waiting.named.push(zone.clone());
         }
     }
@@ -231,7 +226,10 @@ mod tests {
         for n in 0..9 {
             contacts.waits(hidden(), &zone(n), current(500 - n as u64));
         }
+        // Who asks again is one zone still, and what it is by then.
+        contacts.waits(hidden(), &zone(9), current(900));
         contacts.waits(hidden(), &zone(9), Validity::Empty);
+        contacts.waits(hidden(), &zone(3), current(497));
         assert!(contacts.due(seconds(104)).is_empty(), "they gather first");
         let due = contacts.due(seconds(105));
         assert_eq!(
