@@ -47,6 +47,8 @@ struct Down {
     in_vain: u8,
     /// Nobody asks before this moment.
     until: Duration,
+    /// Until when nobody would have asked, had it not been released.
+    released: Option<Duration>,
     /// Until this moment another zone asks for all.
     leased: Option<Duration>,
 }
@@ -131,6 +133,14 @@ impl<W: Copy + Eq + Hash> Health<W> {
             down.shorten(hold);
             return None;
         }
+        if let Some(down) = &mut record.down
+            && let Some(before) = down.released.take().filter(|before| now < *before)
+        {
+            // A NOTIFY promised what was not so: that counts for nothing, but that nobody asks again at once.
+            (down.until, down.failed, down.leased) = (before.max(now.saturating_add(hold.first)), now, None);
+            down.shorten(hold);
+            return None;
+        }
         record.failures = record.failures.saturating_add(1);
         if record.answered && record.failures == 1 {
             return None;
@@ -138,7 +148,9 @@ impl<W: Copy + Eq + Hash> Health<W> {
         let in_vain = record.failures - u8::from(record.answered);
         let until = now.saturating_add(hold.after(in_vain));
         let since = record.down.map(|down| down.since);
-        record.down = Some(Down { since: since.unwrap_or(now), failed: now, in_vain, until, leased: None });
+        let since_when = since.unwrap_or(now);
+        record.down =
+            Some(Down { since: since_when, failed: now, in_vain, until, released: None, leased: None });
         since.is_none().then_some(Turn::Down { until })
     }
 
@@ -158,8 +170,9 @@ impl<W: Copy + Eq + Hash> Health<W> {
 
     /// An operator may know better: it may be asked at once.
     pub fn release(&mut self, way: W, now: Duration) {
-        if let Some(down) = self.down(way) {
-            down.until = down.until.min(now);
+        if let Some(down) = self.down(way).filter(|down| now < down.until) {
+            down.released = Some(down.until);
+            down.until = now;
         }
     }
 
@@ -218,6 +231,25 @@ mod tests {
         assert_eq!(health.failed(address(), seconds(1), HOLD), None);
         assert_eq!(health.ask(address(), seconds(1), HOLD), Permit::Go);
         assert_eq!(health.failed(address(), seconds(2), HOLD), Some(Turn::Down { until: seconds(12) }));
+    }
+
+    #[test]
+    fn a_notify_from_where_nobody_answers_leaves_the_hold_as_it_was() {
+        let mut health = Health::new();
+        health.failed(address(), seconds(0), HOLD);
+        assert_eq!(health.ask(address(), seconds(10), HOLD), Permit::Go);
+        assert_eq!(health.failed(address(), seconds(12), HOLD), None);
+        for notified in [13, 17, 20] {
+            health.notified(address(), seconds(notified));
+            assert_eq!(health.ask(address(), seconds(notified), HOLD), Permit::Go);
+            assert_eq!(health.failed(address(), seconds(notified + 1), HOLD), None);
+            assert_eq!(health.down_until(address()), Some(seconds(32)));
+        }
+        // An attempt that ends behind the hold is one as any other.
+        health.notified(address(), seconds(31));
+        assert_eq!(health.ask(address(), seconds(31), HOLD), Permit::Go);
+        assert_eq!(health.failed(address(), seconds(33), HOLD), None);
+        assert_eq!(health.down_until(address()), Some(seconds(33 + 40)));
     }
 
     #[test]
