@@ -148,9 +148,14 @@ impl<W: Copy + Eq + Hash> Health<W> {
         let in_vain = record.failures - u8::from(record.answered);
         let until = now.saturating_add(hold.after(in_vain));
         let since = record.down.map(|down| down.since);
-        let since_when = since.unwrap_or(now);
-        record.down =
-            Some(Down { since: since_when, failed: now, in_vain, until, released: None, leased: None });
+        record.down = Some(Down {
+            since: since.unwrap_or(now),
+            failed: now,
+            in_vain,
+            until,
+            released: None,
+            leased: None,
+        });
         since.is_none().then_some(Turn::Down { until })
     }
 

@@ -6,11 +6,13 @@
 mod world;
 
 use std::io::{self, Read};
+use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 use secondo_store::{Disk, Durability, Folder, NewFile, Store};
 use secondo_wire::Serial;
+use secondo_zone::Zone;
 use world::*;
 
 /// A disk on which new files take as long as the test wants; while none may be finished, none is read either.
@@ -67,7 +69,7 @@ impl Disk for Gated {
     }
 }
 
-fn gated(folder: &std::path::Path) -> (Arc<Gated>, Store) {
+fn gated(folder: &Path) -> (Arc<Gated>, Store) {
     let pages = Folder::new(folder.join("zones"), folder.join("damaged"));
     let disk = Arc::new(Gated { folder: pages, gate: Mutex::default(), moved: Condvar::new() });
     let (store, _) = Store::open_on(folder, disk.clone(), [7; 16], |_| true, |_| {}).unwrap();
@@ -128,29 +130,43 @@ fn other_zones_go_on_while_a_large_one_is_read() {
     assert!(found.iter().all(|found| found.confirmation == Some(confirmation(Serial(2), 2))));
 }
 
-#[test]
-fn steps_that_arrive_while_the_image_is_written_anew_stay() {
-    let folder = tempfile::tempdir().unwrap();
-    let (disk, store) = gated(folder.path());
+/// The next version, as a difference; it is durable at once.
+fn step(store: &Store, current: &mut Zone, keep: u32) {
+    let next = large("example.", current.serial().0 + 1);
+    let committed = commit_keeping(store, incremental(current, &next), 1, keep);
+    assert_eq!(*committed.durability(), Durability::Durable);
+    *current = next;
+}
+
+/// A zone that has outgrown its image: the gate is shut before the new one.
+fn outgrown(folder: &Path, keep: u32) -> (Arc<Gated>, Store, Zone) {
+    let (disk, store) = gated(folder);
     disk.open_for(1);
     let mut current = large("example.", 1);
     commit(&store, full(&current), 1);
-    let mut step = |store: &Store| {
-        let next = large("example.", current.serial().0 + 1);
-        assert_eq!(*commit(store, incremental(&current, &next), 1).durability(), Durability::Durable);
-        current = next;
-    };
     while disk.begun() < 2 {
-        step(&store);
+        step(&store, &mut current, keep);
     }
-    // The gate is shut, and still each step is durable at once.
-    (0..10).for_each(|_| step(&store));
-    let before = files(folder.path()).into_keys().find(|path| path.starts_with("zones/")).unwrap();
+    (disk, store, current)
+}
+
+/// Opens the gate, and waits until the new image has taken the place of the old one.
+fn renew(disk: &Gated, folder: &Path) {
+    let before = files(folder).into_keys().find(|path| path.starts_with("zones/")).unwrap();
     disk.open_for(usize::MAX);
-    while folder.path().join(&before).exists() {
+    while folder.join(&before).exists() {
         std::thread::sleep(Duration::from_millis(5));
     }
-    (0..10).for_each(|_| step(&store));
+}
+
+#[test]
+fn steps_that_arrive_while_the_image_is_written_anew_stay() {
+    let folder = tempfile::tempdir().unwrap();
+    let (disk, store, mut current) = outgrown(folder.path(), KEEP);
+    // The gate is shut, and still each step is durable at once.
+    (0..10).for_each(|_| step(&store, &mut current, KEEP));
+    renew(&disk, folder.path());
+    (0..10).for_each(|_| step(&store, &mut current, KEEP));
     assert_eq!(disk.begun(), 2, "the new image has room for a journal of its own");
     drop(store);
     let (_store, opened) = open(folder.path());
@@ -162,29 +178,14 @@ fn steps_that_arrive_while_the_image_is_written_anew_stay() {
 #[test]
 fn versions_that_are_wanted_only_since_a_new_image_was_begun_stay() {
     let folder = tempfile::tempdir().unwrap();
-    let (disk, store) = gated(folder.path());
-    disk.open_for(1);
-    let mut current = large("example.", 1);
-    commit(&store, full(&current), 1);
-    let mut step = |keep: u32| {
-        let next = large("example.", current.serial().0 + 1);
-        commit_keeping(&store, incremental(&current, &next), 1, keep);
-        current = next;
-    };
-    while disk.begun() < 2 {
-        step(1);
-    }
-    (0..4).for_each(|_| step(100_000));
+    let (disk, store, mut current) = outgrown(folder.path(), 1);
+    (0..4).for_each(|_| step(&store, &mut current, 100_000));
     let kept = serials(&store, "example.");
     assert!(kept.len() > 5);
-    let before = files(folder.path()).into_keys().find(|path| path.starts_with("zones/")).unwrap();
-    disk.open_for(usize::MAX);
-    while folder.path().join(&before).exists() {
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    renew(&disk, folder.path());
     assert_eq!(serials(&store, "example."), kept);
     // With the next version those go that are not wanted, and not needed behind the image.
-    step(1);
+    step(&store, &mut current, 1);
     assert!(serials(&store, "example.").len() < kept.len());
 }
 
